@@ -1,0 +1,18 @@
+/* See complaints.h. */
+#include "cards/base/complaints.h"
+
+#include <string.h>
+
+void complaints_add(struct complaints *complaints, const char *field, const char *words)
+{
+    if (complaints->count < COMPLAINTS_MAX)
+        complaints->list[complaints->count++] = (struct complaint){field, words};
+}
+
+const char *complaints_about(const struct complaints *complaints, const char *field)
+{
+    for (int i = 0; i < complaints->count; i++)
+        if (!strcmp(complaints->list[i].field, field))
+            return complaints->list[i].words;
+    return NULL;
+}

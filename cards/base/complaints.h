@@ -1,0 +1,25 @@
+/* What is wrong with an input, field by field, in the user's words. Input errors are data: pages show each beside
+ * its field, the API lists each with a JSON pointer (RFC 6901). */
+#ifndef MEISHI_COMPLAINTS_H
+#define MEISHI_COMPLAINTS_H
+
+#include "cards/base/arena.h"
+
+enum { COMPLAINTS_MAX = 32 };
+
+struct complaint {
+    const char *field; /* form name or JSON pointer without the leading slash: "emails/0/address" */
+    const char *words; /* a sentence: "Please give a name." */
+};
+
+struct complaints {
+    struct complaint list[COMPLAINTS_MAX];
+    int count;
+};
+
+/* FIELD and WORDS must outlive the list: literals or arena text. Beyond COMPLAINTS_MAX they are dropped. */
+void complaints_add(struct complaints *complaints, const char *field, const char *words);
+/* The first complaint about FIELD, or NULL. */
+const char *complaints_about(const struct complaints *complaints, const char *field);
+
+#endif

@@ -1,0 +1,86 @@
+/* See id.h. */
+#include "cards/base/id.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char DIGITS[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+enum { ID_DIGITS = 13, TIME_SHIFT = 21 };
+
+/* The value of one Crockford digit, or -1. */
+static int digit_value(char c)
+{
+    if (c >= 'a' && c <= 'z')
+        c = (char)(c - 'a' + 'A');
+    if (c == 'O')
+        c = '0';
+    if (c == 'I' || c == 'L')
+        c = '1';
+    const char *at = c ? strchr(DIGITS, c) : NULL;
+    return at ? (int)(at - DIGITS) : -1;
+}
+
+char *id_format(char out[ID_TEXT_SIZE], const char *kind, int64_t id)
+{
+    char digits[ID_DIGITS + 1];
+    uint64_t rest = (uint64_t)id;
+    for (int i = ID_DIGITS; i-- > 0; rest >>= 5)
+        digits[i] = DIGITS[rest & 31];
+    digits[ID_DIGITS] = '\0';
+    snprintf(out, ID_TEXT_SIZE, "%s_%s", kind, digits);
+    return out;
+}
+
+int64_t id_parse(const char *kind, const char *text)
+{
+    size_t len = strlen(kind);
+    if (!text || strncmp(text, kind, len) || text[len] != '_' || strlen(text + len + 1) != ID_DIGITS)
+        return 0;
+    uint64_t id = 0;
+    for (const char *at = text + len + 1; *at; at++) {
+        int value = digit_value(*at);
+        if (value < 0 || id >> 59)
+            return 0;
+        id = id << 5 | (uint64_t)value;
+    }
+    return id > INT64_MAX ? 0 : (int64_t)id;
+}
+
+int64_t id_time_ms(int64_t id)
+{
+    return id >> TIME_SHIFT;
+}
+
+int64_t id_at_ms(int64_t time_ms)
+{
+    return time_ms << TIME_SHIFT;
+}
+
+void base32_encode(char *out, const void *bytes, size_t len)
+{
+    const unsigned char *in = bytes;
+    unsigned bits = 0, have = 0;
+    for (size_t i = 0; i < len; i++) {
+        bits = bits << 8 | in[i];
+        for (have += 8; have >= 5; have -= 5)
+            *out++ = DIGITS[bits >> (have - 5) & 31];
+    }
+    if (have)
+        *out++ = DIGITS[bits << (5 - have) & 31];
+    *out = '\0';
+}
+
+bool token_normalise(char out[TOKEN_SIZE], const char *text, size_t len)
+{
+    if (len != TOKEN_LEN)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        int value = digit_value(text[i]);
+        if (value < 0)
+            return false;
+        out[i] = DIGITS[value];
+    }
+    out[TOKEN_LEN] = '\0';
+    return true;
+}
