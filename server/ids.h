@@ -1,0 +1,19 @@
+/* Time and randomness: the only caller of getrandom and the clocks, besides the tests. */
+#ifndef MEISHI_IDS_H
+#define MEISHI_IDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "cards/base/id.h"
+
+int64_t now_ms(void);       /* wall clock, milliseconds since 1970 */
+int64_t monotonic_ms(void); /* never steps back: deadlines and intervals */
+/* Random bytes from the kernel; a machine without them cannot go on: aborts. */
+void random_bytes(void *out, size_t len);
+uint64_t random_u64(void);
+/* A new id, unique on this store: time, this process's random node, a counter. Lock-free, safe from any thread. */
+int64_t id_new(void);
+/* A share token: 80 random bits. */
+void token_new(char out[TOKEN_SIZE]);
+
+#endif

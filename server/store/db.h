@@ -1,0 +1,86 @@
+/* What a database engine must offer: a dozen functions that know nothing of cards. SQLite and the fault-injecting driver
+ * of the tests implement it; PostgreSQL is to follow without a change here.
+ *
+ * The SQL is written once, in the subset the engines share: $1 parameters, ON CONFLICT, RETURNING, BIGINT milliseconds
+ * passed in, ids made by us, no NOW(), no arithmetic on a bare parameter. Statements are prepared once a connection and
+ * kept by the address of their text, so the text must be a literal or live as long as the connection.
+ *
+ * A connection belongs to one thread at a time. After RESULT_FAILED inside a transaction the only thing to do is
+ * end(db, false). */
+#ifndef MEISHI_DB_H
+#define MEISHI_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "cards/base/arena.h"
+
+struct db;
+struct db_rows;
+
+/* The two parts of a store: everything, and the inbox that hits are first written to. An engine may keep both in one
+ * place; SQLite keeps two files so that the two writers never wait for each other. */
+enum db_part { DB_MAIN, DB_INBOX };
+enum db_mode { DB_READ, DB_WRITE }; /* at most one DB_WRITE connection a part and process on SQLite */
+
+enum db_type { DB_NULL, DB_INTEGER, DB_TEXT, DB_BLOB };
+
+struct db_value {
+    enum db_type type;
+    int64_t integer;
+    const void *bytes; /* text or blob; not copied, must live until the call returns */
+    size_t len;
+};
+
+#define DB_INT(n) ((struct db_value){.type = DB_INTEGER, .integer = (n)})
+struct db_value db_text(const char *text); /* NULL becomes SQL NULL */
+struct db_value db_blob(const void *bytes, size_t len);
+struct db_value db_int_or_null(int64_t number); /* 0 becomes NULL */
+
+struct db_driver {
+    const char *scheme; /* "sqlite" */
+    enum result (*open)(const char *url, enum db_part part, enum db_mode mode, struct db **out);
+    void (*close)(struct db *db);
+    enum result (*begin)(struct db *db); /* DB_WRITE: takes the write lock at once; DB_READ: one snapshot */
+    enum result (*end)(struct db *db, bool commit); /* commit: on disk when it returns OK */
+    enum result (*script)(struct db *db, const char *sql); /* several statements without parameters: migrations */
+    /* Runs SQL; *out gives its rows and must be finished, also after an error in next. A statement without rows is run
+     * to its end by the first next, which answers NOT_FOUND. CONFLICT: a unique or foreign key was broken. */
+    enum result (*query)(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out);
+    enum result (*next)(struct db_rows *rows); /* OK a row, NOT_FOUND no more */
+    int64_t (*integer)(const struct db_rows *rows, int column); /* NULL is 0 */
+    const void *(*bytes)(const struct db_rows *rows, int column, size_t *len); /* NULL stays NULL; valid until next */
+    void (*finish)(struct db_rows **rows);
+    int64_t (*changes)(const struct db *db); /* rows changed by the last finished statement */
+    /* Inserts ROW_COUNT rows of COLUMN_COUNT values each by the fastest way the engine has (a prepared loop, arrays by
+     * unnest). INSERT is "INSERT INTO t (a, b)". Only inside a transaction. */
+    enum result (*append)(struct db *db, const char *insert, const struct db_value *values, int column_count, int row_count);
+    /* Housekeeping between transactions, for the one writer: SQLite checkpoints, passively or truncating when IDLE. */
+    enum result (*tidy)(struct db *db, bool idle);
+    /* Writes a consistent copy of the part as a new file at PATH; may be called on a DB_READ connection. */
+    enum result (*copy_to)(struct db *db, const char *path);
+    const char *(*error)(const struct db *db); /* the engine's last words, for the log */
+};
+
+extern const struct db_driver db_sqlite;
+
+/* A connection knows its driver: every struct db starts with it. */
+struct db {
+    const struct db_driver *driver;
+};
+
+/* The driver of a store URL: NULL when no engine has that scheme. */
+const struct db_driver *db_driver_of(const char *url);
+
+/* Sugar over the driver, for the store's files. */
+enum result db_run(struct db *db, const char *sql, const struct db_value *args, int arg_count) MUST_CHECK; /* rows are ignored */
+enum result db_one(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out) MUST_CHECK;
+const char *db_column_text(const struct db_rows *rows, int column, struct arena *arena); /* a copy; NULL stays NULL */
+#define DB_ARGS(...) (const struct db_value[]){__VA_ARGS__}, (int)(sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value))
+
+/* Begins, calls BODY, and commits if it said OK; otherwise rolls back and answers what it said. BUSY is tried again, five
+ * times with jitter, and then FAILED. */
+typedef enum result db_body(struct db *db, void *context);
+enum result db_transaction(struct db *db, const char *name, db_body *body, void *context) MUST_CHECK;
+
+#endif

@@ -1,0 +1,52 @@
+/* The store: every verb the rest of the server may ask of the database, one transaction each, grouped by subject in the
+ * headers included below. Verbs are safe to call from any thread; readers borrow a connection from a pool, writers take
+ * turns at the one writing connection. Structures a verb fills borrow from the arena passed in.
+ *
+ * Every verb that reads or changes what a member owns takes the owner's id and answers NOT_FOUND for other people's. */
+#ifndef MEISHI_STORE_H
+#define MEISHI_STORE_H
+
+#include <stdbool.h>
+#include "server/store/cards.h"
+#include "server/store/hits.h"
+#include "server/store/leads.h"
+#include "server/store/members.h"
+#include "server/store/shares.h"
+#include "server/store/webhooks.h"
+
+struct store;
+
+struct store_options {
+    const char *url;     /* sqlite:FOLDER or sqlite:FILE.db */
+    const char *base_url; /* goes into event bodies */
+    const unsigned char *seal_key; /* 32 bytes: seals webhook secrets */
+    bool read_only;      /* no writer, no lock, no threads */
+    int readers;         /* connections in the pool */
+};
+
+/* Opens, takes the exclusive lock (CONFLICT: another process serves this store), migrates, and recovers what a crash left
+ * unfolded. FAILED with a sentence in *WHY, which says what to do: damaged, newer than this program, no space. */
+enum result store_open(const struct store_options *options, struct arena *arena, struct store **out, const char **why) MUST_CHECK;
+/* Starts the threads that write and fold hits. */
+enum result store_start(struct store *store) MUST_CHECK;
+/* Everything queued is committed and folded, then all is closed. */
+void store_close(struct store *store);
+
+/* Whether the database answers a read and, unless it says 503 itself, takes writes. */
+enum result store_ping(struct store *store) MUST_CHECK;
+/* A consistent copy of everything acknowledged so far, in one new file. CONFLICT if PATH exists. */
+enum result store_backup(struct store *store, const char *path, const char **why) MUST_CHECK;
+/* Puts a copy in place of the store at URL, which no server may have open; the old files are kept beside it. */
+enum result store_restore(const char *url, const char *path, struct arena *arena, const char **why) MUST_CHECK;
+/* The engine's own consistency check and ours (counts, outbox, watermark); sentences about what is wrong into COMPLAINTS. */
+enum result store_check(struct store *store, struct arena *arena, struct complaints *complaints) MUST_CHECK;
+/* Where the SQLite files lie, for the control socket and the key file; NULL for other engines. */
+const char *store_folder(const char *url, struct arena *arena);
+
+struct store_figures { /* for /metrics: monotonic counts since start unless said */
+    int64_t hits_committed, hits_unrecorded, batches, batch_rows_max, hits_folded, folds, fold_ms, queue_length /* now */,
+        unfolded /* now */, write_failures;
+};
+void store_figures(struct store *store, struct store_figures *out);
+
+#endif
