@@ -1,0 +1,54 @@
+/* A request as handlers see it. Every accessor is bounded, decodes strictly (RFC 3986, UTF-8, no NUL) and answers NULL for
+ * what is absent or malformed; text lives as long as the request. */
+#ifndef MEISHI_REQUEST_H
+#define MEISHI_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "cards/base/arena.h"
+#include "server/http/address.h"
+#include "server/http/http.h"
+#include "server/http/reply.h"
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OTHER };
+enum { PARAMS_MAX = 4, TARGET_MAX = 4096, COOKIES_MAX = 8192, FORM_FIELDS_MAX = 60 };
+
+struct request {
+    struct arena arena;
+    enum http_method method;
+    const char *path;  /* origin-form, still percent-encoded: starts with /, no dot segments, no encoded slash or NUL */
+    const char *query; /* still encoded, "" if none */
+    const struct http_route *route;
+    const char *params[PARAMS_MAX]; /* what the pattern's {…} matched, decoded; set by match */
+    struct net_address client;      /* after trusted proxies */
+    const char *body;               /* NUL-terminated, may hold NULs; "" if none */
+    size_t body_len;
+    struct reply reply;
+    void *session;                  /* the dispatcher's: who is calling */
+    void (*again)(struct request *request); /* a worker runs this instead of dispatch, once (request_defer) */
+    struct exchange *exchange;      /* http's own */
+};
+
+/* The value of a header, any case; the first of several. Borrowed; valid for the life of the request. */
+const char *request_header(const struct request *request, const char *name);
+/* A query parameter, decoded (+ is a space); "" when it has no value. */
+const char *request_query(struct request *request, const char *name);
+const char *request_cookie(struct request *request, const char *name);
+/* A field of an application/x-www-form-urlencoded body, decoded. */
+const char *request_form(struct request *request, const char *name);
+/* The I-th field of that name, NULL past the last: "phones" lists. */
+const char *request_form_nth(struct request *request, const char *name, int nth);
+/* Whether a state-changing request comes from our own pages: Sec-Fetch-Site is same-origin, or, when absent, Origin is
+ * BASE_URL's; STRICT also refuses when both are absent. */
+bool request_is_same_origin(const struct request *request, const char *base_url, bool strict);
+
+/* The handler returns without a reply; somebody calls request_finish from any thread, once, after filling request->reply. */
+void request_wait(struct request *request);
+void request_finish(struct request *request);
+/* From an inline handler: run AGAIN on a worker, which replies or waits. */
+void request_defer(struct request *request, void (*again)(struct request *request));
+/* The app pointer of http_handlers. */
+void *request_app(const struct request *request);
+
+#endif
