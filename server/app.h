@@ -1,0 +1,29 @@
+/* What is made once at start and shared by all handlers. Nothing in it changes afterwards but through its own functions. */
+#ifndef MEISHI_APP_H
+#define MEISHI_APP_H
+
+#include "cards/base/result.h"
+#include "server/auth/keys.h"
+#include "server/config.h"
+
+struct request;
+struct store;
+struct http;
+struct sender;
+struct throttle;
+struct page_cache;
+
+struct app {
+    const struct config *config;
+    struct keys keys;
+    struct store *store;
+    struct http *http;
+    struct sender *sender;       /* webhooks; NULL in the CLI */
+    struct throttle *throttle;   /* visitors and networks, in memory */
+    struct page_cache *pages;    /* shares, and everything rendered from cards */
+};
+
+/* Answers a request by a reply_ function and says OK, or says what went wrong and leaves the answer to routes.c. */
+typedef enum result handler(struct app *app, struct request *request);
+
+#endif

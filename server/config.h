@@ -1,0 +1,28 @@
+/* Every setting: read once from flags and MEISHI_* variables, checked once, const afterwards. */
+#ifndef MEISHI_CONFIG_H
+#define MEISHI_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "cards/base/arena.h"
+#include "cards/base/str.h"
+#include "server/http/address.h"
+
+struct config {
+    const char *listen;     /* MEISHI_LISTEN */
+    const char *url;        /* MEISHI_URL: public base, no trailing slash; NULL until the port is known when not set */
+    bool url_is_https;
+    const char *store;      /* MEISHI_STORE */
+    const char *key_file;   /* MEISHI_KEY_FILE */
+    const char *webhook_allow; /* MEISHI_WEBHOOK_ALLOW, unparsed; "" for none */
+    const char *smtp_url, *mail_from; /* NULL: no mail */
+    struct address_list trusted_proxies;
+};
+
+/* Takes --listen VALUE, --listen=VALUE and so on out of ARGV (*argc shrinks) and the environment; flags win. INVALID with
+ * a sentence that names the setting: an unknown MEISHI_* variable is an error. */
+enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out, const char **why) MUST_CHECK;
+/* "name value" lines of what is in force, without secrets; JSON if asked. */
+void config_print(const struct config *config, bool json, struct str *out);
+
+#endif

@@ -1,0 +1,48 @@
+/* What is rendered from cards, kept ready: shares by token, card pages, QR images, vCards, preview images. Bounded by
+ * bytes; the least recently used goes first. An edit or a revocation forgets what it touches.
+ *
+ * A card page is its revision's bytes with placeholders of fixed length for the token and the stamp, whose places are
+ * known: a page for one visitor is one memcpy and a few patches. */
+#ifndef MEISHI_PAGE_CACHE_H
+#define MEISHI_PAGE_CACHE_H
+
+#include <stdbool.h>
+#include "cards/share.h"
+#include "cards/stamp.h"
+#include "server/app.h"
+#include "server/http/reply.h"
+
+struct page_cache;
+
+/* Placeholders in rendered card pages: TOKEN_LEN and STAMP_LEN bytes that no text can contain (they start with 0x01). */
+extern const char PLACEHOLDER_TOKEN[TOKEN_SIZE];
+extern const char PLACEHOLDER_STAMP[STAMP_SIZE];
+
+/* What the scan path needs of a share. */
+struct open_share {
+    int64_t share_id, owner_id, card_id, card_revision, expires_ms;
+    enum channel channel;
+    char token[TOKEN_SIZE];
+};
+
+struct page_cache *page_cache_open(size_t bytes_max);
+void page_cache_close(struct page_cache *cache);
+
+/* Copies the cached share out; false on a miss. */
+bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out);
+void page_cache_add_share(struct page_cache *cache, const struct open_share *share);
+/* A malloced page for this share with token and stamp filled in, or NULL on a miss. */
+char *page_cache_card_page(struct page_cache *cache, const struct open_share *share, const char *stamp, size_t *len);
+/* Keeps a rendered page. OWN_BY_LINE: it names who handed it on, so it is this share's alone, not the card's. */
+void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, bool own_by_line, const char *html, size_t len);
+
+/* Ready replies under a key of 64 bits made by page_cache_key. get returns a new reference or NULL. */
+uint64_t page_cache_key(const char *kind, int64_t a, int64_t b, const char *text);
+struct ready_reply *page_cache_get(struct page_cache *cache, uint64_t key);
+void page_cache_put(struct page_cache *cache, uint64_t key, struct ready_reply *ready);
+
+/* Call after the commit that changed it. */
+void page_cache_forget_share(struct page_cache *cache, const char *token);
+void page_cache_forget_card(struct page_cache *cache, int64_t card_id);
+
+#endif
