@@ -1,0 +1,39 @@
+/* Text that people typed, made sound: UTF-8 (RFC 3629), NFC (Unicode 15 annex 15), trimmed, without control characters.
+ *
+ * What is kept is what was meant: a pasted tab becomes a space, an invisible control is dropped, letters are never
+ * changed. Only broken UTF-8 and too much of it are refused. Lengths are counted in code points. */
+#ifndef MEISHI_TEXT_H
+#define MEISHI_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "cards/base/arena.h"
+#include "cards/base/complaints.h"
+
+enum text_kind {
+    TEXT_LINE, /* line breaks become spaces */
+    TEXT_LINES /* line breaks stay, as \n */
+};
+
+bool text_is_utf8(const char *text, size_t len);
+/* How many code points; TEXT must be UTF-8. */
+size_t text_count(const char *text);
+/* OUT is the cleaned text in the arena, or NULL when nothing visible is left or TEXT is NULL. INVALID if TEXT is not
+ * UTF-8; OUT is NULL then. */
+enum result text_clean(const char *text, enum text_kind kind, struct arena *arena, const char **out) MUST_CHECK;
+/* Cleans *TEXT in place and complains about FIELD when it is not UTF-8 (*TEXT becomes NULL, since it cannot be shown
+ * again) or longer than MAX code points (*TEXT stays). Whether there was no complaint. */
+bool text_check(const char **text, size_t max, enum text_kind kind, const char *field, struct arena *arena,
+                struct complaints *complaints);
+/* At most MAX code points of TEXT, ending in an ellipsis when something was cut off. TEXT must be UTF-8. */
+const char *text_cut(const char *text, size_t max, struct arena *arena);
+/* What a search compares: NFKC, case-folded, without the marks that ride on letters (é is e; but が is not か, since
+ * kana voicing, nuktas and viramas make another letter). "" for NULL or what is not UTF-8. */
+const char *text_fold(const char *text, struct arena *arena);
+/* Lower case by Unicode's rules, NFC, nothing else changed. "" for what is not UTF-8. */
+const char *text_lower(const char *text, struct arena *arena);
+/* The code point at *AT, which moves on by it; 0 at the end. *AT must be UTF-8. */
+uint32_t text_next(const char **at);
+
+#endif
