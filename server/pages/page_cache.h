@@ -14,9 +14,12 @@
 
 struct page_cache;
 
-/* Placeholders in rendered card pages: TOKEN_LEN and STAMP_LEN bytes that no text can contain (they start with 0x01). */
-extern const char PLACEHOLDER_TOKEN[TOKEN_SIZE];
-extern const char PLACEHOLDER_STAMP[STAMP_SIZE];
+/* What stands in rendered card pages where the token and the stamp go: capital letters and digits, which every escaper
+ * passes on unchanged, drawn at random when the cache is opened so that no text can contain them but by our hand. */
+struct page_placeholders {
+    char token[TOKEN_SIZE]; /* TOKEN_LEN characters */
+    char stamp[STAMP_SIZE]; /* STAMP_LEN characters */
+};
 
 /* What the scan path needs of a share. */
 struct open_share {
@@ -27,6 +30,8 @@ struct open_share {
 
 struct page_cache *page_cache_open(size_t bytes_max);
 void page_cache_close(struct page_cache *cache);
+/* Owned by the cache, the same for its whole life. */
+const struct page_placeholders *page_cache_placeholders(const struct page_cache *cache);
 
 /* Copies the cached share out; false on a miss. */
 bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out);
