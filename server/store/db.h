@@ -3,7 +3,7 @@
  *
  * The SQL is written once, in the subset the engines share: $1 parameters, ON CONFLICT, RETURNING, BIGINT milliseconds
  * passed in, ids made by us, no NOW(), no arithmetic on a bare parameter. Statements are prepared once a connection and
- * kept by the address of their text, so the text must be a literal or live as long as the connection.
+ * kept by the address of their text, so the text should be a literal; text that is made anew costs a prepare each time.
  *
  * A connection belongs to one thread at a time. After RESULT_FAILED inside a transaction the only thing to do is
  * end(db, false). */
@@ -17,6 +17,16 @@
 
 struct db;
 struct db_rows;
+struct db_driver;
+
+/* A connection knows its driver, rows know their connection: each driver's own structs start with these. */
+struct db {
+    const struct db_driver *driver;
+    bool broken; /* what is on disk cannot be trusted (a failed fsync, damage): nothing more is written, restart */
+};
+struct db_rows {
+    struct db *db;
+};
 
 /* The two parts of a store: everything, and the inbox that hits are first written to. An engine may keep both in one
  * place; SQLite keeps two files so that the two writers never wait for each other. */
@@ -39,6 +49,7 @@ struct db_value db_int_or_null(int64_t number); /* 0 becomes NULL */
 
 struct db_driver {
     const char *scheme; /* "sqlite" */
+    /* INVALID: it is there but damaged, or no database. NOT_FOUND: DB_READ of none. */
     enum result (*open)(const char *url, enum db_part part, enum db_mode mode, struct db **out);
     void (*close)(struct db *db);
     enum result (*begin)(struct db *db); /* DB_WRITE: takes the write lock at once; DB_READ: one snapshot */
@@ -59,15 +70,12 @@ struct db_driver {
     enum result (*tidy)(struct db *db, bool idle);
     /* Writes a consistent copy of the part as a new file at PATH; may be called on a DB_READ connection. */
     enum result (*copy_to)(struct db *db, const char *path);
+    /* The engine's own consistency check, quick or thorough: OK, or INVALID with what is wrong in error. */
+    enum result (*check)(struct db *db, bool thorough);
     const char *(*error)(const struct db *db); /* the engine's last words, for the log */
 };
 
 extern const struct db_driver db_sqlite;
-
-/* A connection knows its driver: every struct db starts with it. */
-struct db {
-    const struct db_driver *driver;
-};
 
 /* The driver of a store URL: NULL when no engine has that scheme. */
 const struct db_driver *db_driver_of(const char *url);
@@ -75,6 +83,12 @@ const struct db_driver *db_driver_of(const char *url);
 /* Sugar over the driver, for the store's files. */
 enum result db_run(struct db *db, const char *sql, const struct db_value *args, int arg_count) MUST_CHECK; /* rows are ignored */
 enum result db_one(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out) MUST_CHECK;
+enum result db_query(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out) MUST_CHECK;
+enum result db_next(struct db_rows *rows) MUST_CHECK;
+void db_finish(struct db_rows **rows); /* of NULL: nothing */
+int64_t db_changes(const struct db *db);
+int64_t db_column_int(const struct db_rows *rows, int column);
+const void *db_column_bytes(const struct db_rows *rows, int column, size_t *len);
 const char *db_column_text(const struct db_rows *rows, int column, struct arena *arena); /* a copy; NULL stays NULL */
 #define DB_ARGS(...) (const struct db_value[]){__VA_ARGS__}, (int)(sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value))
 
