@@ -1,0 +1,77 @@
+/* See throttle.h. A fixed table of buckets found by a keyed hash: two keys that fall on one bucket share its count, which
+ * only ever makes the limit stricter, and memory never grows. */
+#include "server/auth/throttle.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/ids.h"
+
+enum { BUCKETS = 1 << 15, KIND_AND_KEY_MAX = 256 };
+
+struct bucket {
+    int64_t window_start_ms;
+    uint32_t now, before;
+};
+
+struct throttle {
+    pthread_mutex_t lock;
+    unsigned char key[crypto_shorthash_KEYBYTES];
+    struct bucket *buckets;
+};
+
+struct throttle *throttle_open(void)
+{
+    struct throttle *throttle = calloc(1, sizeof *throttle);
+    if (!throttle || !(throttle->buckets = calloc(BUCKETS, sizeof *throttle->buckets)))
+        abort();
+    pthread_mutex_init(&throttle->lock, NULL);
+    random_bytes(throttle->key, sizeof throttle->key);
+    return throttle;
+}
+
+void throttle_close(struct throttle *throttle)
+{
+    if (!throttle)
+        return;
+    pthread_mutex_destroy(&throttle->lock);
+    free(throttle->buckets);
+    free(throttle);
+}
+
+static uint64_t hash_of(const struct throttle *throttle, const char *kind, const void *key, size_t key_len)
+{
+    unsigned char bytes[KIND_AND_KEY_MAX];
+    size_t kind_len = strlen(kind) + 1; /* with its NUL, so kind and key cannot run together */
+    if (kind_len > sizeof bytes / 2)
+        kind_len = sizeof bytes / 2;
+    memcpy(bytes, kind, kind_len);
+    if (key_len > sizeof bytes - kind_len)
+        key_len = sizeof bytes - kind_len;
+    memcpy(bytes + kind_len, key, key_len);
+    uint64_t hash;
+    crypto_shorthash((unsigned char *)&hash, bytes, kind_len + key_len, throttle->key);
+    return hash;
+}
+
+int64_t throttle_count(struct throttle *throttle, const char *kind, const void *key, size_t key_len, int64_t window_ms,
+                       int64_t now_ms, int64_t amount)
+{
+    uint64_t hash = hash_of(throttle, kind, key, key_len);
+    int64_t window_start_ms = now_ms - now_ms % window_ms;
+    pthread_mutex_lock(&throttle->lock);
+    struct bucket *bucket = &throttle->buckets[hash % BUCKETS];
+    bool outdated = window_start_ms - bucket->window_start_ms > window_ms;
+    if (outdated)
+        *bucket = (struct bucket){.window_start_ms = window_start_ms};
+    else if (bucket->window_start_ms < window_start_ms)
+        *bucket = (struct bucket){.window_start_ms = window_start_ms, .before = bucket->now};
+    bucket->now += (uint32_t)amount;
+    int64_t left_of_window_ms = window_ms - now_ms % window_ms;
+    int64_t count = bucket->now + (int64_t)bucket->before * left_of_window_ms / window_ms;
+    pthread_mutex_unlock(&throttle->lock);
+    return count;
+}

@@ -1,0 +1,161 @@
+/* See config.h. One table names every setting; flags, variables, `meishi config` and the refusal of unknown variables all
+ * read it. */
+#include "server/config.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct setting {
+    const char *variable, *flag, *standard;
+    size_t at;      /* offset of the const char * in struct config */
+    bool is_secret; /* its password part is not shown */
+};
+
+static const struct setting SETTINGS[] = {
+    {"MEISHI_LISTEN", "--listen", "127.0.0.1:8080", offsetof(struct config, listen), false},
+    {"MEISHI_URL", "--url", NULL, offsetof(struct config, url), false},
+    {"MEISHI_STORE", "--store", "sqlite:", offsetof(struct config, store), true},
+    {"MEISHI_TRUSTED_PROXIES", "--trusted-proxies", "", offsetof(struct config, trusted_proxies_text), false},
+    {"MEISHI_KEY_FILE", "--key-file", NULL, offsetof(struct config, key_file), false},
+    {"MEISHI_WEBHOOK_ALLOW", "--webhook-allow", "", offsetof(struct config, webhook_allow), false},
+    {"MEISHI_SMTP_URL", "--smtp-url", NULL, offsetof(struct config, smtp_url), true},
+    {"MEISHI_MAIL_FROM", "--mail-from", NULL, offsetof(struct config, mail_from), false},
+};
+enum { SETTING_COUNT = sizeof SETTINGS / sizeof *SETTINGS };
+
+static const char **place(struct config *config, const struct setting *setting)
+{
+    return (const char **)(void *)((char *)config + setting->at);
+}
+
+static const struct setting *setting_of_variable(const char *name, size_t len)
+{
+    for (int i = 0; i < SETTING_COUNT; i++)
+        if (strlen(SETTINGS[i].variable) == len && !memcmp(SETTINGS[i].variable, name, len))
+            return &SETTINGS[i];
+    return NULL;
+}
+
+static const struct setting *setting_of_flag(const char *text, size_t len)
+{
+    for (int i = 0; i < SETTING_COUNT; i++)
+        if (strlen(SETTINGS[i].flag) == len && !memcmp(SETTINGS[i].flag, text, len))
+            return &SETTINGS[i];
+    return NULL;
+}
+
+static enum result read_environment(char **environment, struct arena *arena, struct config *out, const char **why)
+{
+    for (char **entry = environment; entry && *entry; entry++) {
+        if (strncmp(*entry, "MEISHI_", 7))
+            continue;
+        size_t len = strcspn(*entry, "=");
+        const struct setting *setting = setting_of_variable(*entry, len);
+        if (!setting) {
+            *why = arena_printf(arena, "%.*s is not a setting of meishi; `meishi config` lists them.", (int)len, *entry);
+            return RESULT_INVALID;
+        }
+        if ((*entry)[len] == '=' && (*entry)[len + 1])
+            *place(out, setting) = arena_strdup(arena, *entry + len + 1);
+    }
+    return RESULT_OK;
+}
+
+static enum result read_flags(int *argc, char **argv, struct arena *arena, struct config *out, const char **why)
+{
+    int kept = 0;
+    bool no_more_flags = false;
+    for (int i = 0; i < *argc; i++) {
+        size_t len = strcspn(argv[i], "=");
+        const struct setting *setting = no_more_flags ? NULL : setting_of_flag(argv[i], len);
+        if (!strcmp(argv[i], "--"))
+            no_more_flags = true;
+        if (!setting) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        const char *value = argv[i][len] == '=' ? argv[i] + len + 1 : i + 1 < *argc ? argv[++i] : NULL;
+        if (!value) {
+            *why = arena_printf(arena, "%s needs a value.", setting->flag);
+            return RESULT_INVALID;
+        }
+        *place(out, setting) = value;
+    }
+    *argc = kept;
+    return RESULT_OK;
+}
+
+/* The public base address: http or https, a host, no path, no trailing slash. */
+static enum result check_url(struct config *config, struct arena *arena, const char **why)
+{
+    if (!config->url)
+        return RESULT_OK;
+    char *url = arena_strdup(arena, config->url);
+    size_t len = strlen(url);
+    while (len && url[len - 1] == '/')
+        url[--len] = '\0';
+    config->url_is_https = !strncmp(url, "https://", 8);
+    const char *host = config->url_is_https ? url + 8 : !strncmp(url, "http://", 7) ? url + 7 : NULL;
+    if (!host || !*host || strpbrk(host, "/?#@ \\\"<>") || len > 200) {
+        *why = arena_printf(arena, "MEISHI_URL must look like https://cards.example.org, without a path; it is \"%s\".",
+                            config->url);
+        return RESULT_INVALID;
+    }
+    config->url = url;
+    return RESULT_OK;
+}
+
+enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out, const char **why)
+{
+    *out = (struct config){0};
+    for (int i = 0; i < SETTING_COUNT; i++)
+        *place(out, &SETTINGS[i]) = SETTINGS[i].standard;
+    enum result result = read_environment(environment, arena, out, why);
+    if (result == RESULT_OK)
+        result = read_flags(argc, argv, arena, out, why);
+    if (result == RESULT_OK)
+        result = check_url(out, arena, why);
+    const char *bad = NULL;
+    if (result == RESULT_OK &&
+        address_list_parse(out->trusted_proxies_text, arena, &out->trusted_proxies, &bad) != RESULT_OK) {
+        *why = arena_printf(arena, "MEISHI_TRUSTED_PROXIES: %s", bad);
+        result = RESULT_INVALID;
+    }
+    if (result == RESULT_OK && out->smtp_url && !out->mail_from) {
+        *why = "MEISHI_SMTP_URL is set, so MEISHI_MAIL_FROM must say whom mail comes from.";
+        result = RESULT_INVALID;
+    }
+    return result;
+}
+
+/* "scheme://user:password@rest" without the password. */
+static const char *without_password(const char *value, struct arena *arena)
+{
+    const char *at = value ? strchr(value, '@') : NULL;
+    const char *start = value ? strstr(value, "://") : NULL;
+    if (!at || !start || at < start)
+        return value;
+    const char *colon = memchr(start + 3, ':', (size_t)(at - start - 3));
+    return colon ? arena_printf(arena, "%.*s:***%s", (int)(colon - value), value, at) : value;
+}
+
+void config_print(const struct config *config, bool json, struct str *out)
+{
+    json_t *object = json_object();
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        const char *value = *place((struct config *)(uintptr_t)config, &SETTINGS[i]);
+        if (SETTINGS[i].is_secret)
+            value = without_password(value, out->arena);
+        if (json)
+            json_object_set_new(object, SETTINGS[i].variable, value ? json_string(value) : json_null());
+        else
+            str_addf(out, "%-24s %s\n", SETTINGS[i].variable, value && *value ? value : "(not set)");
+    }
+    if (json) {
+        char *text = json_dumps(object, JSON_INDENT(2));
+        str_addf(out, "%s\n", text);
+        free(text);
+    }
+    json_decref(object);
+}
