@@ -12,6 +12,7 @@ struct http;
 struct sender;
 struct throttle;
 struct page_cache;
+struct visits;
 
 struct app {
     const struct config *config;
@@ -20,6 +21,7 @@ struct app {
     struct http *http;
     struct sender *sender;       /* webhooks; NULL in the CLI */
     struct throttle *throttle;   /* visitors and networks, in memory */
+    struct visits *visits;       /* what tells visitors apart, in memory */
     struct page_cache *pages;    /* shares, and everything rendered from cards */
 };
 

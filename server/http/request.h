@@ -26,7 +26,6 @@ struct request {
     size_t body_len;
     struct reply reply;
     void *session;                  /* the dispatcher's: who is calling */
-    void (*again)(struct request *request); /* a worker runs this instead of dispatch, once (request_defer) */
     struct exchange *exchange;      /* http's own */
 };
 
@@ -46,8 +45,9 @@ bool request_is_same_origin(const struct request *request, const char *base_url,
 /* The handler returns without a reply; somebody calls request_finish from any thread, once, after filling request->reply. */
 void request_wait(struct request *request);
 void request_finish(struct request *request);
-/* From an inline handler: run AGAIN on a worker, which replies or waits. */
-void request_defer(struct request *request, void (*again)(struct request *request));
+/* From an inline handler: dispatch the request once more, on a worker, where request_is_on_worker answers true. */
+void request_defer(struct request *request);
+bool request_is_on_worker(const struct request *request);
 /* The app pointer of http_handlers. */
 void *request_app(const struct request *request);
 

@@ -25,6 +25,7 @@ struct page_placeholders {
 struct open_share {
     int64_t share_id, owner_id, card_id, card_revision, expires_ms;
     enum channel channel;
+    bool own_page; /* it came through somebody's hands, which the page says: rendered for this share alone */
     char token[TOKEN_SIZE];
 };
 
@@ -35,16 +36,21 @@ const struct page_placeholders *page_cache_placeholders(const struct page_cache 
 
 /* Copies the cached share out; false on a miss. */
 bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out);
-void page_cache_add_share(struct page_cache *cache, const struct open_share *share);
+/* GENERATION is page_cache_generation from before the database was read: when something was forgotten meanwhile, what was
+ * read may be outdated and is not kept. */
+uint64_t page_cache_generation(struct page_cache *cache);
+void page_cache_add_share(struct page_cache *cache, const struct open_share *share, uint64_t generation);
 /* A malloced page for this share with token and stamp filled in, or NULL on a miss. */
 char *page_cache_card_page(struct page_cache *cache, const struct open_share *share, const char *stamp, size_t *len);
-/* Keeps a rendered page. OWN_BY_LINE: it names who handed it on, so it is this share's alone, not the card's. */
-void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, bool own_by_line, const char *html, size_t len);
+/* Keeps a rendered page, for this share or for every share of its card without hands. */
+void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, const char *html, size_t len,
+                              uint64_t generation);
 
-/* Ready replies under a key of 64 bits made by page_cache_key. get returns a new reference or NULL. */
-uint64_t page_cache_key(const char *kind, int64_t a, int64_t b, const char *text);
-struct ready_reply *page_cache_get(struct page_cache *cache, uint64_t key);
-void page_cache_put(struct page_cache *cache, uint64_t key, struct ready_reply *ready);
+/* Ready replies under up to PAGE_KEY_MAX bytes of text that name what they were rendered from, its revision included, so
+ * an outdated one is never asked for and ages out. get returns a new reference or NULL; put takes one of its own. */
+enum { PAGE_KEY_MAX = 120 };
+struct ready_reply *page_cache_get(struct page_cache *cache, const char *key);
+void page_cache_put(struct page_cache *cache, const char *key, struct ready_reply *ready);
 
 /* Call after the commit that changed it. */
 void page_cache_forget_share(struct page_cache *cache, const char *token);

@@ -1,0 +1,302 @@
+/* See page_cache.h. One hash table and one list in order of use for three kinds of things: shares, card pages, ready
+ * replies. One mutex, held for a look-up and a copy of a few kilobytes at most; nothing is rendered under it. */
+#include "server/pages/page_cache.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/ids.h"
+
+/* User text cannot hold control characters (cards/base/text.h), so these never occur but where a template put them. */
+const char PLACEHOLDER_TOKEN[TOKEN_SIZE] = "\001TOKEN0000000000";
+const char PLACEHOLDER_STAMP[STAMP_SIZE] = "\001STAMP0000000000000000000000000000000000";
+
+enum { BUCKETS = 1 << 16, PATCHES_MAX = 48 };
+
+enum kind { KIND_SHARE, KIND_PAGE, KIND_READY };
+
+struct patch {
+    uint32_t at;
+    bool is_stamp;
+};
+
+struct entry {
+    struct entry *same_bucket, *newer, *older;
+    uint64_t key[2];
+    enum kind kind;
+    size_t bytes;
+    union {
+        struct open_share share;
+        struct {
+            int64_t card_id, revision;
+            char *html;
+            size_t len;
+            int patch_count;
+            struct patch patches[PATCHES_MAX];
+        } page;
+        struct ready_reply *ready;
+    };
+};
+
+struct page_cache {
+    pthread_mutex_t lock;
+    unsigned char key[crypto_shorthash_siphashx24_KEYBYTES];
+    struct entry *buckets[BUCKETS];
+    struct entry *newest, *oldest;
+    size_t bytes, bytes_max;
+    uint64_t generation; /* how often something was forgotten */
+};
+
+struct page_cache *page_cache_open(size_t bytes_max)
+{
+    struct page_cache *cache = calloc(1, sizeof *cache);
+    if (!cache)
+        abort();
+    pthread_mutex_init(&cache->lock, NULL);
+    random_bytes(cache->key, sizeof cache->key);
+    cache->bytes_max = bytes_max;
+    return cache;
+}
+
+/* 128 bits under a random key: nobody can make two names fall on one. */
+static void hash_name(const struct page_cache *cache, enum kind kind, const void *name, size_t len, uint64_t out[2])
+{
+    unsigned char bytes[PAGE_KEY_MAX + 1] = {(unsigned char)kind};
+    if (len > PAGE_KEY_MAX)
+        len = PAGE_KEY_MAX;
+    memcpy(bytes + 1, name, len);
+    crypto_shorthash_siphashx24((unsigned char *)out, bytes, len + 1, cache->key);
+}
+
+static struct entry *find(struct page_cache *cache, const uint64_t key[2])
+{
+    struct entry *entry = cache->buckets[key[0] % BUCKETS];
+    while (entry && (entry->key[0] != key[0] || entry->key[1] != key[1]))
+        entry = entry->same_bucket;
+    return entry;
+}
+
+static void unlink_use(struct page_cache *cache, struct entry *entry)
+{
+    *(entry->newer ? &entry->newer->older : &cache->newest) = entry->older;
+    *(entry->older ? &entry->older->newer : &cache->oldest) = entry->newer;
+}
+
+static void link_newest(struct page_cache *cache, struct entry *entry)
+{
+    entry->newer = NULL;
+    entry->older = cache->newest;
+    *(cache->newest ? &cache->newest->newer : &cache->oldest) = entry;
+    cache->newest = entry;
+}
+
+static void touch(struct page_cache *cache, struct entry *entry)
+{
+    if (cache->newest == entry)
+        return;
+    unlink_use(cache, entry);
+    link_newest(cache, entry);
+}
+
+static void entry_free(struct entry *entry)
+{
+    if (entry->kind == KIND_PAGE)
+        free(entry->page.html);
+    if (entry->kind == KIND_READY)
+        ready_drop(entry->ready);
+    free(entry);
+}
+
+static void drop(struct page_cache *cache, struct entry *entry)
+{
+    struct entry **at = &cache->buckets[entry->key[0] % BUCKETS];
+    while (*at != entry)
+        at = &(*at)->same_bucket;
+    *at = entry->same_bucket;
+    unlink_use(cache, entry);
+    cache->bytes -= entry->bytes;
+    entry_free(entry);
+}
+
+void page_cache_close(struct page_cache *cache)
+{
+    if (!cache)
+        return;
+    while (cache->oldest)
+        drop(cache, cache->oldest);
+    pthread_mutex_destroy(&cache->lock);
+    free(cache);
+}
+
+/* Puts a filled entry in, in place of an older one of that name, and makes room. Takes the lock. An entry made from what
+ * was read before something was forgotten is thrown away. */
+static void insert(struct page_cache *cache, struct entry *entry, uint64_t generation)
+{
+    pthread_mutex_lock(&cache->lock);
+    if (generation != cache->generation) {
+        pthread_mutex_unlock(&cache->lock);
+        entry_free(entry);
+        return;
+    }
+    struct entry *older = find(cache, entry->key);
+    if (older)
+        drop(cache, older);
+    entry->same_bucket = cache->buckets[entry->key[0] % BUCKETS];
+    cache->buckets[entry->key[0] % BUCKETS] = entry;
+    link_newest(cache, entry);
+    cache->bytes += entry->bytes;
+    while (cache->bytes > cache->bytes_max && cache->oldest != entry)
+        drop(cache, cache->oldest);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+static struct entry *entry_new(enum kind kind, size_t more_bytes)
+{
+    /* A share needs a third of what a page's patches do, and there are many. */
+    size_t size = kind == KIND_PAGE ? sizeof(struct entry) : offsetof(struct entry, share) + sizeof(struct open_share);
+    struct entry *entry = calloc(1, size);
+    if (!entry)
+        abort();
+    entry->kind = kind;
+    entry->bytes = size + more_bytes;
+    return entry;
+}
+
+bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out)
+{
+    uint64_t key[2];
+    hash_name(cache, KIND_SHARE, token, strlen(token), key);
+    pthread_mutex_lock(&cache->lock);
+    struct entry *entry = find(cache, key);
+    if (entry) {
+        *out = entry->share;
+        touch(cache, entry);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return entry != NULL;
+}
+
+uint64_t page_cache_generation(struct page_cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    uint64_t generation = cache->generation;
+    pthread_mutex_unlock(&cache->lock);
+    return generation;
+}
+
+void page_cache_add_share(struct page_cache *cache, const struct open_share *share, uint64_t generation)
+{
+    struct entry *entry = entry_new(KIND_SHARE, 0);
+    hash_name(cache, KIND_SHARE, share->token, strlen(share->token), entry->key);
+    entry->share = *share;
+    insert(cache, entry, generation);
+}
+
+static void hash_page(const struct page_cache *cache, const struct open_share *share, uint64_t out[2])
+{
+    int64_t name[3] = {share->card_id, share->card_revision, share->own_page ? share->share_id : 0};
+    hash_name(cache, KIND_PAGE, name, sizeof name, out);
+}
+
+char *page_cache_card_page(struct page_cache *cache, const struct open_share *share, const char *stamp, size_t *len)
+{
+    uint64_t key[2];
+    hash_page(cache, share, key);
+    char *page = NULL;
+    pthread_mutex_lock(&cache->lock);
+    struct entry *entry = find(cache, key);
+    if (entry && (page = malloc(entry->page.len))) {
+        memcpy(page, entry->page.html, entry->page.len);
+        for (int i = 0; i < entry->page.patch_count; i++) {
+            const struct patch *patch = &entry->page.patches[i];
+            if (patch->is_stamp)
+                memcpy(page + patch->at, stamp, STAMP_LEN);
+            else
+                memcpy(page + patch->at, share->token, TOKEN_LEN);
+        }
+        *len = entry->page.len;
+        touch(cache, entry);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return page;
+}
+
+static void find_patches(struct entry *entry)
+{
+    const char *html = entry->page.html, *end = html + entry->page.len, *at = html;
+    while ((at = memchr(at, PLACEHOLDER_TOKEN[0], (size_t)(end - at)))) {
+        size_t left = (size_t)(end - at);
+        bool is_stamp = left >= STAMP_LEN && !memcmp(at, PLACEHOLDER_STAMP, STAMP_LEN);
+        bool is_token = left >= TOKEN_LEN && !memcmp(at, PLACEHOLDER_TOKEN, TOKEN_LEN);
+        if ((is_stamp || is_token) && entry->page.patch_count < PATCHES_MAX)
+            entry->page.patches[entry->page.patch_count++] = (struct patch){(uint32_t)(at - html), is_stamp};
+        at++;
+    }
+}
+
+void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, const char *html, size_t len,
+                              uint64_t generation)
+{
+    struct entry *entry = entry_new(KIND_PAGE, len);
+    hash_page(cache, share, entry->key);
+    entry->page.card_id = share->card_id;
+    entry->page.revision = share->card_revision;
+    entry->page.html = malloc(len);
+    if (!entry->page.html)
+        abort();
+    memcpy(entry->page.html, html, len);
+    entry->page.len = len;
+    find_patches(entry);
+    insert(cache, entry, generation);
+}
+
+struct ready_reply *page_cache_get(struct page_cache *cache, const char *name)
+{
+    uint64_t key[2];
+    hash_name(cache, KIND_READY, name, strlen(name), key);
+    struct ready_reply *ready = NULL;
+    pthread_mutex_lock(&cache->lock);
+    struct entry *entry = find(cache, key);
+    if (entry) {
+        ready = ready_hold(entry->ready);
+        touch(cache, entry);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return ready;
+}
+
+void page_cache_put(struct page_cache *cache, const char *name, struct ready_reply *ready)
+{
+    struct entry *entry = entry_new(KIND_READY, ready_size(ready));
+    hash_name(cache, KIND_READY, name, strlen(name), entry->key);
+    entry->ready = ready_hold(ready);
+    insert(cache, entry, page_cache_generation(cache)); /* named by what it was made from, so never outdated */
+}
+
+void page_cache_forget_share(struct page_cache *cache, const char *token)
+{
+    uint64_t key[2];
+    hash_name(cache, KIND_SHARE, token, strlen(token), key);
+    pthread_mutex_lock(&cache->lock);
+    cache->generation++;
+    struct entry *entry = find(cache, key);
+    if (entry)
+        drop(cache, entry);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* Walks everything: an edit is rare, and the walk of a full cache takes milliseconds. */
+void page_cache_forget_card(struct page_cache *cache, int64_t card_id)
+{
+    pthread_mutex_lock(&cache->lock);
+    cache->generation++;
+    for (struct entry *entry = cache->newest, *older; entry; entry = older) {
+        older = entry->older;
+        if ((entry->kind == KIND_SHARE && entry->share.card_id == card_id) ||
+            (entry->kind == KIND_PAGE && entry->page.card_id == card_id))
+            drop(cache, entry);
+    }
+    pthread_mutex_unlock(&cache->lock);
+}

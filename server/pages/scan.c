@@ -1,0 +1,185 @@
+/* A scan: find the share, judge the hit, record, reply.
+ *
+ * The page of a cached card is put together in the event loop, and the connection waits there for nothing but its hit: the
+ * writer's group commit calls hit_done, which lets the loop send what is ready. A failure to record never hides the card:
+ * the page is served, marked, and the store counts it. What is not in the cache yet, and what comes with a session cookie,
+ * goes through a worker once.
+ *
+ * GET changes nothing but hits, and a hit alone is nobody: see cards/verdict.h. */
+#include "server/pages/scan.h"
+
+#include <string.h>
+
+#include "cards/base/id.h"
+#include "server/auth/caller.h"
+#include "server/ids.h"
+#include "server/log.h"
+#include "server/pages/card_view.h"
+#include "server/store/store.h"
+
+enum { PAGE_MAX = 256 * 1024 };
+
+static const char CARD_CACHE[] = "private, no-store";
+
+enum result scan_open_share(struct app *app, const char *token_text, bool may_wait, struct open_share *out)
+{
+    char token[TOKEN_SIZE];
+    if (!token_text || !token_normalise(token, token_text, strlen(token_text)))
+        return RESULT_NOT_FOUND;
+    if (!page_cache_share(app->pages, token, out)) {
+        if (!may_wait)
+            return RESULT_BUSY;
+        struct arena arena;
+        arena_init(&arena);
+        struct share share;
+        struct card card;
+        uint64_t generation = page_cache_generation(app->pages);
+        enum result result = store_share_find_by_token(app->store, &arena, token, &share);
+        if (result == RESULT_OK && !share_may_open(&share, now_ms()))
+            result = RESULT_NOT_FOUND;
+        if (result == RESULT_OK)
+            result = store_card_open(app->store, &arena, share.card_id, &card);
+        if (result == RESULT_OK) {
+            *out = (struct open_share){.share_id = share.id, .owner_id = share.owner_id, .card_id = share.card_id,
+                                       .card_revision = card.revision, .expires_ms = share.expires_ms,
+                                       .channel = share.channel, .own_page = share.chain_len > 1 || share.vouch};
+            memcpy(out->token, token, sizeof token);
+            page_cache_add_share(app->pages, out, generation);
+        }
+        arena_free(&arena);
+        if (result != RESULT_OK)
+            return result;
+    }
+    return out->expires_ms && out->expires_ms <= now_ms() ? RESULT_NOT_FOUND : RESULT_OK;
+}
+
+/* On the writer's thread: the hit is on disk, or could not be put there. */
+static void hit_done(struct hit *hit, enum result result)
+{
+    struct request *request = hit->owner;
+    if (result != RESULT_OK)
+        reply_header(request, "X-Hit", "unrecorded");
+    request_finish(request);
+}
+
+/* Queues HIT and lets the request wait for it; when the queue is full the reply that stands goes out at once, marked. */
+static void record(struct app *app, struct request *request, struct hit *hit)
+{
+    hit->done = hit_done;
+    hit->owner = request;
+    request_wait(request);
+    if (store_hit_submit(app->store, hit) != RESULT_OK) {
+        reply_header(request, "X-Hit", "unrecorded");
+        request_finish(request);
+    }
+}
+
+void scan_act(struct app *app, struct request *request, const struct open_share *share, int64_t hit_id, uint32_t act,
+              int64_t earlier_id)
+{
+    struct hit *hit = arena_alloc(&request->arena, sizeof *hit);
+    *hit = (struct hit){.id = hit_id, .act_at_ms = now_ms(), .owner_id = share->owner_id, .share_id = share->share_id,
+                        .earlier_id = earlier_id, .acts = act};
+    record(app, request, hit);
+}
+
+/* Renders the page of a share into the cache. On a worker. */
+static enum result render(struct app *app, struct request *request, const struct open_share *open)
+{
+    struct share share;
+    struct card card;
+    struct str html;
+    uint64_t generation = page_cache_generation(app->pages);
+    enum result result = store_share_find_by_token(app->store, &request->arena, open->token, &share);
+    if (result == RESULT_OK)
+        result = store_card_open(app->store, &request->arena, share.card_id, &card);
+    if (result != RESULT_OK)
+        return result;
+    if (card.revision != open->card_revision)
+        return RESULT_CONFLICT; /* edited this very moment */
+    str_init(&html, &request->arena, PAGE_MAX);
+    result = card_view_render(app, &request->arena, &card, &share, &html);
+    if (result == RESULT_OK)
+        page_cache_add_card_page(app->pages, open, html.data, html.len, generation);
+    return result;
+}
+
+/* Puts the page together and records its hit. RESULT_BUSY: the page is not in the cache. */
+static enum result answer(struct app *app, struct request *request, const struct open_share *share, bool self)
+{
+    int64_t hit_id = id_new(), at_ms = id_time_ms(hit_id);
+    char stamp[STAMP_SIZE];
+    size_t len;
+    stamp_write(stamp, app->keys.stamp, hit_id, share->share_id);
+    char *page = page_cache_card_page(app->pages, share, stamp, &len);
+    if (!page)
+        return RESULT_BUSY;
+    reply_owned(request, 200, "text/html; charset=utf-8", page, len);
+    reply_csp(request, card_view_csp());
+    reply_cache(request, CARD_CACHE);
+
+    struct visit visit;
+    visit_of(app->visits, request, share->owner_id, share->token, self, at_ms, &visit);
+    struct hit *hit = arena_alloc(&request->arena, sizeof *hit);
+    hit->id = hit_id;
+    hit->owner_id = share->owner_id;
+    hit->share_id = share->share_id;
+    hit->facts = visit.facts;
+    hit->visitor_hash = visit.hash;
+    hit->channel = channel_refine(share->channel, request_header(request, "User-Agent"), visit.referrer);
+    memcpy(hit->family, visit.family, sizeof hit->family);
+    memcpy(hit->referrer, visit.referrer, sizeof hit->referrer);
+    record(app, request, hit);
+    return RESULT_OK;
+}
+
+/* Whether the visitor is the card's own member, signed in. */
+static bool is_self(struct app *app, struct request *request, const struct open_share *share)
+{
+    struct caller *caller = NULL;
+    return caller_has_cookie(request) && caller_of_cookie(app, request, &caller) == RESULT_OK &&
+           caller->member.id == share->owner_id;
+}
+
+/* The same with the database at hand. */
+static enum result scan_on_worker(struct app *app, struct request *request, const char *token)
+{
+    struct open_share share;
+    for (int attempt = 0; attempt < 3; attempt++) {
+        enum result result = scan_open_share(app, token, true, &share);
+        if (result != RESULT_OK)
+            return result;
+        result = answer(app, request, &share, is_self(app, request, &share));
+        if (result != RESULT_BUSY)
+            return result;
+        result = render(app, request, &share);
+        if (result == RESULT_CONFLICT)
+            page_cache_forget_share(app->pages, share.token);
+        else if (result != RESULT_OK)
+            return result;
+    }
+    return RESULT_FAILED;
+}
+
+enum result scan_page(struct app *app, struct request *request)
+{
+    const char *token = request->params[0];
+    struct open_share share;
+    if (request_is_on_worker(request))
+        return scan_on_worker(app, request, token);
+    enum result result = caller_has_cookie(request) ? RESULT_BUSY : scan_open_share(app, token, false, &share);
+    if (result == RESULT_OK)
+        result = answer(app, request, &share, false);
+    if (result == RESULT_BUSY) {
+        request_defer(request);
+        return RESULT_OK;
+    }
+    return result;
+}
+
+enum result scan_standing(struct app *app, struct request *request)
+{
+    struct share share;
+    enum result result = store_share_find_by_handle(app->store, &request->arena, request->params[0], &share);
+    return result == RESULT_OK ? scan_on_worker(app, request, share.token) : result;
+}

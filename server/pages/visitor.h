@@ -1,0 +1,26 @@
+/* What the pages of one visit share: who the visitor is not (no address, no agent is kept), the hint that tells phones
+ * apart within a day, and whether one network opens card after card. */
+#ifndef MEISHI_VISITOR_H
+#define MEISHI_VISITOR_H
+
+#include "cards/verdict.h"
+#include "server/app.h"
+#include "server/http/request.h"
+
+struct visits; /* the day's salt and the agents and networks seen lately, in memory only */
+
+struct visits *visits_open(void);
+void visits_close(struct visits *visits);
+
+/* Facts, family and referrer of a request. TOKEN is the share's, for the burst rule; SELF: the member's own session.
+ * *HASH is the daily hint (owner, network, agent), 0 when the visitor asked for none. */
+struct visit {
+    uint32_t facts;
+    uint64_t hash;
+    char family[AGENT_FAMILY_SIZE];
+    char referrer[REFERRER_HOST_SIZE];
+};
+void visit_of(struct visits *visits, const struct request *request, int64_t owner_id, const char *token, bool self,
+              int64_t now_ms, struct visit *out);
+
+#endif
