@@ -57,6 +57,8 @@ const char *email_key(const char *email, struct arena *arena);
 /* Whether TEXT can be an e-mail address (RFC 5321 shape, UTF-8 allowed), a phone number (7 to 15 digits and the usual marks). */
 bool email_is_valid(const char *text);
 bool phone_is_valid(const char *text);
+/* The number as typed, with digits and marks of other scripts (٠١٢, ０３－) made ASCII. NULL for NULL. */
+const char *phone_normalise(const char *text, struct arena *arena);
 /* The text for the search index: NFKC, case-folded, marks removed, words of all fields. Owned by the arena. */
 const char *lead_search_text(const struct lead *lead, struct arena *arena);
 const char *search_fold(const char *text, struct arena *arena);

@@ -125,14 +125,15 @@ enum result url_parse(const char *text, unsigned flags, struct arena *arena, str
 {
     if (!text || !*text || strlen(text) > URL_BYTES_MAX || has_forbidden(text) || !text_is_utf8(text, strlen(text)))
         return RESULT_INVALID;
-    /* Without "//" a scheme can only be meant when the guess is allowed; "example.org:8080" has none either. */
-    const char *slashes = strstr(text, "://");
-    if (slashes ? slashes[3] == '/' : !(flags & URL_GUESS_SCHEME))
+    /* "example.org:8080" and "example.org/?to=https://a.example" have no scheme. */
+    const char *mark = text + strcspn(text, ":/?#");
+    bool has_scheme = !strncmp(mark, "://", 3);
+    if (has_scheme ? mark[3] == '/' : !(flags & URL_GUESS_SCHEME))
         return RESULT_INVALID;
     CURLU *handle = curl_url();
     if (!handle)
         abort();
-    unsigned how = CURLU_URLENCODE | (slashes ? 0U : (unsigned)CURLU_DEFAULT_SCHEME);
+    unsigned how = CURLU_URLENCODE | (has_scheme ? 0U : (unsigned)CURLU_DEFAULT_SCHEME);
     enum result result = RESULT_INVALID;
     if (!curl_url_set(handle, CURLUPART_URL, text, how))
         result = take_apart(handle, flags, arena, out);

@@ -71,6 +71,8 @@ static void url__guesses_https_when_asked(void **state)
     assert_string_equal(spelt("example.org/me", URL_GUESS_SCHEME), "https://example.org/me");
     assert_string_equal(spelt("www.example.org", URL_GUESS_SCHEME), "https://www.example.org/");
     assert_string_equal(spelt("ftp.example.org", URL_GUESS_SCHEME), "https://ftp.example.org/");
+    assert_string_equal(spelt("example.org/?to=https://a.example", URL_GUESS_SCHEME), "https://example.org/?to=https://a.example");
+    assert_string_equal(spelt("example.org:8080", URL_GUESS_SCHEME), "https://example.org:8080/");
     assert_string_equal(spelt("javascript:alert(1)", URL_GUESS_SCHEME), "refused");
     assert_string_equal(spelt("mailto:jane@example.org", URL_GUESS_SCHEME), "refused");
     assert_string_equal(spelt("file:///etc/passwd", URL_GUESS_SCHEME), "refused");
