@@ -20,7 +20,7 @@ struct qr {
 /* INVALID if TEXT holds a character outside the alphanumeric set or does not fit. */
 enum result qr_encode(const char *text, enum qr_level level, struct arena *arena, struct qr *out) MUST_CHECK;
 /* A 1-bit grey PNG at most SIZE pixels a side and as near to it as whole pixels a module allow (never below one pixel a
- * module), libpng at level 6 without filters. The bytes are in the arena. */
+ * module), libpng at level 6 without filters. INVALID if SIZE is outside the limits above. The bytes are in the arena. */
 enum result qr_png(const struct qr *qr, int size, struct arena *arena, const void **out, size_t *out_len) MUST_CHECK;
 /* One path in a viewBox of modules, with the quiet zone and a white ground. TITLE is what it is, for screen readers. */
 void qr_svg(struct str *out, const struct qr *qr, const char *title);
