@@ -1,0 +1,85 @@
+/* What the files of server/store share among themselves and nobody else: the store's insides, how a verb borrows a
+ * connection, and the steps of one subject that another's transaction needs. */
+#ifndef MEISHI_STORE_INTERNAL_H
+#define MEISHI_STORE_INTERNAL_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "cards/event.h"
+#include "server/store/db.h"
+#include "server/store/store.h"
+
+struct hit_log;
+struct store_lock;
+
+enum { READERS_MAX = 32 };
+
+struct store {
+    const struct db_driver *driver;
+    char *url, *base_url;
+    unsigned char seal_key[32];
+    bool read_only;
+    struct arena arena; /* the strings above; nothing after open */
+
+    pthread_mutex_t write_lock; /* the one writing connection of DB_MAIN and what stands below it */
+    struct db *writer;          /* NULL when read_only */
+    bool outbox_filled;         /* set by outbox_add, looked at after the commit */
+
+    pthread_mutex_t read_lock; /* the pool of DB_MAIN readers: an idle one, or one more up to reader_count, or wait */
+    pthread_cond_t reader_returned;
+    struct db *idle[READERS_MAX];
+    int idle_count, open_count, reader_count;
+
+    void (*wake_outbox)(void *context);
+    void *wake_context;
+    void (*on_broken)(void *context); /* once: the process must restart */
+    void *broken_context;
+    atomic_bool broken;
+    atomic_llong write_failures;
+
+    struct store_lock *lock;
+    struct hit_log *hits; /* hits.c */
+};
+
+/* Runs BODY as one transaction on the writing connection, in turn; wakes the outbox if it was filled. FAILED when the
+ * store is read-only. Not to be called from within a body. */
+enum result store_write(struct store *store, const char *name, db_body *body, void *context) MUST_CHECK;
+/* A reading connection in one snapshot; always give it back when OK was answered. */
+enum result store_read_begin(struct store *store, struct db **out) MUST_CHECK;
+void store_read_end(struct store *store, struct db *db);
+/* Checkpoints the main part if it is worth it, or empties its WAL when IDLE. For the fold's thread, after each round, and
+ * with IDLE after an erasure. */
+void store_tidy(struct store *store, bool idle);
+/* Called by whoever meets a broken connection; from any thread, as often as one likes. */
+void store_broken(struct store *store);
+
+/* hits.c. Open is called last in store_open, close first in store_close; it commits and folds what is queued. */
+enum result hits_open(struct store *store, struct hit_log **out) MUST_CHECK;
+enum result hits_start(struct hit_log *log) MUST_CHECK;
+void hits_close(struct hit_log *log); /* of NULL: nothing */
+void hits_figures(struct hit_log *log, struct store_figures *out);
+
+/* shares.c: the share with its chain, for other subjects' transactions and snapshots. */
+enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t share_id, struct share *out) MUST_CHECK;
+
+/* leads.c: a lead without details, in the running transaction, with its timeline and the event lead.potential. For a
+ * visitor's first person hit (HIT_ID) or a named recipient (share->recipient, HIT_ID 0). SHARE has its chain. OK and
+ * nothing done when the visitor has a lead already. */
+enum result lead_add_potential(struct store *store, struct db *db, struct arena *arena, const struct share *share,
+                               int64_t hit_id, int64_t now_ms) MUST_CHECK;
+/* leads.c: erases again what ids in `erased` name, after a restore, in the running transaction. */
+enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms) MUST_CHECK;
+
+/* outbox.c: one event with a pending delivery for each enabled endpoint of the owner that wants it, in the running
+ * transaction. Takes over DATA's reference. LEAD_ID 0: about no lead. */
+enum result outbox_add(struct store *store, struct db *db, int64_t owner_id, enum event_type type, json_t *data,
+                       int64_t lead_id, int64_t now_ms) MUST_CHECK;
+
+/* search.c: makes what the engine needs for finding words, after the migrations, in their transaction. */
+enum result search_prepare(struct db *db) MUST_CHECK;
+
+/* migrate.c: brings both parts to today's tables. INVALID with a sentence in *WHY: newer than this program. */
+enum result migrate_part(struct db *db, enum db_part part, struct arena *arena, const char **why) MUST_CHECK;
+
+#endif

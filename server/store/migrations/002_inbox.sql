@@ -1,0 +1,16 @@
+-- The inbox: what a page waits for. Rows are only appended, read in order and deleted from the front; no key and no index,
+-- because those are what makes a durable insert dear. Facts of a hit (acts 0), or an act that followed the hit named by id.
+CREATE TABLE hit_inbox (
+    seq BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    owner_id BIGINT NOT NULL,
+    share_id BIGINT NOT NULL,
+    act_at_ms BIGINT NOT NULL,
+    earlier_id BIGINT NOT NULL,
+    facts BIGINT NOT NULL,
+    acts BIGINT NOT NULL,
+    visitor_hash BIGINT NOT NULL,
+    channel BIGINT NOT NULL,
+    family TEXT,
+    referrer TEXT
+);
