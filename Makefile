@@ -5,8 +5,17 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 VERSION := 0.1.0
+FUZZ_SECONDS ?= 30
+
+# What a bare Debian 12 needs, to build and (further) to test.
+BUILD_PACKAGES := gcc libc6-dev pkg-config ca-certificates libmicrohttpd-dev libsqlite3-dev libjansson-dev libsodium-dev \
+                  libcurl4-openssl-dev libqrencode-dev libpng-dev libcairo2-dev libpango1.0-dev libjpeg62-turbo-dev \
+                  libturbojpeg0-dev libwebp-dev libseccomp-dev libidn2-dev libunistring-dev libbrotli-dev zlib1g-dev
+TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl
 
 PACKAGES := libmicrohttpd sqlite3 jansson libsodium libcurl libqrencode libpng cairo pango pangocairo libjpeg libturbojpeg \
             libwebp libseccomp libidn2
@@ -15,37 +24,164 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wco
 HARDENING ?= -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fcf-protection -fPIE
 LINK_HARDENING ?= -pie -Wl,-z,relro,-z,now
 SANITIZE ?=
-# `=`, not `:=`: the packages may only just have been installed.
-PACKAGE_CFLAGS = $(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g')
-PACKAGE_LIBS = $(shell pkg-config --libs $(PACKAGES)) -lunistring -lm -pthread
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DMEISHI_VERSION='"$(VERSION)"' -I. -I$(BUILD)/gen $(PACKAGE_CFLAGS) $(WARNINGS) $(CFLAGS) \
-             $(HARDENING) $(SANITIZE)
+# Asked once, but not before a recipe needs it: the packages may only just have been installed.
+PACKAGE_CFLAGS = $(eval PACKAGE_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g'))$(PACKAGE_CFLAGS)
+PACKAGE_LIBS = $(eval PACKAGE_LIBS := $$(shell pkg-config --libs $(PACKAGES)) -lunistring -lm -pthread)$(PACKAGE_LIBS)
+TEST_CFLAGS = $(eval TEST_CFLAGS := $$(shell pkg-config --cflags cmocka zbar librsvg-2.0 | sed 's/-I/-isystem /g'))$(TEST_CFLAGS)
+TEST_LIBS = $(eval TEST_LIBS := -Wl,--as-needed $$(shell pkg-config --libs cmocka zbar librsvg-2.0))$(TEST_LIBS)
+BASE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
+ALL_CFLAGS = $(BASE_CFLAGS) -DMEISHI_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS) $(HARDENING) $(SANITIZE)
 
 CARDS := $(wildcard cards/*.c cards/base/*.c)
 SERVER := $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c))
-GEN := $(BUILD)/gen/templates.c $(BUILD)/gen/assets.c $(BUILD)/gen/crawlers.c
+TEMPLATES := $(wildcard templates/*.html)
 CARD_OBJECTS := $(CARDS:%.c=$(BUILD)/%.o) $(BUILD)/gen/crawlers.o
 SERVER_OBJECTS := $(SERVER:%.c=$(BUILD)/%.o) $(BUILD)/gen/templates.o $(BUILD)/gen/assets.o
-UNIT_TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/cards/test_*.c tests/server/test_*.c tests/templates/test_*.c))
+SUPPORT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cards/test_*.c tests/server/test_*.c tests/templates/test_*.c))
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+BINARY := $(if $(wildcard server/main.c),$(BUILD)/meishi)
 
-all: $(BUILD)/meishi ## build the binary
+# V=1 shows whole command lines.
+say = $(if $(V),,@echo '  $(1)  $@';)
+
+all: $(if $(BINARY),$(BINARY),$(BUILD)/libserver.a) ## build the binary
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
+# --- The binary -----------------------------------------------------------------------------------------------------
+
 $(BUILD)/meishi: $(BUILD)/server/main.o $(BUILD)/libserver.a $(BUILD)/libcards.a
-	$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(PACKAGE_LIBS)
+	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(PACKAGE_LIBS)
 
 $(BUILD)/libcards.a: $(CARD_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
 $(BUILD)/libserver.a: $(SERVER_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/%.o: %.c | $(GEN)
+$(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
-$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,compile)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(call say,compile)$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/%.o: $(BUILD)/%.c
+	$(call say,compile)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-.PHONY: all help
+# Who includes a header that is made must not be compiled before it is; afterwards the .d files know.
+$(SERVER:%.c=$(BUILD)/%.o) $(BUILD)/server/main.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/server/*.c tests/fuzz/*.c)): \
+    | $(BUILD)/gen/templates.h
+
+# --- What is made at build time: templates, assets and migrations, the crawler table -----------------------------------
+
+TOOL_SOURCES := assets/source.c cards/base/arena.c cards/base/str.c
+$(BUILD)/tools/template-compiler: templates/compiler.c templates/context.c $(TOOL_SOURCES)
+$(BUILD)/tools/embed: assets/embed.c $(TOOL_SOURCES)
+$(BUILD)/tools/crawlers: assets/crawlers.c $(TOOL_SOURCES)
+$(BUILD)/tools/template-compiler $(BUILD)/tools/embed $(BUILD)/tools/crawlers: $(wildcard templates/*.h assets/*.h cards/*.h cards/base/*.h)
+	@mkdir -p $(@D)
+	$(call say,link   )$(CC) $(BASE_CFLAGS) -o $@ $(filter %.c,$^) -lsodium -lz -lbrotlienc
+
+# The folders themselves are named so that a file that goes away is noticed.
+$(BUILD)/gen/templates.c $(BUILD)/gen/templates.h &: $(BUILD)/tools/template-compiler $(TEMPLATES) templates assets \
+    $(wildcard assets/*.* assets/icons/*.svg)
+	@mkdir -p $(@D)
+	$(call say,make   )$< $(BUILD)/gen/templates server/pages/views.h assets $(TEMPLATES)
+$(BUILD)/gen/assets.c: $(BUILD)/tools/embed assets $(wildcard assets/*.*) server/store/migrations \
+    $(wildcard server/store/migrations/*.sql)
+	@mkdir -p $(@D)
+	$(call say,make   )$< $@ assets server/store/migrations
+$(BUILD)/gen/crawlers.c: $(BUILD)/tools/crawlers assets/crawlers.tsv
+	@mkdir -p $(@D)
+	$(call say,make   )$< $@ assets/crawlers.tsv
+
+crawlers: tests/node_modules/.installed ## take the crawler table from the npm package again
+	node assets/crawlers.mjs > assets/crawlers.tsv.new && mv assets/crawlers.tsv.new assets/crawlers.tsv
+
+# --- Packages -------------------------------------------------------------------------------------------------------
+
+deps: ## install the Debian packages that building needs
+	@tests/packages.sh $(BUILD_PACKAGES)
+test-deps: ## install what testing needs as well
+	@tests/packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory tests/node_modules/.installed
+
+tests/node_modules/.installed: tests/package.json tests/package-lock.json tests/.npmrc
+	npm ci --prefix tests --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# --- Tests ----------------------------------------------------------------------------------------------------------
+
+test: test-deps ## the whole suite
+	@$(MAKE) --no-print-directory test-now
+test-now: unit-tests $(BINARY) $(BUILD)/tools/template-compiler
+	@BUILD=$(BUILD) CC=$(CC) tests/run.sh $(UNIT_TESTS) $(sort $(wildcard tests/node/*.test.mjs tests/assets/test_*.sh \
+	    tests/templates/test_*.sh tests/journeys/*.sh tests/browser/*.mjs))
+unit-tests: $(UNIT_TESTS)
+
+$(BUILD)/tests/cards/test_%: $(BUILD)/tests/cards/test_%.o $(BUILD)/libcards.a
+	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(TEST_LIBS) $(PACKAGE_LIBS)
+$(BUILD)/tests/server/test_%: $(BUILD)/tests/server/test_%.o $(SUPPORT_OBJECTS) $(BUILD)/libserver.a $(BUILD)/libcards.a
+	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(TEST_LIBS) $(PACKAGE_LIBS)
+
+GOLDEN := $(BUILD)/tests/templates/golden
+$(GOLDEN).c $(GOLDEN).h &: $(BUILD)/tools/template-compiler $(wildcard tests/templates/golden/*)
+	@mkdir -p $(@D)
+	$(call say,make   )$< $(GOLDEN) tests/templates/golden/views.h tests/templates/golden $(wildcard tests/templates/golden/*.html)
+$(BUILD)/tests/templates/test_templates.o: | $(GOLDEN).h
+$(BUILD)/tests/templates/test_%: $(BUILD)/tests/templates/test_%.o $(GOLDEN).o $(BUILD)/libcards.a
+	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(TEST_LIBS) $(PACKAGE_LIBS)
+
+asan: test-deps ## the suite under AddressSanitizer and UBSan
+	$(MAKE) test-now BUILD=build/asan HARDENING=-fPIE SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
+tsan: test-deps ## the suite under ThreadSanitizer
+	$(MAKE) test-now BUILD=build/tsan HARDENING=-fPIE SANITIZE=-fsanitize=thread
+valgrind: test-deps ## the unit tests under valgrind
+	@tests/packages.sh valgrind
+	@$(MAKE) --no-print-directory unit-tests
+	@BUILD=$(BUILD) UNDER="valgrind -q --leak-check=full --error-exitcode=9" tests/run.sh $(UNIT_TESTS)
+cover: test-deps ## lines that the suite reaches, file by file
+	@$(MAKE) --no-print-directory test-now BUILD=build/cover CFLAGS="-O0 -g" HARDENING=-fPIE SANITIZE=--coverage
+	@tests/cover.sh build/cover
+fuzz: test-deps ## every fuzzer for FUZZ_SECONDS (30)
+	@tests/packages.sh clang libclang-rt-14-dev
+	@$(MAKE) --no-print-directory fuzz-now BUILD=build/fuzz CC=clang HARDENING=-fPIE \
+	    SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+fuzz-now: $(FUZZERS)
+	@for fuzzer in $(FUZZERS); do \
+	    mkdir -p $$fuzzer.corpus; echo "$$fuzzer for $(FUZZ_SECONDS) s"; \
+	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 -artifact_prefix=$$fuzzer. $$fuzzer.corpus \
+	        || exit 1; \
+	done
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(GOLDEN).o $(BUILD)/libserver.a $(BUILD)/libcards.a
+	$(call say,link   )$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -pie -o $@ $^ $(PACKAGE_LIBS)
+$(BUILD)/tests/fuzz/fuzz_templates.o: | $(GOLDEN).h
+faults: test-deps ## crashes, full disks and slow syncs, in full
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) FAULTS=full tests/run.sh $(sort $(wildcard tests/faults/*.sh))
+bench: test-deps ## ratios against named references
+	@$(MAKE) --no-print-directory all
+	@for bench in $(sort $(wildcard tests/bench/*.sh)); do BUILD=$(BUILD) $$bench || exit 1; done
+
+# --- Form -----------------------------------------------------------------------------------------------------------
+
+lint: ## layering, banned calls, form
+	@tests/lint.sh
+format: ## clang-format every C file
+	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+
+# --- Installing -----------------------------------------------------------------------------------------------------
+
+install: $(BINARY) ## put the binary under DESTDIR and PREFIX
+	install -D -m 755 $(BUILD)/meishi $(DESTDIR)$(PREFIX)/bin/meishi
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/meishi/LICENSE
+
+clean: ## remove everything made
+	rm -rf build tests/node_modules
+
+.PHONY: all help crawlers deps test-deps test test-now unit-tests asan tsan valgrind cover fuzz fuzz-now faults bench lint \
+        format install clean
+.SECONDARY:
+.DELETE_ON_ERROR:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

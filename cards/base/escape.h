@@ -11,7 +11,7 @@ void escape_html(struct str *out, const char *text);
 void escape_attr(struct str *out, const char *text);
 /* A whole URL in a double-quoted attribute: schemes other than http, https, mailto, tel, sms, and anything that a
  * browser would read as one of those after stripping controls and spaces, become "#". Relative paths starting with a
- * single / and fragments pass. */
+ * single /, queries starting with ? and fragments pass. */
 void escape_url(struct str *out, const char *url);
 /* One component of a URL, percent-encoded (RFC 3986 unreserved characters stay), safe in an attribute too. */
 void escape_url_part(struct str *out, const char *text);

@@ -1,0 +1,33 @@
+#!/bin/bash
+# Runs every program named, one after the other, and counts. A program may print TAP ("ok 1 - …", "not ok 2 - …"); one that
+# prints none counts as one test by its exit status. What a program printed is shown only if it failed. UNDER is put before
+# each compiled test.
+passed=0 failed=0
+export MEISHI="$PWD/$BUILD/meishi" BUILD="${BUILD:-build}" CMOCKA_MESSAGE_OUTPUT=TAP
+output=$(mktemp) || exit 1
+trap 'rm -f "$output"' EXIT
+for program in "$@"; do
+    case $program in
+    *.mjs) set -- node --test-reporter=tap "$program" ;;
+    *.sh) set -- bash "$program" ;;
+    *) set -- $UNDER "$program" ;;
+    esac
+    timeout "${TEST_SECONDS:-600}" "$@" >"$output" 2>&1 </dev/null
+    status=$?
+    good=$(grep -c '^ok ' "$output")
+    bad=$(grep -c '^not ok ' "$output")
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+    elif [ $((good + bad)) -eq 0 ]; then
+        good=1
+    fi
+    passed=$((passed + good)) failed=$((failed + bad))
+    if [ "$bad" -gt 0 ]; then
+        cat "$output"
+        echo "FAILED ${program#"$BUILD"/}: $good passed, $bad failed, exit status $status"
+    else
+        echo "${program#"$BUILD"/}: $good passed"
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
