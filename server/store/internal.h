@@ -38,6 +38,8 @@ struct store {
     atomic_bool broken;
     atomic_llong write_failures;
 
+    atomic_bool last_write_failed;
+
     struct store_lock *lock;
     struct hit_log *hits; /* hits.c */
 };
@@ -45,7 +47,9 @@ struct store {
 /* Runs BODY as one transaction on the writing connection, in turn; wakes the outbox if it was filled. FAILED when the
  * store is read-only. Not to be called from within a body. */
 enum result store_write(struct store *store, const char *name, db_body *body, void *context) MUST_CHECK;
-/* A reading connection in one snapshot; always give it back when OK was answered. */
+/* Runs BODY in one snapshot on a connection of the pool. */
+enum result store_read(struct store *store, db_body *body, void *context) MUST_CHECK;
+/* The same in two halves, for what does not fit a body; always give it back when OK was answered. */
 enum result store_read_begin(struct store *store, struct db **out) MUST_CHECK;
 void store_read_end(struct store *store, struct db *db);
 /* Checkpoints the main part if it is worth it, or empties its WAL when IDLE. For the fold's thread, after each round, and
@@ -79,7 +83,14 @@ enum result outbox_add(struct store *store, struct db *db, int64_t owner_id, enu
 /* search.c: makes what the engine needs for finding words, after the migrations, in their transaction. */
 enum result search_prepare(struct db *db) MUST_CHECK;
 
-/* migrate.c: brings both parts to today's tables. INVALID with a sentence in *WHY: newer than this program. */
+/* migrate.c: brings a part to today's tables, each step in a transaction of its own. FAILED with a sentence in *WHY. */
 enum result migrate_part(struct db *db, enum db_part part, struct arena *arena, const char **why) MUST_CHECK;
+/* Whether this program can read it as it stands, for those who may not write. FAILED with a sentence in *WHY. */
+enum result migrate_check(struct db *db, enum db_part part, struct arena *arena, const char **why) MUST_CHECK;
+
+/* lock.c: one process a store. CONFLICT with a sentence in *WHY that names the file and the other's process id. *CLEAN says
+ * whether the last one closed the store itself. An engine that many may serve has no lock: OK and NULL. */
+enum result lock_take(const char *url, struct arena *arena, struct store_lock **out, bool *clean, const char **why) MUST_CHECK;
+void lock_release(struct store_lock *lock); /* of NULL: nothing */
 
 #endif

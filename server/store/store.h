@@ -21,7 +21,11 @@ struct store_options {
     const char *base_url; /* goes into event bodies */
     const unsigned char *seal_key; /* 32 bytes: seals webhook secrets */
     bool read_only;      /* no writer, no lock, no threads */
-    int readers;         /* connections in the pool */
+    int readers;         /* connections in the pool, 0: a few */
+    /* Called once, from any thread, when what is on disk cannot be trusted any more (a failed fsync, damage): nothing more
+     * is acknowledged, and the process should end so that it is started anew. */
+    void (*on_broken)(void *context);
+    void *broken_context;
 };
 
 /* Opens, takes the exclusive lock (CONFLICT: another process serves this store), migrates, and recovers what a crash left

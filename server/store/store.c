@@ -1,0 +1,380 @@
+/* Opening and closing the store, and lending its connections: one that writes, in turns, and a pool that reads. Knows of
+ * no subject; those are in the files named after them. */
+#include "server/store/store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "server/ids.h"
+#include "server/log.h"
+#include "server/store/internal.h"
+#include "server/store/paths.h"
+
+enum {
+    READERS_DEFAULT = 4,
+    /* After a crash a main file up to this size is looked over before it is served, within some tens of milliseconds;
+     * a larger one would make visitors wait, so it is left to meishi doctor and to the engine's own checks as it reads. */
+    CHECK_AT_START_MAX = 8 << 20
+};
+
+/* ---- lending connections ---- */
+
+void store_broken(struct store *store)
+{
+    if (atomic_exchange(&store->broken, true))
+        return;
+    log_error("store-broken", "words=\"nothing more is acknowledged until the next start\"");
+    if (store->on_broken)
+        store->on_broken(store->broken_context);
+}
+
+static void note_write(struct store *store, enum result result)
+{
+    if (result == RESULT_FAILED)
+        atomic_fetch_add(&store->write_failures, 1);
+    if (result == RESULT_FAILED || result == RESULT_OK)
+        atomic_store(&store->last_write_failed, result == RESULT_FAILED);
+}
+
+enum result store_write(struct store *store, const char *name, db_body *body, void *context)
+{
+    if (!store->writer || atomic_load(&store->broken))
+        return RESULT_FAILED;
+    pthread_mutex_lock(&store->write_lock);
+    store->outbox_filled = false;
+    enum result result = db_transaction(store->writer, name, body, context);
+    bool wake = result == RESULT_OK && store->outbox_filled;
+    bool broken = store->writer->broken;
+    void (*wake_outbox)(void *) = store->wake_outbox;
+    void *wake_context = store->wake_context;
+    pthread_mutex_unlock(&store->write_lock);
+    note_write(store, result);
+    if (broken)
+        store_broken(store);
+    if (wake && wake_outbox)
+        wake_outbox(wake_context);
+    return result;
+}
+
+void store_on_outbox(struct store *store, void (*wake)(void *context), void *context)
+{
+    pthread_mutex_lock(&store->write_lock);
+    store->wake_outbox = wake;
+    store->wake_context = context;
+    pthread_mutex_unlock(&store->write_lock);
+}
+
+void store_tidy(struct store *store, bool idle)
+{
+    if (!store->writer || atomic_load(&store->broken))
+        return;
+    pthread_mutex_lock(&store->write_lock);
+    enum result result = store->writer->driver->tidy(store->writer, idle);
+    bool broken = store->writer->broken;
+    pthread_mutex_unlock(&store->write_lock);
+    note_write(store, result);
+    if (broken)
+        store_broken(store);
+}
+
+/* An idle connection, or a new one, or whichever comes back first. */
+static enum result borrow(struct store *store, struct db **out)
+{
+    pthread_mutex_lock(&store->read_lock);
+    while (store->idle_count == 0 && store->open_count == store->reader_count)
+        pthread_cond_wait(&store->reader_returned, &store->read_lock);
+    *out = store->idle_count > 0 ? store->idle[--store->idle_count] : NULL;
+    if (!*out)
+        store->open_count++;
+    pthread_mutex_unlock(&store->read_lock);
+    if (*out)
+        return RESULT_OK;
+    enum result result = store->driver->open(store->url, DB_MAIN, DB_READ, out);
+    if (result == RESULT_OK)
+        return result;
+    pthread_mutex_lock(&store->read_lock);
+    store->open_count--;
+    pthread_cond_signal(&store->reader_returned);
+    pthread_mutex_unlock(&store->read_lock);
+    return RESULT_FAILED;
+}
+
+static void give_back(struct store *store, struct db *db)
+{
+    bool broken = db->broken;
+    pthread_mutex_lock(&store->read_lock);
+    store->idle[store->idle_count++] = db;
+    pthread_cond_signal(&store->reader_returned);
+    pthread_mutex_unlock(&store->read_lock);
+    if (broken)
+        store_broken(store);
+}
+
+enum result store_read_begin(struct store *store, struct db **out)
+{
+    enum result result = borrow(store, out);
+    if (result != RESULT_OK)
+        return result;
+    result = (*out)->driver->begin(*out);
+    if (result == RESULT_OK)
+        return result;
+    give_back(store, *out);
+    *out = NULL;
+    return RESULT_FAILED;
+}
+
+void store_read_end(struct store *store, struct db *db)
+{
+    enum result result = db->driver->end(db, false);
+    (void)result; /* a snapshot that could not be ended well was read all the same */
+    give_back(store, db);
+}
+
+enum result store_read(struct store *store, db_body *body, void *context)
+{
+    struct db *db;
+    enum result result = store_read_begin(store, &db);
+    if (result != RESULT_OK)
+        return result;
+    result = body(db, context);
+    store_read_end(store, db);
+    return result == RESULT_BUSY ? RESULT_FAILED : result;
+}
+
+/* ---- opening ---- */
+
+static char *copy_text(const char *text)
+{
+    char *copy = strdup(text ? text : "");
+    if (!copy)
+        abort();
+    return copy;
+}
+
+static struct store *store_new(const struct store_options *options, const struct db_driver *driver)
+{
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        abort();
+    store->driver = driver;
+    store->url = copy_text(options->url);
+    store->base_url = copy_text(options->base_url);
+    if (options->seal_key)
+        memcpy(store->seal_key, options->seal_key, sizeof store->seal_key);
+    store->read_only = options->read_only;
+    store->reader_count = options->readers > 0 ? options->readers : READERS_DEFAULT;
+    if (store->reader_count > READERS_MAX)
+        store->reader_count = READERS_MAX;
+    store->on_broken = options->on_broken;
+    store->broken_context = options->broken_context;
+    pthread_mutex_init(&store->write_lock, NULL);
+    pthread_mutex_init(&store->read_lock, NULL);
+    pthread_cond_init(&store->reader_returned, NULL);
+    return store;
+}
+
+static const char *place_of(const struct store *store, enum db_part part, struct arena *arena)
+{
+    const char *file = paths_file(store->url, part, arena);
+    return file ? file : "The database";
+}
+
+static enum result open_part(struct store *store, enum db_part part, enum db_mode mode, struct arena *arena, struct db **out,
+                             const char **why)
+{
+    enum result result = store->driver->open(store->url, part, mode, out);
+    if (result == RESULT_OK)
+        return RESULT_OK;
+    const char *place = place_of(store, part, arena);
+    if (result == RESULT_INVALID && part == DB_MAIN)
+        *why = arena_printf(arena, "%s is damaged or no database. Put a backup in its place with meishi restore FILE.", place);
+    else if (result == RESULT_INVALID)
+        *why = arena_printf(arena, "%s is damaged or no database. It holds only hits of the last moments: move it away and "
+                            "start again.", place);
+    else if (result == RESULT_NOT_FOUND)
+        *why = arena_printf(arena, "There is no store at %s yet: meishi serve makes one.", place);
+    else
+        *why = arena_printf(arena, "%s could not be opened. See to the folder's owner, its mode and the space on its disk.",
+                            place);
+    return RESULT_FAILED;
+}
+
+static bool is_small(const struct store *store, struct arena *arena)
+{
+    const char *file = paths_file(store->url, DB_MAIN, arena);
+    struct stat info;
+    return file && stat(file, &info) == 0 && info.st_size <= CHECK_AT_START_MAX;
+}
+
+static enum result open_to_read(struct store *store, struct arena *arena, const char **why)
+{
+    struct db *db;
+    if (open_part(store, DB_MAIN, DB_READ, arena, &db, why) != RESULT_OK)
+        return RESULT_FAILED;
+    store->open_count = 1;
+    store->idle[store->idle_count++] = db;
+    return migrate_check(db, DB_MAIN, arena, why);
+}
+
+static enum result migrate_inbox(struct store *store, struct arena *arena, const char **why)
+{
+    struct db *inbox;
+    if (open_part(store, DB_INBOX, DB_WRITE, arena, &inbox, why) != RESULT_OK)
+        return RESULT_FAILED;
+    enum result result = migrate_part(inbox, DB_INBOX, arena, why);
+    inbox->driver->close(inbox);
+    return result;
+}
+
+static enum result open_to_write(struct store *store, struct arena *arena, const char **why)
+{
+    bool clean;
+    enum result result = lock_take(store->url, arena, &store->lock, &clean, why);
+    if (result != RESULT_OK)
+        return result;
+    if (open_part(store, DB_MAIN, DB_WRITE, arena, &store->writer, why) != RESULT_OK)
+        return RESULT_FAILED;
+    if (!clean && is_small(store, arena) && store->driver->check(store->writer, false) != RESULT_OK) {
+        *why = arena_printf(arena, "%s was not closed well and is damaged (%s). Put a backup in its place with "
+                            "meishi restore FILE.", place_of(store, DB_MAIN, arena), store->driver->error(store->writer));
+        return RESULT_FAILED;
+    }
+    if (migrate_part(store->writer, DB_MAIN, arena, why) != RESULT_OK || migrate_inbox(store, arena, why) != RESULT_OK)
+        return RESULT_FAILED;
+    if (hits_open(store, &store->hits) == RESULT_OK)
+        return RESULT_OK;
+    *why = "The hits that wait in the inbox could not be read or folded. The log says why; see to the space on the disk.";
+    return RESULT_FAILED;
+}
+
+static void give_up(struct store *store)
+{
+    for (int i = 0; i < store->idle_count; i++)
+        store->idle[i]->driver->close(store->idle[i]);
+    if (store->writer)
+        store->writer->driver->close(store->writer);
+    lock_release(store->lock);
+    pthread_cond_destroy(&store->reader_returned);
+    pthread_mutex_destroy(&store->read_lock);
+    pthread_mutex_destroy(&store->write_lock);
+    free(store->url);
+    free(store->base_url);
+    explicit_bzero(store->seal_key, sizeof store->seal_key);
+    free(store);
+}
+
+enum result store_open(const struct store_options *options, struct arena *arena, struct store **out, const char **why)
+{
+    *out = NULL;
+    *why = NULL;
+    const struct db_driver *driver = db_driver_of(options->url);
+    if (!driver) {
+        *why = "MEISHI_STORE is no store this program knows: write sqlite:FOLDER or sqlite:FILE.db.";
+        return RESULT_FAILED;
+    }
+    if (!paths_folder(options->url, arena) && strcmp(driver->scheme, "sqlite") == 0) {
+        *why = "There is no home folder to keep the store in: set MEISHI_STORE to sqlite:FOLDER.";
+        return RESULT_FAILED;
+    }
+    struct store *store = store_new(options, driver);
+    enum result result = store->read_only ? open_to_read(store, arena, why) : open_to_write(store, arena, why);
+    if (result == RESULT_OK) {
+        *out = store;
+        return RESULT_OK;
+    }
+    give_up(store);
+    return result == RESULT_CONFLICT ? RESULT_CONFLICT : RESULT_FAILED;
+}
+
+enum result store_start(struct store *store)
+{
+    return store->hits ? hits_start(store->hits) : RESULT_FAILED;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    hits_close(store->hits);
+    store->hits = NULL;
+    assert(store->idle_count == store->open_count); /* else a verb still runs */
+    while (store->idle_count > 0) {
+        struct db *db = store->idle[--store->idle_count];
+        db->driver->close(db);
+    }
+    store_tidy(store, true);
+    give_up(store);
+}
+
+/* ---- health ---- */
+
+static enum result read_something(struct db *db, void *context)
+{
+    (void)context;
+    struct db_rows *rows;
+    enum result result = db_one(db, "SELECT max(number) FROM schema_version", NULL, 0, &rows);
+    db_finish(&rows);
+    return result;
+}
+
+static enum result write_something(struct db *db, void *context)
+{
+    const int64_t *now = context;
+    return db_run(db, "INSERT INTO throttles (key, opened_ms, tries) VALUES ('ping', $1, 1) "
+                      "ON CONFLICT (key) DO UPDATE SET opened_ms = excluded.opened_ms", DB_ARGS(DB_INT(*now)));
+}
+
+enum result store_ping(struct store *store)
+{
+    if (atomic_load(&store->broken))
+        return RESULT_FAILED;
+    enum result result = store_read(store, read_something, NULL);
+    if (result != RESULT_OK || store->read_only)
+        return result;
+    /* Writing for the sake of an answer is dear: only while the last write failed, to see whether space is back. */
+    if (!atomic_load(&store->last_write_failed))
+        return RESULT_OK;
+    int64_t now = now_ms();
+    return store_write(store, "ping", write_something, &now);
+}
+
+void store_figures(struct store *store, struct store_figures *out)
+{
+    *out = (struct store_figures){0};
+    if (store->hits)
+        hits_figures(store->hits, out);
+    out->write_failures += atomic_load(&store->write_failures);
+}
+
+const char *store_folder(const char *url, struct arena *arena)
+{
+    return paths_folder(url, arena);
+}
+
+/* ---- a copy ---- */
+
+enum result store_backup(struct store *store, const char *path, const char **why)
+{
+    *why = NULL;
+    if (store->read_only) {
+        *why = "A backup needs the store open for writing, because hits in the inbox are folded first.";
+        return RESULT_FAILED;
+    }
+    if (store_fold_now(store) != RESULT_OK) {
+        *why = "The hits in the inbox could not be folded, so a copy would miss them. The log says why.";
+        return RESULT_FAILED;
+    }
+    struct db *db;
+    if (borrow(store, &db) != RESULT_OK) {
+        *why = "The database could not be opened once more for reading. The log says why.";
+        return RESULT_FAILED;
+    }
+    enum result result = db->driver->copy_to(db, path);
+    give_back(store, db);
+    if (result == RESULT_CONFLICT)
+        *why = "There is a file of that name already, and a backup never overwrites one.";
+    else if (result != RESULT_OK)
+        *why = "The copy could not be written: see to the folder and the space on its disk.";
+    return result == RESULT_OK || result == RESULT_CONFLICT ? result : RESULT_FAILED;
+}
