@@ -98,6 +98,17 @@ enum result db_one(struct db *db, const char *sql, const struct db_value *args, 
     return result;
 }
 
+void *db_rows_grow(struct arena *arena, void *array, size_t count, size_t *room, size_t size)
+{
+    if (count < *room)
+        return array;
+    *room = *room ? *room * 2 : 16;
+    void *wider = arena_alloc_raw(arena, *room * size);
+    if (count)
+        memcpy(wider, array, count * size);
+    return wider;
+}
+
 static enum result try_once(struct db *db, db_body *body, void *context)
 {
     enum result result = db->driver->begin(db);

@@ -90,6 +90,8 @@ int64_t db_changes(const struct db *db);
 int64_t db_column_int(const struct db_rows *rows, int column);
 const void *db_column_bytes(const struct db_rows *rows, int column, size_t *len);
 const char *db_column_text(const struct db_rows *rows, int column, struct arena *arena); /* a copy; NULL stays NULL */
+/* Room for one more object of SIZE in an array of COUNT that grows in ARENA; *room is how many it holds, 0 at first. */
+void *db_rows_grow(struct arena *arena, void *array, size_t count, size_t *room, size_t size) MUST_CHECK;
 #define DB_ARGS(...) (const struct db_value[]){__VA_ARGS__}, (int)(sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value))
 
 /* Begins, calls BODY, and commits if it said OK; otherwise rolls back and answers what it said. BUSY is tried again, five

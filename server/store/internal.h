@@ -20,7 +20,6 @@ struct store {
     char *url, *base_url;
     unsigned char seal_key[32];
     bool read_only;
-    struct arena arena; /* the strings above; nothing after open */
 
     pthread_mutex_t write_lock; /* the one writing connection of DB_MAIN and what stands below it */
     struct db *writer;          /* NULL when read_only */
@@ -41,6 +40,7 @@ struct store {
     atomic_bool last_write_failed;
 
     struct store_lock *lock;
+    bool clean; /* may be called so once it is closed: the next start need not look it over */
     struct hit_log *hits; /* hits.c */
 };
 
@@ -64,6 +64,11 @@ enum result hits_start(struct hit_log *log) MUST_CHECK;
 void hits_close(struct hit_log *log); /* of NULL: nothing */
 void hits_figures(struct hit_log *log, struct store_figures *out);
 
+/* members.c: a member from row columns FIRST and on, selected as MEMBER_COLUMNS from `members AS m`. */
+#define MEMBER_COLUMNS "m.id, m.handle, m.name, m.email, m.password_hash, m.role, m.created_ms, m.disabled_ms"
+enum { MEMBER_COLUMN_COUNT = 8 };
+void member_from_row(struct member *out, const struct db_rows *rows, int first, struct arena *arena);
+
 /* shares.c: the share with its chain, for other subjects' transactions and snapshots. */
 enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t share_id, struct share *out) MUST_CHECK;
 
@@ -72,7 +77,8 @@ enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int
  * nothing done when the visitor has a lead already. */
 enum result lead_add_potential(struct store *store, struct db *db, struct arena *arena, const struct share *share,
                                int64_t hit_id, int64_t now_ms) MUST_CHECK;
-/* leads.c: erases again what ids in `erased` name, after a restore, in the running transaction. */
+/* leads.c: erases again what ids in `erased` name, after a restore, in the running transaction; nobody is told, and STORE
+ * is NULL. */
 enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms) MUST_CHECK;
 
 /* outbox.c: one event with a pending delivery for each enabled endpoint of the owner that wants it, in the running
@@ -91,6 +97,7 @@ enum result migrate_check(struct db *db, enum db_part part, struct arena *arena,
 /* lock.c: one process a store. CONFLICT with a sentence in *WHY that names the file and the other's process id. *CLEAN says
  * whether the last one closed the store itself. An engine that many may serve has no lock: OK and NULL. */
 enum result lock_take(const char *url, struct arena *arena, struct store_lock **out, bool *clean, const char **why) MUST_CHECK;
-void lock_release(struct store_lock *lock); /* of NULL: nothing */
+/* CLEAN: closed well. Of NULL: nothing. */
+void lock_release(struct store_lock *lock, bool clean);
 
 #endif

@@ -59,11 +59,11 @@ enum result lock_take(const char *url, struct arena *arena, struct store_lock **
     return RESULT_OK;
 }
 
-void lock_release(struct store_lock *lock)
+void lock_release(struct store_lock *lock, bool clean)
 {
     if (!lock)
         return;
-    if (ftruncate(lock->file, 0) < 0) {
+    if (clean && ftruncate(lock->file, 0) < 0) {
         /* Then the next start looks the store over once more than it must. */
     }
     close(lock->file);

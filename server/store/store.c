@@ -229,17 +229,17 @@ static enum result migrate_inbox(struct store *store, struct arena *arena, const
 
 static enum result open_to_write(struct store *store, struct arena *arena, const char **why)
 {
-    bool clean;
-    enum result result = lock_take(store->url, arena, &store->lock, &clean, why);
+    enum result result = lock_take(store->url, arena, &store->lock, &store->clean, why);
     if (result != RESULT_OK)
         return result;
     if (open_part(store, DB_MAIN, DB_WRITE, arena, &store->writer, why) != RESULT_OK)
         return RESULT_FAILED;
-    if (!clean && is_small(store, arena) && store->driver->check(store->writer, false) != RESULT_OK) {
+    if (!store->clean && is_small(store, arena) && store->driver->check(store->writer, false) != RESULT_OK) {
         *why = arena_printf(arena, "%s was not closed well and is damaged (%s). Put a backup in its place with "
                             "meishi restore FILE.", place_of(store, DB_MAIN, arena), store->driver->error(store->writer));
         return RESULT_FAILED;
     }
+    store->clean = true;
     if (migrate_part(store->writer, DB_MAIN, arena, why) != RESULT_OK || migrate_inbox(store, arena, why) != RESULT_OK)
         return RESULT_FAILED;
     if (hits_open(store, &store->hits) == RESULT_OK)
@@ -254,7 +254,7 @@ static void give_up(struct store *store)
         store->idle[i]->driver->close(store->idle[i]);
     if (store->writer)
         store->writer->driver->close(store->writer);
-    lock_release(store->lock);
+    lock_release(store->lock, store->clean && !atomic_load(&store->broken));
     pthread_cond_destroy(&store->reader_returned);
     pthread_mutex_destroy(&store->read_lock);
     pthread_mutex_destroy(&store->write_lock);
