@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "cards/agent.h" /* AGENT_FAMILY_SIZE */
 
 enum verdict {
     VERDICT_UNCONFIRMED, VERDICT_PERSON, VERDICT_PREVIEW, VERDICT_SCANNER, VERDICT_PREFETCH, VERDICT_BOT, VERDICT_SELF,
@@ -36,7 +37,7 @@ enum { ACT_SEEN = 1 << 0, ACT_TAP = 1 << 1, ACT_SAVE = 1 << 2, ACT_FORM = 1 << 3
 /* ACT_AGAIN: the page named an earlier stamp: the same visitor opened it again. That hit is kept as unconfirmed by rule
  * "again", so one phone reloading is one scan. */
 
-enum { AGENT_FAMILY_SIZE = 32, REFERRER_HOST_SIZE = 64 };
+enum { REFERRER_HOST_SIZE = 64 };
 
 /* What a request said, as the HTTP layer hands it over. Strings may be NULL. */
 struct request_signs {
