@@ -13,6 +13,7 @@ struct sender;
 struct throttle;
 struct page_cache;
 struct visits;
+struct password_gate;
 
 struct app {
     const struct config *config;
@@ -21,6 +22,7 @@ struct app {
     struct http *http;
     struct sender *sender;       /* webhooks; NULL in the CLI */
     struct throttle *throttle;   /* visitors and networks, in memory */
+    struct password_gate *passwords;
     struct visits *visits;       /* what tells visitors apart, in memory */
     struct page_cache *pages;    /* shares, and everything rendered from cards */
 };

@@ -1,0 +1,67 @@
+/* See problem.h. */
+#include "server/api/problem.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/http/request.h"
+
+struct status_words {
+    int status;
+    const char *title, *detail;
+};
+
+static const struct status_words WORDS[] = {
+    {400, "Bad request", "The request is not well formed."},
+    {401, "Not signed in", "Send Authorization: Bearer with a valid API token."},
+    {403, "Not allowed", "This token may not do that."},
+    {404, "Not found", "There is no such thing here, or it is not yours."},
+    {405, "Method not allowed", "The Allow header lists what this address understands."},
+    {408, "Too slow", "The request took too long to arrive."},
+    {409, "Conflict", "It exists already or has changed meanwhile."},
+    {412, "Precondition failed", "It has changed since you read it."},
+    {413, "Too large", "The body is larger than this address takes."},
+    {414, "Address too long", "The address is longer than 4096 bytes."},
+    {415, "Unsupported media type", "Send the body as application/json."},
+    {422, "Invalid input", "Some of the input is wrong; see errors."},
+    {429, "Too many requests", "Please try again later."},
+    {431, "Headers too large", "The request's headers are too large."},
+    {500, "Internal error", "Something on our side failed."},
+    {503, "Unavailable", "Something on our side failed. Please try again."},
+};
+
+static const struct status_words *words_of(int status)
+{
+    static const struct status_words OTHER = {0, "Error", "The request could not be answered."};
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (WORDS[i].status == status)
+            return &WORDS[i];
+    return &OTHER;
+}
+
+void problem_reply(struct request *request, int status, const char *detail, const struct complaints *complaints)
+{
+    const struct status_words *words = words_of(status);
+    json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", words->title, "status", status,
+                                "detail", detail ? detail : words->detail, "instance", request->path ? request->path : "");
+    if (complaints && complaints->count) {
+        json_t *errors = json_array();
+        for (int i = 0; i < complaints->count; i++)
+            json_array_append_new(errors, json_pack("{s:o, s:s}", "pointer", json_sprintf("/%s", complaints->list[i].field),
+                                                    "detail", complaints->list[i].words));
+        json_object_set_new(problem, "errors", errors);
+    }
+    char *text = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
+    const char *body = arena_strdup(&request->arena, text ? text : "{}");
+    free(text);
+    json_decref(problem);
+    reply_bytes(request, status, "application/problem+json", body, strlen(body));
+    if (status == 401)
+        reply_header(request, "WWW-Authenticate", "Bearer");
+}
+
+void problem_reply_complaints(struct request *request, const struct complaints *complaints)
+{
+    problem_reply(request, 422, NULL, complaints);
+}

@@ -1,0 +1,18 @@
+/* Every page handler that has no header of its own, one line each. */
+#ifndef MEISHI_PAGES_H
+#define MEISHI_PAGES_H
+
+#include "server/app.h"
+
+handler visitor_seen;    /* POST /c/{token}/seen: the page is visible to a person, or they tapped something */
+handler visitor_lead;    /* POST /c/{token}/lead: the visitor's details */
+handler visitor_pass_on; /* POST /c/{token}/pass-on: a child share for the visitor to send on */
+handler receipt_page;    /* GET /receipt/{secret}: what was kept about this visitor */
+handler receipt_erase;   /* POST /receipt/{secret}/erase */
+handler privacy_page;    /* GET /privacy */
+
+handler health_alive; /* GET /healthz */
+handler health_ready; /* GET /readyz */
+handler metrics_page; /* GET /metrics: Prometheus text format 0.0.4 */
+
+#endif

@@ -1,0 +1,237 @@
+/* The table of contents: every address, who may call it, how much it may be sent, where it runs.
+ *
+ * Nothing is reachable that is not here, and the default is closed: a line says ANYONE or it is for signed-in members or
+ * API tokens. A pattern's {} takes one path segment up to a dot; more specific lines come first. Lines that wait for the
+ * database run on a WORKER; INLINE ones may ask to be run again there (request_defer). */
+#include "server/routes.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/api/api.h"
+#include "server/api/problem.h"
+#include "server/app.h"
+#include "server/auth/caller.h"
+#include "server/http/assets.h"
+#include "server/http/request.h"
+#include "server/pages/card_files.h"
+#include "server/pages/error.h"
+#include "server/pages/pages.h"
+#include "server/pages/scan.h"
+#include "server/store/store.h"
+
+enum who { ANYONE, VISITOR /* a form or script of a public page of ours */, MEMBER, TOKEN, OPERATOR /* loopback or token */ };
+enum where { INLINE, WORKER };
+
+struct route {
+    struct http_route http; /* first: http knows a route by it */
+    enum http_method method;
+    const char *pattern;
+    enum who who;
+    handler *handler;
+};
+
+enum { KB = 1024 };
+
+#define FORM "application/x-www-form-urlencoded"
+#define JSON "application/json"
+#define PICTURE "image/jpeg image/png image/webp application/octet-stream"
+
+#define ROUTE(method, pattern, who, where, types, max, handler) \
+    {{.body_max = (max), .worker = (where) == WORKER, .body_types = (types)}, HTTP_##method, pattern, who, handler}
+
+static const struct route ROUTES[] = {
+    /* a share */
+    ROUTE(GET, "/c/{}", ANYONE, INLINE, NULL, 0, scan_page),
+    ROUTE(POST, "/c/{}/seen", VISITOR, WORKER, FORM, 1 * KB, visitor_seen),
+    ROUTE(POST, "/c/{}/lead", VISITOR, WORKER, FORM, 64 * KB, visitor_lead),
+    ROUTE(POST, "/c/{}/pass-on", VISITOR, WORKER, FORM, 8 * KB, visitor_pass_on),
+    ROUTE(GET, "/c/{}.vcf", ANYONE, INLINE, NULL, 0, card_file_vcf),
+    ROUTE(GET, "/c/{}.png", ANYONE, INLINE, NULL, 0, card_file_qr_png),
+    ROUTE(GET, "/c/{}.svg", ANYONE, INLINE, NULL, 0, card_file_qr_svg),
+    ROUTE(GET, "/c/{}/preview.png", ANYONE, INLINE, NULL, 0, card_file_preview),
+    ROUTE(GET, "/portrait/{}.jpg", ANYONE, INLINE, NULL, 0, card_file_portrait),
+    ROUTE(GET, "/@{}", ANYONE, WORKER, NULL, 0, scan_standing),
+    ROUTE(GET, "/%40{}", ANYONE, WORKER, NULL, 0, scan_standing),
+    ROUTE(GET, "/receipt/{}", ANYONE, WORKER, NULL, 0, receipt_page),
+    ROUTE(POST, "/receipt/{}/erase", VISITOR, WORKER, FORM, 1 * KB, receipt_erase),
+    ROUTE(GET, "/privacy", ANYONE, WORKER, NULL, 0, privacy_page),
+
+    /* the house */
+    ROUTE(GET, "/assets/{}", ANYONE, INLINE, NULL, 0, asset_serve),
+    ROUTE(GET, "/healthz", ANYONE, INLINE, NULL, 0, health_alive),
+    ROUTE(GET, "/readyz", ANYONE, WORKER, NULL, 0, health_ready),
+    ROUTE(GET, "/metrics", OPERATOR, WORKER, NULL, 0, metrics_page),
+};
+enum { ROUTE_COUNT = sizeof ROUTES / sizeof *ROUTES };
+
+/* Whether PATH fits; fills PARAMS with pieces of it in the arena. Letters outside {} match in any case, since a QR code
+ * holds the address in capitals. */
+static bool fits(const char *pattern, const char *path, struct request *request, const char **params)
+{
+    int count = 0;
+    while (*pattern) {
+        if (pattern[0] == '{' && pattern[1] == '}') {
+            size_t len = strcspn(path, "/.");
+            if (!len || count == PARAMS_MAX)
+                return false;
+            params[count++] = arena_strndup(&request->arena, path, len);
+            path += len;
+            pattern += 2;
+        } else if (tolower((unsigned char)*pattern++) != tolower((unsigned char)*path++))
+            return false;
+    }
+    return !*path;
+}
+
+static const char *method_name(enum http_method method)
+{
+    static const char *const NAMES[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", ""};
+    return NAMES[method];
+}
+
+/* Adds METHOD to an Allow value that may hold it already. */
+static void allow_add(struct str *allow, enum http_method method)
+{
+    if (!strstr(allow->data, method_name(method)))
+        str_addf(allow, "%s%s", allow->len ? ", " : "", method_name(method));
+}
+
+static const struct http_route *match(void *app, struct request *request, int *status, const char **allow_header)
+{
+    (void)app;
+    enum http_method method = request->method == HTTP_HEAD ? HTTP_GET : request->method;
+    struct str allow = {0};
+    for (int i = 0; i < ROUTE_COUNT; i++) {
+        const char *params[PARAMS_MAX] = {0};
+        if (!fits(ROUTES[i].pattern, request->path, request, params))
+            continue;
+        if (ROUTES[i].method == method) {
+            memcpy(request->params, params, sizeof params);
+            return &ROUTES[i].http;
+        }
+        if (!allow.data)
+            str_init(&allow, &request->arena, 64);
+        allow_add(&allow, ROUTES[i].method);
+        if (ROUTES[i].method == HTTP_GET)
+            allow_add(&allow, HTTP_HEAD);
+    }
+    *status = allow.data ? 405 : 404;
+    *allow_header = allow.data;
+    return NULL;
+}
+
+static bool is_api(const struct request *request)
+{
+    return request->path && !strncmp(request->path, "/api/", 5);
+}
+
+static void refuse(void *context, struct request *request, int status, const char *words)
+{
+    if (is_api(request))
+        problem_reply(request, status, words, NULL);
+    else
+        error_page(context, request, status, words);
+}
+
+static bool is_unsafe(enum http_method method)
+{
+    return method != HTTP_GET && method != HTTP_HEAD;
+}
+
+/* A member's page without a session: to the sign-in page and back again. */
+static enum result ask_to_sign_in(struct request *request)
+{
+    if (is_unsafe(request->method))
+        return RESULT_DENIED;
+    struct str location;
+    str_init(&location, &request->arena, 512);
+    str_add(&location, "/sign-in?next=");
+    for (const char *at = request->path; *at; at++)
+        str_addf(&location, isalnum((unsigned char)*at) || strchr("/-_.@", *at) ? "%c" : "%%%02X", (unsigned char)*at);
+    reply_see_other(request, location.failed ? "/sign-in" : location.data);
+    return RESULT_OK;
+}
+
+static bool is_loopback(const struct net_address *address)
+{
+    static const uint8_t V6[16] = {[15] = 1};
+    static const uint8_t V4[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
+    return !memcmp(address->bytes, V6, sizeof V6) || !memcmp(address->bytes, V4, sizeof V4);
+}
+
+/* Finds the caller and checks that they may. OK with request->reply.status set: already answered. */
+static enum result admit(struct app *app, struct request *request, const struct route *route)
+{
+    struct caller *caller = NULL;
+    enum result result;
+    switch (route->who) {
+    case ANYONE:
+        return RESULT_OK;
+    case VISITOR:
+        return request_is_same_origin(request, app->config->url, false) ? RESULT_OK : RESULT_DENIED;
+    case OPERATOR:
+        if (is_loopback(&request->client) && !request_header(request, "X-Forwarded-For"))
+            return RESULT_OK;
+        /* fall through */
+    case TOKEN:
+        result = caller_of_token(app, request, &caller);
+        request->session = caller;
+        if (result == RESULT_NOT_FOUND) {
+            problem_reply(request, 401, NULL, NULL);
+            return RESULT_OK;
+        }
+        if (result == RESULT_OK && is_unsafe(request->method) && !strstr(caller->scopes, "write"))
+            return RESULT_DENIED;
+        return result;
+    case MEMBER:
+        result = caller_of_cookie(app, request, &caller);
+        request->session = caller;
+        if (result == RESULT_NOT_FOUND)
+            return ask_to_sign_in(request);
+        if (result == RESULT_OK && is_unsafe(request->method) &&
+            (!request_is_same_origin(request, app->config->url, true) || !caller_form_is_genuine(app, request)))
+            return RESULT_DENIED;
+        return result;
+    }
+    return RESULT_DENIED;
+}
+
+/* The one place that turns an outcome into HTTP. */
+static void answer_for(struct app *app, struct request *request, enum result result)
+{
+    static const int STATUS[] = {[RESULT_OK] = 500, [RESULT_NOT_FOUND] = 404, [RESULT_INVALID] = 400, [RESULT_DENIED] = 403,
+                                 [RESULT_CONFLICT] = 409, [RESULT_LIMITED] = 429, [RESULT_BUSY] = 503, [RESULT_FAILED] = 503};
+    refuse(app, request, STATUS[result], NULL);
+}
+
+static void dispatch(void *context, struct request *request)
+{
+    struct app *app = context;
+    const struct route *route = (const struct route *)(const void *)request->route;
+    assert(route->who == ANYONE || route->http.worker);
+    enum result result = admit(app, request, route);
+    if (result == RESULT_OK && !request->reply.status)
+        result = route->handler(app, request);
+    if (result != RESULT_OK)
+        answer_for(app, request, result);
+}
+
+static void turn_end(void *context)
+{
+    struct app *app = context;
+    store_hits_wake(app->store);
+}
+
+struct http_handlers routes_handlers(struct app *app)
+{
+    return (struct http_handlers){.app = app, .match = match, .dispatch = dispatch, .refuse = refuse, .turn_end = turn_end};
+}
+
+void routes_each(void (*visit)(const char *method, const char *pattern, void *context), void *context)
+{
+    for (int i = 0; i < ROUTE_COUNT; i++)
+        visit(method_name(ROUTES[i].method), ROUTES[i].pattern, context);
+}
