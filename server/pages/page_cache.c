@@ -2,16 +2,13 @@
  * replies. One mutex, held for a look-up and a copy of a few kilobytes at most; nothing is rendered under it. */
 #include "server/pages/page_cache.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/ids.h"
-
-/* User text cannot hold control characters (cards/base/text.h), so these never occur but where a template put them. */
-const char PLACEHOLDER_TOKEN[TOKEN_SIZE] = "\001TOKEN0000000000";
-const char PLACEHOLDER_STAMP[STAMP_SIZE] = "\001STAMP0000000000000000000000000000000000";
 
 enum { BUCKETS = 1 << 16, PATCHES_MAX = 48 };
 
@@ -43,6 +40,7 @@ struct entry {
 struct page_cache {
     pthread_mutex_t lock;
     unsigned char key[crypto_shorthash_siphashx24_KEYBYTES];
+    struct page_placeholders placeholders;
     struct entry *buckets[BUCKETS];
     struct entry *newest, *oldest;
     size_t bytes, bytes_max;
@@ -57,7 +55,16 @@ struct page_cache *page_cache_open(size_t bytes_max)
     pthread_mutex_init(&cache->lock, NULL);
     random_bytes(cache->key, sizeof cache->key);
     cache->bytes_max = bytes_max;
+    unsigned char drawn[STAMP_LEN * 5 / 8];
+    random_bytes(drawn, sizeof drawn);
+    base32_encode(cache->placeholders.stamp, drawn, sizeof drawn);
+    token_new(cache->placeholders.token);
     return cache;
+}
+
+const struct page_placeholders *page_cache_placeholders(const struct page_cache *cache)
+{
+    return &cache->placeholders;
 }
 
 /* 128 bits under a random key: nobody can make two names fall on one. */
@@ -223,16 +230,14 @@ char *page_cache_card_page(struct page_cache *cache, const struct open_share *sh
     return page;
 }
 
-static void find_patches(struct entry *entry)
+/* Notes every place where WORD stands. */
+static void find_patches(struct entry *entry, const char *word, size_t word_len, bool is_stamp)
 {
-    const char *html = entry->page.html, *end = html + entry->page.len, *at = html;
-    while ((at = memchr(at, PLACEHOLDER_TOKEN[0], (size_t)(end - at)))) {
-        size_t left = (size_t)(end - at);
-        bool is_stamp = left >= STAMP_LEN && !memcmp(at, PLACEHOLDER_STAMP, STAMP_LEN);
-        bool is_token = left >= TOKEN_LEN && !memcmp(at, PLACEHOLDER_TOKEN, TOKEN_LEN);
-        if ((is_stamp || is_token) && entry->page.patch_count < PATCHES_MAX)
-            entry->page.patches[entry->page.patch_count++] = (struct patch){(uint32_t)(at - html), is_stamp};
-        at++;
+    const char *html = entry->page.html, *at = html;
+    while ((at = memmem(at, entry->page.len - (size_t)(at - html), word, word_len))) {
+        assert(entry->page.patch_count < PATCHES_MAX); /* the template is ours */
+        entry->page.patches[entry->page.patch_count++] = (struct patch){(uint32_t)(at - html), is_stamp};
+        at += word_len;
     }
 }
 
@@ -248,7 +253,8 @@ void page_cache_add_card_page(struct page_cache *cache, const struct open_share 
         abort();
     memcpy(entry->page.html, html, len);
     entry->page.len = len;
-    find_patches(entry);
+    find_patches(entry, cache->placeholders.token, TOKEN_LEN, false);
+    find_patches(entry, cache->placeholders.stamp, STAMP_LEN, true);
     insert(cache, entry, generation);
 }
 
