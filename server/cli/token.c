@@ -1,0 +1,76 @@
+/* meishi token add|list|revoke: what other programs sign in with. */
+#include <jansson.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cards/event.h"
+#include "server/auth/api_token.h"
+#include "server/cli/cli.h"
+#include "server/ids.h"
+#include "server/store/store.h"
+
+int cli_token_add(struct app *app, struct cli_call *call, int argc, char **argv)
+{
+    const char *handle = cli_option(&argc, argv, "member"), *name = cli_option(&argc, argv, "name");
+    bool read_only = cli_flag(&argc, argv, "--read-only");
+    int code = cli_no_more(call, argc, argv);
+    int64_t member_id = code ? 0 : cli_member(app, call, handle);
+    if (!member_id)
+        return code ? code : EX_USAGE;
+    struct api_token token = {.member_id = member_id, .name = name ? name : "made by the operator",
+                              .scopes = read_only ? "read" : "read write"};
+    const char *secret;
+    enum result result = api_token_make(app, call->arena, &token, &secret);
+    if (result != RESULT_OK)
+        return cli_outcome(call, result, "The token");
+    char id[ID_TEXT_SIZE];
+    if (call->json)
+        cli_json(call, json_pack("{s:s, s:s}", "id", id_format(id, "tok", token.id), "token", secret));
+    else
+        str_addf(&call->out, "%s\n", secret);
+    return call->json ? EX_OK : cli_say(call, EX_OK, "Keep this token: it is shown only now.");
+}
+
+int cli_token_list(struct app *app, struct cli_call *call, int argc, char **argv)
+{
+    const char *handle = cli_option(&argc, argv, "member");
+    int code = cli_no_more(call, argc, argv);
+    int64_t member_id = code ? 0 : cli_member(app, call, handle);
+    if (!member_id)
+        return code ? code : EX_USAGE;
+    struct api_token *tokens;
+    size_t count;
+    enum result result = store_token_list(app->store, call->arena, member_id, &tokens, &count);
+    if (result != RESULT_OK)
+        return cli_outcome(call, result, "The list");
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        char id[ID_TEXT_SIZE];
+        id_format(id, "tok", tokens[i].id);
+        if (!call->json)
+            str_addf(&call->out, "%s  %-10s %s%s\n", id, tokens[i].scopes, tokens[i].name, tokens[i].revoked_ms ? " (revoked)" : "");
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "id", id, "name", tokens[i].name, "scopes",
+                                              tokens[i].scopes, "created_at", time_json(tokens[i].created_ms), "used_at",
+                                              time_json(tokens[i].used_ms), "revoked_at", time_json(tokens[i].revoked_ms)));
+    }
+    if (call->json)
+        cli_json(call, list);
+    else
+        json_decref(list);
+    return EX_OK;
+}
+
+int cli_token_revoke(struct app *app, struct cli_call *call, int argc, char **argv)
+{
+    const char *handle = cli_option(&argc, argv, "member"), *id_text = cli_option(&argc, argv, "id");
+    int code = cli_no_more(call, argc, argv);
+    int64_t member_id = code ? 0 : cli_member(app, call, handle), id = id_text ? id_parse("tok", id_text) : 0;
+    if (!member_id)
+        return code ? code : EX_USAGE;
+    if (!id)
+        return cli_say(call, EX_USAGE, "--id must be the id of a token, like tok_0…; `meishi token list` shows them.");
+    enum result result = store_token_revoke(app->store, member_id, id, now_ms());
+    if (result == RESULT_OK && call->json)
+        cli_json(call, json_pack("{s:s, s:b}", "id", id_text, "revoked", 1));
+    return result == RESULT_OK ? cli_say(call, EX_OK, "Revoked.") : cli_outcome(call, result, "The token");
+}

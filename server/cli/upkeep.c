@@ -1,0 +1,30 @@
+/* meishi migrate|rejudge. */
+#include <sysexits.h>
+
+#include "server/cli/cli.h"
+#include "server/store/store.h"
+
+int cli_migrate(struct app *app, struct cli_call *call, int argc, char **argv)
+{
+    (void)app; /* opening the store migrated it */
+    int code = cli_no_more(call, argc, argv);
+    if (!code && call->json)
+        cli_json(call, json_pack("{s:b}", "current", 1));
+    return code ? code : cli_say(call, EX_OK, "The store has this version's tables.");
+}
+
+int cli_rejudge(struct app *app, struct cli_call *call, int argc, char **argv)
+{
+    struct rejudged rejudged = {0};
+    int code = cli_no_more(call, argc, argv);
+    if (code)
+        return code;
+    enum result result = store_rejudge(app->store, &rejudged);
+    if (result != RESULT_OK)
+        return cli_outcome(call, result, "The hits");
+    if (call->json)
+        cli_json(call, json_pack("{s:I, s:I}", "looked_at", (json_int_t)rejudged.looked_at, "changed", (json_int_t)rejudged.changed));
+    else
+        str_addf(&call->out, "%lld hits looked at, %lld judged anew.\n", (long long)rejudged.looked_at, (long long)rejudged.changed);
+    return EX_OK;
+}
