@@ -17,6 +17,14 @@ void member_from_row(struct member *out, const struct db_rows *rows, int first, 
     };
 }
 
+enum result member_is_active(struct db *db, int64_t id)
+{
+    struct db_rows *rows;
+    enum result result = db_one(db, "SELECT 1 FROM members WHERE id = $1 AND disabled_ms IS NULL", DB_ARGS(DB_INT(id)), &rows);
+    db_finish(&rows);
+    return result;
+}
+
 struct adding {
     struct member *member;
     int64_t now_ms;

@@ -19,6 +19,7 @@ CREATE TABLE sign_in_links (
     created_ms BIGINT NOT NULL,
     expires_ms BIGINT NOT NULL
 );
+CREATE INDEX sign_in_links_by_member ON sign_in_links (member_id);
 
 CREATE TABLE sessions (
     hash BYTEA NOT NULL PRIMARY KEY,
@@ -47,6 +48,7 @@ CREATE TABLE throttles (
     opened_ms BIGINT NOT NULL,
     tries BIGINT NOT NULL
 );
+CREATE INDEX throttles_by_age ON throttles (opened_ms);
 
 -- status is NULL while the first request still runs.
 CREATE TABLE idempotency (

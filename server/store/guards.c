@@ -1,0 +1,142 @@
+/* What must be remembered between requests for their own sake: tries that guard accounts, and answers to requests that
+ * carried an Idempotency-Key. Both sweep out what is too old as they go. */
+#include <assert.h>
+#include <string.h>
+#include "server/store/internal.h"
+
+enum {
+    DAY_MS = 24 * 60 * 60 * 1000,
+    THROTTLE_KEPT_DAYS = 8,
+    IDEMPOTENCY_STALE_MS = 2 * 60 * 1000 /* no request runs so long: its process died */
+};
+
+struct trying {
+    const char *key;
+    int64_t window_ms, now_ms, tries;
+};
+
+static enum result count_try(struct db *db, void *context)
+{
+    struct trying *trying = context;
+    enum result result = db_run(db, "DELETE FROM throttles WHERE opened_ms < $1",
+                                DB_ARGS(DB_INT(trying->now_ms - (int64_t)THROTTLE_KEPT_DAYS * DAY_MS)));
+    if (result != RESULT_OK)
+        return result;
+    struct db_rows *rows;
+    /* A window opened in the future, by a clock that was wrong then, is opened anew. */
+    result = db_one(db, "INSERT INTO throttles (key, opened_ms, tries) VALUES ($1, $2, 1) ON CONFLICT (key) DO UPDATE SET "
+                        "tries = CASE WHEN throttles.opened_ms > $3 AND throttles.opened_ms <= excluded.opened_ms "
+                        "THEN throttles.tries + 1 ELSE 1 END, "
+                        "opened_ms = CASE WHEN throttles.opened_ms > $3 AND throttles.opened_ms <= excluded.opened_ms "
+                        "THEN throttles.opened_ms ELSE excluded.opened_ms END RETURNING tries",
+                    DB_ARGS(db_text(trying->key), DB_INT(trying->now_ms), DB_INT(trying->now_ms - trying->window_ms)), &rows);
+    if (result == RESULT_OK)
+        trying->tries = db_column_int(rows, 0);
+    db_finish(&rows);
+    return result;
+}
+
+enum result store_throttle_count(struct store *store, const char *key, int64_t window_ms, int64_t now_ms, int64_t *out)
+{
+    assert(window_ms < (int64_t)THROTTLE_KEPT_DAYS * DAY_MS);
+    struct trying trying = {key, window_ms, now_ms, 0};
+    enum result result = store_write(store, "throttle-count", count_try, &trying);
+    *out = trying.tries;
+    return result;
+}
+
+static enum result clear_tries(struct db *db, void *context)
+{
+    return db_run(db, "DELETE FROM throttles WHERE key = $1", DB_ARGS(db_text(context)));
+}
+
+enum result store_throttle_clear(struct store *store, const char *key)
+{
+    return store_write(store, "throttle-clear", clear_tries, (void *)(uintptr_t)key);
+}
+
+/* ---- Idempotency-Key ---- */
+
+struct answering {
+    struct arena *arena;
+    int64_t member_id, now_ms;
+    const char *key;
+    const unsigned char *request_hash;
+    struct remembered *out;
+    const struct remembered *answer;
+};
+
+/* What is known of a key that was there before. */
+static enum result recall(struct db *db, struct answering *answering)
+{
+    struct db_rows *rows;
+    enum result result = db_one(db, "SELECT request_hash, status, content_type, body, location FROM idempotency "
+                                    "WHERE member_id = $1 AND key = $2",
+                                DB_ARGS(DB_INT(answering->member_id), db_text(answering->key)), &rows);
+    if (result != RESULT_OK)
+        return result == RESULT_NOT_FOUND ? RESULT_FAILED : result;
+    size_t len;
+    const void *hash = db_column_bytes(rows, 0, &len);
+    if (len != HASH_SIZE || memcmp(hash, answering->request_hash, HASH_SIZE) != 0) {
+        result = RESULT_INVALID;
+    } else if (db_column_int(rows, 1) == 0) {
+        result = RESULT_CONFLICT;
+    } else {
+        *answering->out = (struct remembered){
+            .status = (int)db_column_int(rows, 1),
+            .content_type = db_column_text(rows, 2, answering->arena),
+            .body = db_column_text(rows, 3, answering->arena),
+            .location = db_column_text(rows, 4, answering->arena),
+        };
+        result = RESULT_LIMITED;
+    }
+    db_finish(&rows);
+    return result;
+}
+
+static enum result begin_answer(struct db *db, void *context)
+{
+    struct answering *answering = context;
+    enum result result = db_run(db, "DELETE FROM idempotency WHERE created_ms < $1",
+                                DB_ARGS(DB_INT(answering->now_ms - DAY_MS)));
+    if (result == RESULT_OK)
+        result = db_run(db, "DELETE FROM idempotency WHERE member_id = $1 AND key = $2 AND status IS NULL AND created_ms < $3",
+                        DB_ARGS(DB_INT(answering->member_id), db_text(answering->key),
+                                DB_INT(answering->now_ms - IDEMPOTENCY_STALE_MS)));
+    if (result == RESULT_OK)
+        result = db_run(db, "INSERT INTO idempotency (member_id, key, request_hash, created_ms) VALUES ($1, $2, $3, $4) "
+                            "ON CONFLICT DO NOTHING",
+                        DB_ARGS(DB_INT(answering->member_id), db_text(answering->key),
+                                db_blob(answering->request_hash, HASH_SIZE), DB_INT(answering->now_ms)));
+    if (result != RESULT_OK || db_changes(db) == 1)
+        return result;
+    return recall(db, answering);
+}
+
+enum result store_idempotency_begin(struct store *store, struct arena *arena, int64_t member_id, const char *key,
+                                    const unsigned char request_hash[HASH_SIZE], int64_t now_ms, struct remembered *out)
+{
+    struct answering answering = {.arena = arena, .member_id = member_id, .key = key, .request_hash = request_hash,
+                                  .now_ms = now_ms, .out = out};
+    *out = (struct remembered){0};
+    return store_write(store, "idempotency-begin", begin_answer, &answering);
+}
+
+static enum result finish_answer(struct db *db, void *context)
+{
+    const struct answering *answering = context;
+    const struct remembered *answer = answering->answer;
+    if (answer->status >= 500)
+        return db_run(db, "DELETE FROM idempotency WHERE member_id = $1 AND key = $2",
+                      DB_ARGS(DB_INT(answering->member_id), db_text(answering->key)));
+    return db_run(db, "UPDATE idempotency SET status = $3, content_type = $4, body = $5, location = $6 "
+                      "WHERE member_id = $1 AND key = $2",
+                  DB_ARGS(DB_INT(answering->member_id), db_text(answering->key), DB_INT(answer->status),
+                          db_text(answer->content_type), db_text(answer->body), db_text(answer->location)));
+}
+
+enum result store_idempotency_finish(struct store *store, int64_t member_id, const char *key, const struct remembered *answer)
+{
+    struct answering answering = {.member_id = member_id, .key = key, .answer = answer};
+    return store_write(store, "idempotency-finish", finish_answer, &answering);
+}
