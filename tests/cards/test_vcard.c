@@ -30,31 +30,33 @@ static const char *written(const struct card *card, enum vcard_version version, 
 
 static struct card full_card(void)
 {
-    return (struct card){.name = "Dr. Mika Sørensen-Tanaka",
-                         .prefix = "Dr.",
-                         .given = "Mika",
-                         .family = "Sørensen-Tanaka",
-                         .pronunciation = "MEE-ka SUR-en-sen",
-                         .pronouns = "she/her",
-                         .title = "Master roofer",
-                         .organization = "Tanaka & Daughters, Roofing",
-                         .department = "Slate; tile",
-                         .note = "Free look\nwithin the week.",
-                         .lang = "en",
-                         .updated_ms = 1767225600000,
-                         .phones = {{"mobile", "+49 40 5550 172"}, {"Werkstatt", "+49 40 5550 173"}},
-                         .phone_count = 2,
-                         .emails = {{"work", "mika@tanaka-dach.example"}},
-                         .email_count = 1,
-                         .links = {{"web", "https://tanaka-dach.example/?a=1,2;3"},
-                                   {NULL, "https://www.linkedin.com/in/mika"}},
-                         .link_count = 2,
-                         .addresses = {{"work", "Deichstraße 1", "Hamburg", NULL, "20459", "Germany"}},
-                         .address_count = 1};
+    return (struct card){
+        .name = "Dr. Mika Sørensen-Tanaka",
+        .prefix = "Dr.",
+        .given = "Mika",
+        .family = "Sørensen-Tanaka",
+        .pronunciation = "MEE-ka SUR-en-sen",
+        .pronouns = "she/her",
+        .title = "Master roofer",
+        .organization = "Tanaka & Daughters, Roofing",
+        .department = "Slate; tile",
+        .note = "Free look\nwithin the week.",
+        .lang = "en",
+        .updated_ms = 1767225600000,
+        .phones = {{"mobile", "+49 40 5550 172"}, {"Werkstatt", "+49 40 5550 173"}},
+        .phone_count = 2,
+        .emails = {{"work", "mika@tanaka-dach.example"}},
+        .email_count = 1,
+        .links = {{"web", "https://tanaka-dach.example/?a=1,2;3"}, {NULL, "https://www.linkedin.com/in/mika"}},
+        .link_count = 2,
+        .addresses = {{"work", "Deichstraße 1", "Hamburg", NULL, "20459", "Germany"}},
+        .address_count = 1};
 }
 
-static const struct vcard_extras full_extras = {
-    .url = "https://m.example/c/7K3Q", .uid = "urn:uuid:0190a0b0-0000-7000-8000-000000000001", .jpeg = "JPEG", .jpeg_len = 4};
+static const struct vcard_extras full_extras = {.url = "https://m.example/c/7K3Q",
+                                                .uid = "urn:uuid:0190a0b0-0000-7000-8000-000000000001",
+                                                .jpeg = "JPEG",
+                                                .jpeg_len = 4};
 
 static void vcard__version_3_exact_bytes(void **state)
 {
@@ -121,16 +123,20 @@ static void vcard__version_4_exact_bytes(void **state)
 static void vcard__the_least_card_has_a_name_twice(void **state)
 {
     struct card card = {.name = "Cher"};
-    assert_string_equal(written(&card, VCARD_3, &no_extras, *state),
-                        "BEGIN:VCARD\r\nVERSION:3.0\r\nPRODID:-//Meishi//Meishi//EN\r\nFN:Cher\r\nN:;Cher;;;\r\nEND:VCARD\r\n");
+    assert_string_equal(
+        written(&card, VCARD_3, &no_extras, *state),
+        "BEGIN:VCARD\r\nVERSION:3.0\r\nPRODID:-//Meishi//Meishi//EN\r\nFN:Cher\r\nN:;Cher;;;\r\nEND:VCARD\r\n");
 }
 
 static void vcard__every_special_character_is_escaped(void **state)
 {
-    struct card card = {.name = "a\\b,c;d:e\"f", .given = "a\\b", .family = "c;d", .note = "1\r\n2\r3\n4\v5\f6\xc2\x85"
-                                                                                        "7\u2028"
-                                                                                        "8\u2029"
-                                                                                        "9\t0\x01\x7f."};
+    struct card card = {.name = "a\\b,c;d:e\"f",
+                        .given = "a\\b",
+                        .family = "c;d",
+                        .note = "1\r\n2\r3\n4\v5\f6\xc2\x85"
+                                "7\u2028"
+                                "8\u2029"
+                                "9\t0\x01\x7f."};
     const char *text = written(&card, VCARD_3, &no_extras, *state);
     assert_non_null(strstr(text, "\r\nFN:a\\\\b\\,c\\;d:e\"f\r\n"));
     assert_non_null(strstr(text, "\r\nN:c\\;d;a\\\\b;;;\r\n"));
@@ -220,10 +226,14 @@ static void vcard__only_a_profile_is_a_social_profile(void **state)
     static const struct {
         const char *url;
         bool social;
-    } cases[] = {{"https://www.linkedin.com/in/a", true},     {"https://X.com/a", true},
-                 {"https://x.com/", false},                   {"https://notx.com/a", false},
-                 {"https://example.org/x.com/a", false},      {"https://x.com@evil.example/a", false},
-                 {"https://x.com.evil.example/a", false},     {"ftp://x.com/a", false},
+    } cases[] = {{"https://www.linkedin.com/in/a", true},
+                 {"https://X.com/a", true},
+                 {"https://x.com/", false},
+                 {"https://notx.com/a", false},
+                 {"https://example.org/x.com/a", false},
+                 {"https://x.com@evil.example/a", false},
+                 {"https://x.com.evil.example/a", false},
+                 {"ftp://x.com/a", false},
                  {"https://de.linkedin.com/in/a", true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct card card = {.name = "x", .links = {{NULL, cases[i].url}}, .link_count = 1};
@@ -285,9 +295,10 @@ static uint32_t roll(uint32_t sides)
 
 static const char *random_text(struct arena *arena, uint32_t pieces_max, bool lines)
 {
-    static const char *const pieces[] = {"a",  "Z",  "7",  "é",  "ß",   "名",   "刺", "한",   "م",    "ح",   "😀",          "👩‍🚀",
-                                         "\\", ",",  ";",  ":",  "\"",  "'",    "=",  "^",    "\\n",  "\\,", "BEGIN:VCARD", "END:VCARD",
-                                         "e\u0301", "<", "&", "item1.", "TEL;TYPE=x:", "long word ", " b", "%0D%0A", "\n"};
+    static const char *const pieces[] = {
+        "a",           "Z",         "7",       "é", "ß", "名",     "刺",          "한",         "م",  "ح",      "😀",
+        "👩‍🚀", "\\",        ",",       ";", ":", "\"",     "'",           "=",          "^",  "\\n",    "\\,",
+        "BEGIN:VCARD", "END:VCARD", "e\u0301", "<", "&", "item1.", "TEL;TYPE=x:", "long word ", " b", "%0D%0A", "\n"};
     uint32_t kinds = sizeof pieces / sizeof *pieces - (lines ? 0 : 1);
     struct str text;
     str_init(&text, arena, 4096);
@@ -328,10 +339,11 @@ static struct card random_card(struct arena *arena)
     card.link_count = (int)roll(CARD_LINKS_MAX + 1);
     for (int i = 0; i < card.link_count; i++)
         card.links[i] = (struct card_point){
-            labels[roll(6)], arena_printf(arena, roll(2) ? "https://example.org/%u,b;c?d=%%0A&e=f" : "https://x.com/u%u", roll(9999))};
+            labels[roll(6)],
+            arena_printf(arena, roll(2) ? "https://example.org/%u,b;c?d=%%0A&e=f" : "https://x.com/u%u", roll(9999))};
     card.address_count = (int)roll(CARD_ADDRESSES_MAX + 1);
     for (int i = 0; i < card.address_count; i++)
-        card.addresses[i] = (struct card_address){labels[roll(6)],        maybe_text(arena, 12), maybe_text(arena, 9),
+        card.addresses[i] = (struct card_address){labels[roll(6)],      maybe_text(arena, 12), maybe_text(arena, 9),
                                                   maybe_text(arena, 9), maybe_text(arena, 4),  maybe_text(arena, 9)};
     return card;
 }
@@ -372,10 +384,11 @@ static json_t *card_json(const struct card *card, struct arena *arena)
                                                    a->street, a->city, a->region, a->postcode, a->country));
     }
     return json_pack("{s:s, s:[s,s,s,s,s], s:s?, s:s?, s:s?, s:s?, s:s?, s:o, s:o, s:o, s:o}", "name", card->name, "n",
-                     parts.family, parts.given, parts.additional, parts.prefix, parts.suffix, "title", card->title, "organization",
-                     card->organization, "department", card->department, "pronouns", card->pronouns, "note", card->note, "phones",
-                     points_json(card->phones, card->phone_count), "emails", points_json(card->emails, card->email_count), "links",
-                     points_json(card->links, card->link_count), "addresses", addresses);
+                     parts.family, parts.given, parts.additional, parts.prefix, parts.suffix, "title", card->title,
+                     "organization", card->organization, "department", card->department, "pronouns", card->pronouns,
+                     "note", card->note, "phones", points_json(card->phones, card->phone_count), "emails",
+                     points_json(card->emails, card->email_count), "links", points_json(card->links, card->link_count),
+                     "addresses", addresses);
 }
 
 static int write_samples(const char *folder, int count)
