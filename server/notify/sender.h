@@ -1,0 +1,77 @@
+/* Sends HTTP requests to places that strangers chose: jobs in, outcomes out. It knows nothing of the store, of members or
+ * of secrets, so that it can live in a process of its own.
+ *
+ * It refuses to speak to addresses the policy does not allow, to follow redirects, to use proxies, to keep cookies or
+ * bodies, and to wait longer than SENDER_DEADLINE_MS for anything. One thread drives it; only sender_wake may be called
+ * from others. */
+#ifndef MEISHI_SENDER_H
+#define MEISHI_SENDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "cards/base/result.h"
+#include "server/notify/address.h"
+
+struct sender;
+
+enum {
+    SENDER_JOBS_MAX = 64,
+    SENDER_HEADERS_MAX = 8,
+    SENDER_URL_MAX = 2048,
+    SENDER_REPLY_MAX = 16384, /* bytes of headers, and of body, read from a receiver */
+    SENDER_NAME_MS = 2000,
+    SENDER_CONNECT_MS = 5000,
+    SENDER_ANSWER_MS = 10000, /* to the reply's complete headers */
+    SENDER_DEADLINE_MS = 15000
+};
+
+enum send_error {
+    SEND_OK, /* 2xx with complete headers; what its body does no longer matters */
+    SEND_REFUSED_ADDRESS, SEND_NAME_NOT_FOUND, SEND_CONNECT, SEND_TLS, SEND_TIMEOUT, SEND_STATUS, SEND_TOO_LARGE,
+    SEND_PROTOCOL, SEND_REDIRECT
+};
+/* "refused address"; NULL for SEND_OK. */
+const char *send_error_name(enum send_error error);
+
+struct send_job {
+    int64_t id;         /* the caller's, comes back in the outcome */
+    int64_t group;      /* the member: see resolver.h */
+    const char *url;    /* https, or http to an allowed address */
+    const char *headers[SENDER_HEADERS_MAX]; /* "name: value", NULL after the last */
+    const char *body;   /* sent by POST */
+};
+
+struct send_outcome {
+    int64_t id;
+    enum send_error error;
+    int status;             /* HTTP, 0 when no complete reply headers came */
+    int64_t latency_ms;
+    int64_t retry_after_ms; /* what the receiver asked for, 0 for nothing */
+};
+
+struct sender_limits { /* 0: the values above; tests shorten them */
+    int name_ms, connect_ms, answer_ms, deadline_ms;
+};
+
+/* Takes every proxy, key log and curl setting out of this process's environment, and bounds the system's resolver. Before
+ * any thread is started. */
+void sender_scrub_environment(void);
+/* POLICY and LIMITS (may be NULL) are copied. */
+enum result sender_open(const struct address_policy *policy, const struct sender_limits *limits, struct sender **out) MUST_CHECK;
+/* Copies the job. LIMITED: SENDER_JOBS_MAX are under way. */
+enum result sender_add(struct sender *sender, const struct send_job *job) MUST_CHECK;
+/* Moves everything on, sleeping at most WAIT_MS for something to happen; fills up to MAX outcomes and says how many. */
+size_t sender_run(struct sender *sender, int wait_ms, struct send_outcome *out, size_t max);
+/* How many jobs have no outcome yet. */
+size_t sender_busy(const struct sender *sender);
+/* Ends a sleep in sender_run, now or the next. From any thread. */
+void sender_wake(struct sender *sender);
+/* Drops what is under way. */
+void sender_close(struct sender *sender);
+
+/* Whether URL may be given to a webhook: https (or http, for the operator's own receivers), a host, at most SENDER_URL_MAX
+ * bytes, no user, no fragment, a port that can be allowed, and, when the host is an address already, one that may be called. A
+ * literal sentence for people, or NULL when it is fine. Names are judged when they are called. */
+const char *sender_url_complaint(const char *url, const struct address_policy *policy);
+
+#endif
