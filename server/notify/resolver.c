@@ -105,7 +105,7 @@ enum result resolver_open(void (*done)(void *context), void *context, struct res
     return RESULT_OK;
 }
 
-enum result resolver_ask(struct resolver *resolver, int64_t ticket, int64_t group, const char *host, const char *port)
+enum result resolver_ask(struct resolver *resolver, int64_t ticket, int64_t group, const char *host, int port)
 {
     enum result result = RESULT_LIMITED;
     if (strlen(host) > RESOLVER_HOST_MAX)
@@ -121,7 +121,7 @@ enum result resolver_ask(struct resolver *resolver, int64_t ticket, int64_t grou
         slot->group = group;
         slot->answer.ticket = ticket;
         snprintf(slot->host, sizeof slot->host, "%s", host);
-        snprintf(slot->port, sizeof slot->port, "%s", port);
+        snprintf(slot->port, sizeof slot->port, "%u", (unsigned)port & 0xffff);
         pthread_cond_signal(&resolver->work);
         result = RESULT_OK;
         break;

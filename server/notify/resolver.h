@@ -1,4 +1,4 @@
-/* Names to addresses, off the sender's thread. getaddrinfo cannot be given a deadline, so it runs on a few threads of its
+/* Names to addresses, off the courier's thread. getaddrinfo cannot be given a deadline, so it runs on a few threads of its
  * own and whoever waits gives up on time; a name server that never answers costs one thread a while, never the others'
  * webhooks, because one member's names never hold more than one thread. */
 #ifndef MEISHI_RESOLVER_H
@@ -22,7 +22,7 @@ struct resolved {
 /* DONE is called from the resolver's threads. */
 enum result resolver_open(void (*done)(void *context), void *context, struct resolver **out) MUST_CHECK;
 /* GROUP: names of one group are looked up one after the other. LIMITED: the queue is full. */
-enum result resolver_ask(struct resolver *resolver, int64_t ticket, int64_t group, const char *host, const char *port) MUST_CHECK;
+enum result resolver_ask(struct resolver *resolver, int64_t ticket, int64_t group, const char *host, int port) MUST_CHECK;
 /* Takes one answer. NOT_FOUND: none is ready. */
 enum result resolver_take(struct resolver *resolver, struct resolved *out) MUST_CHECK;
 /* Forgets a question; its answer, should it still come, is dropped. */

@@ -24,6 +24,7 @@ struct store {
     pthread_mutex_t write_lock; /* the one writing connection of DB_MAIN and what stands below it */
     struct db *writer;          /* NULL when read_only */
     bool outbox_filled;         /* set by outbox_add, looked at after the commit */
+    struct outbox_wants *wants; /* outbox.c: who wants which events; NULL when it must be read anew */
 
     pthread_mutex_t read_lock; /* the pool of DB_MAIN readers: an idle one, or one more up to reader_count, or wait */
     pthread_cond_t reader_returned;
@@ -79,6 +80,11 @@ enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int
  * nothing done when the visitor has a lead already. */
 enum result lead_add_potential(struct store *store, struct db *db, struct arena *arena, const struct share *share,
                                int64_t hit_id, int64_t now_ms) MUST_CHECK;
+/* leads.c: one line of a lead's timeline, in the running transaction. WORDS may be NULL. */
+enum result lead_moment_add(struct db *db, int64_t owner_id, int64_t lead_id, int64_t at_ms, const char *kind,
+                            const char *words) MUST_CHECK;
+/* lead_rows.c: the lead with its share, chain and consent. */
+enum result lead_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead *out) MUST_CHECK;
 /* leads.c: erases again what ids in `erased` name, after a restore, in the running transaction; nobody is told, and STORE
  * is NULL. */
 enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms) MUST_CHECK;
@@ -88,6 +94,27 @@ enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms)
 enum result outbox_add(struct store *store, struct db *db, int64_t owner_id, enum event_type type, json_t *data,
                        int64_t lead_id, int64_t now_ms) MUST_CHECK;
 
+/* outbox.c: its two halves, for a ping to one endpoint alone. */
+enum result outbox_add_event(struct db *db, int64_t owner_id, enum event_type type, json_t *data, int64_t lead_id,
+                             int64_t now_ms, int64_t *out_id) MUST_CHECK;
+enum result outbox_add_delivery(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id, int64_t event_id,
+                                enum event_type type, int64_t lead_id, int64_t now_ms, int64_t *out_id) MUST_CHECK;
+/* outbox.c: whether any enabled endpoint of the owner wants the event: from memory, so the fold may ask for every row. */
+bool outbox_wanted(struct store *store, struct db *db, int64_t owner_id, enum event_type type);
+/* outbox.c: endpoints were changed in the running transaction; and at the store's end. */
+void outbox_forget_wants(struct store *store);
+/* outbox.c: works out again when the endpoint's next delivery may start, after its deliveries were changed. */
+enum result outbox_reschedule(struct db *db, int64_t owner_id, int64_t webhook_id) MUST_CHECK;
+/* outbox.c: turns the endpoint off; what is pending for it ends `disabled`. */
+enum result outbox_disable(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id, const char *why,
+                           int64_t now_ms) MUST_CHECK;
+
+/* search.c: WORDS, folded, are what the lead is found by; and nothing is. */
+enum result search_put(struct db *db, int64_t owner_id, int64_t lead_id, const char *words) MUST_CHECK;
+enum result search_remove(struct db *db, int64_t owner_id, int64_t lead_id) MUST_CHECK;
+/* search.c: ids of up to MAX leads made before BEFORE that hold every word of Q (folded), newest first. */
+enum result search_find(struct db *db, struct arena *arena, int64_t owner_id, const char *q, int64_t before, size_t max,
+                        int64_t *out, size_t *count) MUST_CHECK;
 /* search.c: makes what the engine needs for finding words, after the migrations, in their transaction. */
 enum result search_prepare(struct db *db) MUST_CHECK;
 

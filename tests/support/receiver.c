@@ -90,6 +90,10 @@ static bool read_request(struct conversation *talk, struct received *out)
         if (got <= 0)
             break;
         have += (size_t)got;
+        if (text[0] == '\x16') { /* a TLS hello: this receiver speaks plain HTTP only */
+            say(talk->socket, "HTTP/1.1 400 Bad Request\r\n\r\n");
+            break;
+        }
         if (!body && (body = strstr(text, "\r\n\r\n"))) {
             body += 4;
             header_value(text, "Content-Length", length, sizeof length);

@@ -159,14 +159,18 @@ CREATE TABLE leads (
 );
 CREATE INDEX leads_by_tray ON leads (owner_id, tray, id);
 CREATE INDEX leads_by_share ON leads (owner_id, share_id, id);
-CREATE INDEX leads_by_email ON leads (owner_id, email_key) WHERE email_key IS NOT NULL;
+-- email_key is set only where it makes a lead the one that further forms with that address join.
+CREATE UNIQUE INDEX leads_by_email ON leads (owner_id, email_key) WHERE email_key IS NOT NULL;
 
--- One visitor may send several forms that join one lead: each has its receipt.
+-- One visitor may send several forms that join one lead: each has its receipt. said is what a form that joined said, as JSON,
+-- NULL for the form that made the lead; moment_id is its line of the timeline and its consent.
 CREATE TABLE receipts (
     hash BYTEA NOT NULL PRIMARY KEY,
     owner_id BIGINT NOT NULL,
     lead_id BIGINT NOT NULL,
     visitor_hit_id BIGINT,
+    moment_id BIGINT NOT NULL,
+    said TEXT,
     created_ms BIGINT NOT NULL,
     FOREIGN KEY (owner_id, lead_id) REFERENCES leads (owner_id, id)
 );
@@ -184,13 +188,19 @@ CREATE TABLE lead_moments (
     FOREIGN KEY (owner_id, lead_id) REFERENCES leads (owner_id, id)
 );
 
+-- Each version of the text that visitors agree to, once, by its SHA-256.
+CREATE TABLE consent_texts (
+    hash BYTEA NOT NULL PRIMARY KEY,
+    words TEXT NOT NULL
+);
+
 CREATE TABLE consents (
     owner_id BIGINT NOT NULL,
     lead_id BIGINT NOT NULL,
     id BIGINT NOT NULL,
     at_ms BIGINT NOT NULL,
     contact BIGINT NOT NULL,
-    words TEXT NOT NULL,
+    text_hash BYTEA NOT NULL REFERENCES consent_texts (hash),
     PRIMARY KEY (owner_id, lead_id, id),
     FOREIGN KEY (owner_id, lead_id) REFERENCES leads (owner_id, id)
 );
@@ -201,6 +211,8 @@ CREATE TABLE erased (
     erased_ms BIGINT NOT NULL
 );
 
+-- next_due_ms is when the endpoint's next delivery may start, NULL when none waits; served_ms is when one was last handed out,
+-- so that endpoints take turns.
 CREATE TABLE webhooks (
     owner_id BIGINT NOT NULL REFERENCES members (id),
     id BIGINT NOT NULL,
@@ -214,8 +226,11 @@ CREATE TABLE webhooks (
     last_success_ms BIGINT,
     last_failure_ms BIGINT,
     failures_in_a_row BIGINT NOT NULL,
+    next_due_ms BIGINT,
+    served_ms BIGINT NOT NULL,
     PRIMARY KEY (owner_id, id)
 );
+CREATE INDEX webhooks_due ON webhooks (next_due_ms) WHERE next_due_ms IS NOT NULL;
 
 -- A body is kept once, however many endpoints hear of it; erasing a lead empties it.
 CREATE TABLE events (
@@ -251,7 +266,8 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_by_id ON deliveries (id);
 CREATE INDEX deliveries_by_webhook ON deliveries (owner_id, webhook_id, id);
 CREATE INDEX deliveries_by_lead ON deliveries (owner_id, lead_id, id) WHERE lead_id IS NOT NULL;
-CREATE INDEX deliveries_due ON deliveries (due_ms) WHERE state = 0;
+CREATE INDEX deliveries_due ON deliveries (owner_id, webhook_id, due_ms, id) WHERE state = 0;
+CREATE INDEX deliveries_leased ON deliveries (owner_id, webhook_id, leased_until_ms) WHERE leased_until_ms IS NOT NULL;
 
 CREATE TABLE delivery_attempts (
     owner_id BIGINT NOT NULL,

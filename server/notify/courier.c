@@ -1,4 +1,4 @@
-/* See sender.h.
+/* See courier.h.
  *
  * A job goes through three steps. Its host is looked up by the resolver's threads; every answer is judged, one bad one
  * refuses the job, and the good ones are pinned, so the name is never asked again and cannot change its mind between the
@@ -6,7 +6,7 @@
  * when the connection stands. Our own clock ends whatever libcurl's time-outs let through.
  *
  * Once a reply's headers are complete its status decides; the body is read only to be polite. */
-#include "server/notify/sender.h"
+#include "server/notify/courier.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include "cards/base/arena.h"
 #include "cards/base/str.h"
+#include "cards/base/url.h"
 #include "server/ids.h"
 #include "server/log.h"
 #include "server/notify/resolver.h"
@@ -30,10 +31,11 @@ enum step { STEP_FREE, STEP_NAMING, STEP_CALLING, STEP_DONE };
 
 struct transfer {
     enum step step;
-    struct sender *sender;
+    struct courier *courier;
     struct arena arena;
     int64_t id, started_ms, ticket;
-    const char *url, *host, *port, *body;
+    struct url url;
+    const char *body;
     bool plain;          /* http */
     bool refused;        /* a callback met an address that may not be called */
     bool too_large;
@@ -45,14 +47,14 @@ struct transfer {
     struct send_outcome outcome;
 };
 
-struct sender {
+struct courier {
     struct address_policy policy;
-    struct sender_limits limits;
+    struct courier_limits limits;
     CURLM *multi;
     struct resolver *resolver;
     int64_t tickets;
     size_t busy;
-    struct transfer transfers[SENDER_JOBS_MAX];
+    struct transfer transfers[COURIER_JOBS_MAX];
 };
 
 const char *send_error_name(enum send_error error)
@@ -67,7 +69,7 @@ const char *send_error_name(enum send_error error)
     return NAMES[error];
 }
 
-void sender_scrub_environment(void)
+void courier_scrub_environment(void)
 {
     static const char *const NAMES[] = {
         "http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
@@ -80,7 +82,7 @@ void sender_scrub_environment(void)
 
 static void resolver_spoke(void *context)
 {
-    sender_wake(context);
+    courier_wake(context);
 }
 
 static int or_default(int value, int fallback)
@@ -88,46 +90,46 @@ static int or_default(int value, int fallback)
     return value ? value : fallback;
 }
 
-enum result sender_open(const struct address_policy *policy, const struct sender_limits *limits, struct sender **out)
+enum result courier_open(const struct address_policy *policy, const struct courier_limits *limits, struct courier **out)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT))
         return RESULT_FAILED;
-    struct sender *sender = calloc(1, sizeof *sender);
-    if (!sender) {
+    struct courier *courier = calloc(1, sizeof *courier);
+    if (!courier) {
         curl_global_cleanup();
         return RESULT_FAILED;
     }
-    sender->policy = *policy;
+    courier->policy = *policy;
     if (limits)
-        sender->limits = *limits;
-    sender->limits.name_ms = or_default(sender->limits.name_ms, SENDER_NAME_MS);
-    sender->limits.connect_ms = or_default(sender->limits.connect_ms, SENDER_CONNECT_MS);
-    sender->limits.answer_ms = or_default(sender->limits.answer_ms, SENDER_ANSWER_MS);
-    sender->limits.deadline_ms = or_default(sender->limits.deadline_ms, SENDER_DEADLINE_MS);
-    sender->multi = curl_multi_init();
-    if (!sender->multi || resolver_open(resolver_spoke, sender, &sender->resolver) != RESULT_OK) {
-        sender_close(sender);
+        courier->limits = *limits;
+    courier->limits.name_ms = or_default(courier->limits.name_ms, COURIER_NAME_MS);
+    courier->limits.connect_ms = or_default(courier->limits.connect_ms, COURIER_CONNECT_MS);
+    courier->limits.answer_ms = or_default(courier->limits.answer_ms, COURIER_ANSWER_MS);
+    courier->limits.deadline_ms = or_default(courier->limits.deadline_ms, COURIER_DEADLINE_MS);
+    courier->multi = curl_multi_init();
+    if (!courier->multi || resolver_open(resolver_spoke, courier, &courier->resolver) != RESULT_OK) {
+        courier_close(courier);
         return RESULT_FAILED;
     }
-    *out = sender;
+    *out = courier;
     return RESULT_OK;
 }
 
-void sender_wake(struct sender *sender)
+void courier_wake(struct courier *courier)
 {
-    curl_multi_wakeup(sender->multi);
+    curl_multi_wakeup(courier->multi);
 }
 
-size_t sender_busy(const struct sender *sender)
+size_t courier_busy(const struct courier *courier)
 {
-    return sender->busy;
+    return courier->busy;
 }
 
 /* ---- what libcurl calls ---- */
 
 static enum address_verdict judge_address(struct transfer *transfer, const struct sockaddr *address, socklen_t len)
 {
-    enum address_verdict verdict = address_judge(&transfer->sender->policy, address, len);
+    enum address_verdict verdict = address_judge(&transfer->courier->policy, address, len);
     if (verdict == ADDRESS_PUBLIC && transfer->plain)
         verdict = ADDRESS_REFUSED;
     if (verdict == ADDRESS_REFUSED)
@@ -162,7 +164,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *context)
     struct transfer *transfer = context;
     size_t len = size * count;
     transfer->header_bytes += len;
-    if (transfer->header_bytes > SENDER_REPLY_MAX) {
+    if (transfer->header_bytes > COURIER_REPLY_MAX) {
         transfer->too_large = true;
         return 0;
     }
@@ -181,7 +183,7 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
     (void)bytes;
     struct transfer *transfer = context;
     transfer->body_bytes += size * count;
-    return transfer->body_bytes > SENDER_REPLY_MAX ? 0 : size * count;
+    return transfer->body_bytes > COURIER_REPLY_MAX ? 0 : size * count;
 }
 
 /* ---- the end of a job ---- */
@@ -220,11 +222,11 @@ static enum send_error error_of(const struct transfer *transfer, CURLcode code)
 
 static void finish(struct transfer *transfer, enum send_error error)
 {
-    struct sender *sender = transfer->sender;
+    struct courier *courier = transfer->courier;
     curl_off_t retry_after_s = 0;
     if (transfer->easy) {
         curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-        curl_multi_remove_handle(sender->multi, transfer->easy);
+        curl_multi_remove_handle(courier->multi, transfer->easy);
         curl_easy_cleanup(transfer->easy);
         transfer->easy = NULL;
     }
@@ -232,7 +234,7 @@ static void finish(struct transfer *transfer, enum send_error error)
     curl_slist_free_all(transfer->pins);
     transfer->headers = transfer->pins = NULL;
     if (transfer->step == STEP_NAMING)
-        resolver_forget(sender->resolver, transfer->ticket);
+        resolver_forget(courier->resolver, transfer->ticket);
     transfer->outcome = (struct send_outcome){
         .id = transfer->id,
         .error = error,
@@ -245,87 +247,39 @@ static void finish(struct transfer *transfer, enum send_error error)
 
 /* ---- a job's way ---- */
 
-/* One part of a URL into the arena, NULL when it has none. */
-static const char *url_part(CURLU *url, CURLUPart part, unsigned flags, struct arena *arena)
+static struct transfer *free_transfer(struct courier *courier)
 {
-    char *text;
-    if (curl_url_get(url, part, &text, flags))
-        return NULL;
-    const char *copy = arena_strdup(arena, text);
-    curl_free(text);
-    return copy;
-}
-
-/* Takes a URL apart; a sentence when it is not one that could be called. */
-static const char *take_apart(const char *text, struct arena *arena, bool *plain, const char **host, const char **port)
-{
-    if (!text || !*text)
-        return "Please give the address to send to.";
-    if (strlen(text) > SENDER_URL_MAX)
-        return "This address is too long.";
-    for (const char *at = text; *at; at++)
-        if ((unsigned char)*at <= ' ' || *at == 0x7f)
-            return "An address holds no spaces or control characters.";
-    const char *why = "This is not a web address.";
-    CURLU *url = curl_url();
-    if (!url || curl_url_set(url, CURLUPART_URL, text, 0))
-        goto done;
-    const char *scheme = url_part(url, CURLUPART_SCHEME, 0, arena);
-    *plain = scheme && !strcmp(scheme, "http");
-    *host = url_part(url, CURLUPART_HOST, CURLU_PUNYCODE, arena); /* as libcurl will ask for it */
-    *port = url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, arena);
-    if (!scheme || (!*plain && strcmp(scheme, "https")))
-        why = "The address must start with https://.";
-    else if (url_part(url, CURLUPART_USER, 0, arena) || url_part(url, CURLUPART_PASSWORD, 0, arena))
-        why = "Please leave the user name and password out of the address.";
-    else if (url_part(url, CURLUPART_FRAGMENT, 0, arena))
-        why = "Please leave out the part after #.";
-    else if (*host && **host && *port)
-        why = NULL;
-done:
-    curl_url_cleanup(url);
-    return why;
-}
-
-/* Brackets off an IPv6 host. */
-static const char *bare_host(const char *host, struct arena *arena)
-{
-    size_t len = strlen(host);
-    return host[0] == '[' && len > 2 && host[len - 1] == ']' ? arena_strndup(arena, host + 1, len - 2) : host;
-}
-
-static struct transfer *free_transfer(struct sender *sender)
-{
-    for (int i = 0; i < SENDER_JOBS_MAX; i++)
-        if (sender->transfers[i].step == STEP_FREE)
-            return &sender->transfers[i];
+    for (int i = 0; i < COURIER_JOBS_MAX; i++)
+        if (courier->transfers[i].step == STEP_FREE)
+            return &courier->transfers[i];
     return NULL;
 }
 
-enum result sender_add(struct sender *sender, const struct send_job *job)
+enum result courier_add(struct courier *courier, const struct send_job *job)
 {
-    struct transfer *transfer = free_transfer(sender);
+    struct transfer *transfer = free_transfer(courier);
     if (!transfer)
         return RESULT_LIMITED;
     memset(transfer, 0, sizeof *transfer);
     arena_init(&transfer->arena);
     transfer->step = STEP_NAMING;
-    transfer->sender = sender;
+    transfer->courier = courier;
     transfer->id = job->id;
-    transfer->ticket = ++sender->tickets;
+    transfer->ticket = ++courier->tickets;
     transfer->started_ms = monotonic_ms();
-    transfer->url = arena_strdup(&transfer->arena, job->url);
     transfer->body = arena_strdup(&transfer->arena, job->body);
-    for (int i = 0; i < SENDER_HEADERS_MAX && job->headers[i]; i++)
+    for (int i = 0; i < COURIER_HEADERS_MAX && job->headers[i]; i++)
         transfer->headers = curl_slist_append(transfer->headers, job->headers[i]);
     /* Without this libcurl would wait for a "100 Continue" that few receivers send. */
     transfer->headers = curl_slist_append(transfer->headers, "Expect:");
-    sender->busy++;
+    courier->busy++;
 
-    if (take_apart(transfer->url, &transfer->arena, &transfer->plain, &transfer->host, &transfer->port))
+    if (url_parse(job->url, URL_NO_FRAGMENT, &transfer->arena, &transfer->url) != RESULT_OK) {
         finish(transfer, SEND_PROTOCOL);
-    else if (resolver_ask(sender->resolver, transfer->ticket, job->group, bare_host(transfer->host, &transfer->arena),
-                          transfer->port) != RESULT_OK)
+        return RESULT_OK;
+    }
+    transfer->plain = !strcmp(transfer->url.scheme, "http");
+    if (resolver_ask(courier->resolver, transfer->ticket, job->group, transfer->url.host, transfer->url.port) != RESULT_OK)
         finish(transfer, SEND_NAME_NOT_FOUND);
     return RESULT_OK;
 }
@@ -336,7 +290,7 @@ static bool pin(struct transfer *transfer, const struct resolved *answer)
     struct str text;
     str_init(&text, &transfer->arena, 1024);
     /* + lets libcurl's cache drop it in time; the next job pins anew anyway. */
-    str_addf(&text, "+%s:%s:", transfer->host, transfer->port);
+    str_addf(&text, "+%s:%d:", transfer->url.host, transfer->url.port);
     for (int i = 0; i < answer->count; i++) {
         const struct sockaddr *address = (const struct sockaddr *)&answer->addresses[i];
         if (judge_address(transfer, address, sizeof answer->addresses[i]) == ADDRESS_REFUSED)
@@ -350,8 +304,8 @@ static bool pin(struct transfer *transfer, const struct resolved *answer)
         inet_ntop(address->sa_family, bytes, numeric, sizeof numeric);
         str_addf(&text, address->sa_family == AF_INET6 ? "%s[%s]" : "%s%s", i ? "," : "", numeric);
     }
-    if (transfer->host[0] == '[')
-        return true; /* an address already: there is no name to pin */
+    if (transfer->url.host_is_address)
+        return true; /* there is no name to pin */
     transfer->pins = curl_slist_append(NULL, text.data);
     return transfer->pins && !text.failed;
 }
@@ -390,10 +344,10 @@ static bool set_refusals(CURL *easy, struct transfer *transfer)
 
 static bool set_request(CURL *easy, struct transfer *transfer)
 {
-    const struct sender_limits *limits = &transfer->sender->limits;
+    const struct courier_limits *limits = &transfer->courier->limits;
     long left = (long)(limits->deadline_ms - (monotonic_ms() - transfer->started_ms));
     bool ok = true;
-    SET(CURLOPT_URL, transfer->url);
+    SET(CURLOPT_URL, transfer->url.text);
     SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_POST, 1L);
@@ -424,26 +378,26 @@ static void call(struct transfer *transfer, const struct resolved *answer)
     }
     transfer->easy = curl_easy_init();
     if (!transfer->easy || !set_refusals(transfer->easy, transfer) || !set_request(transfer->easy, transfer) ||
-        curl_multi_add_handle(transfer->sender->multi, transfer->easy)) {
+        curl_multi_add_handle(transfer->courier->multi, transfer->easy)) {
         log_error("webhook-send", "why=\"libcurl refused a setting\"");
         finish(transfer, SEND_PROTOCOL);
     }
 }
 
-static void take_names(struct sender *sender)
+static void take_names(struct courier *courier)
 {
     struct resolved answer;
-    while (resolver_take(sender->resolver, &answer) == RESULT_OK)
-        for (int i = 0; i < SENDER_JOBS_MAX; i++)
-            if (sender->transfers[i].step == STEP_NAMING && sender->transfers[i].ticket == answer.ticket)
-                call(&sender->transfers[i], &answer);
+    while (resolver_take(courier->resolver, &answer) == RESULT_OK)
+        for (int i = 0; i < COURIER_JOBS_MAX; i++)
+            if (courier->transfers[i].step == STEP_NAMING && courier->transfers[i].ticket == answer.ticket)
+                call(&courier->transfers[i], &answer);
 }
 
-static void take_ends(struct sender *sender)
+static void take_ends(struct courier *courier)
 {
     int left;
     CURLMsg *message;
-    while ((message = curl_multi_info_read(sender->multi, &left))) {
+    while ((message = curl_multi_info_read(courier->multi, &left))) {
         if (message->msg != CURLMSG_DONE)
             continue;
         CURLcode code = message->data.result;
@@ -457,7 +411,7 @@ static void take_ends(struct sender *sender)
 /* When the job's patience ends, on the monotonic clock. */
 static int64_t deadline_of(const struct transfer *transfer)
 {
-    const struct sender_limits *limits = &transfer->sender->limits;
+    const struct courier_limits *limits = &transfer->courier->limits;
     int64_t patience = limits->deadline_ms;
     /* A name waits its turn behind the same member's others, hence the whole of it and not name_ms alone. */
     if (transfer->step == STEP_NAMING && limits->name_ms + limits->connect_ms < patience)
@@ -468,11 +422,11 @@ static int64_t deadline_of(const struct transfer *transfer)
 }
 
 /* Ends what is overdue; the milliseconds until the next may be, at most WAIT_MS. */
-static int end_overdue(struct sender *sender, int wait_ms)
+static int end_overdue(struct courier *courier, int wait_ms)
 {
     int64_t now = monotonic_ms();
-    for (int i = 0; i < SENDER_JOBS_MAX; i++) {
-        struct transfer *transfer = &sender->transfers[i];
+    for (int i = 0; i < COURIER_JOBS_MAX; i++) {
+        struct transfer *transfer = &courier->transfers[i];
         if (transfer->step != STEP_NAMING && transfer->step != STEP_CALLING)
             continue;
         int64_t left = deadline_of(transfer) - now;
@@ -484,78 +438,93 @@ static int end_overdue(struct sender *sender, int wait_ms)
     return wait_ms;
 }
 
-static size_t collect(struct sender *sender, struct send_outcome *out, size_t max)
+static size_t collect(struct courier *courier, struct send_outcome *out, size_t max)
 {
     size_t count = 0;
-    for (int i = 0; i < SENDER_JOBS_MAX && count < max; i++) {
-        struct transfer *transfer = &sender->transfers[i];
+    for (int i = 0; i < COURIER_JOBS_MAX && count < max; i++) {
+        struct transfer *transfer = &courier->transfers[i];
         if (transfer->step != STEP_DONE)
             continue;
         out[count++] = transfer->outcome;
         arena_free(&transfer->arena);
         transfer->step = STEP_FREE;
-        sender->busy--;
+        courier->busy--;
     }
     return count;
 }
 
-static void move_on(struct sender *sender)
+static void move_on(struct courier *courier)
 {
     int running;
-    take_names(sender);
-    curl_multi_perform(sender->multi, &running);
-    take_ends(sender);
+    take_names(courier);
+    curl_multi_perform(courier->multi, &running);
+    take_ends(courier);
 }
 
-size_t sender_run(struct sender *sender, int wait_ms, struct send_outcome *out, size_t max)
+size_t courier_run(struct courier *courier, int wait_ms, struct send_outcome *out, size_t max)
 {
-    move_on(sender);
-    wait_ms = end_overdue(sender, wait_ms);
-    size_t count = collect(sender, out, max);
+    move_on(courier);
+    wait_ms = end_overdue(courier, wait_ms);
+    size_t count = collect(courier, out, max);
     if (count || wait_ms <= 0)
         return count;
-    curl_multi_poll(sender->multi, NULL, 0, wait_ms, NULL);
-    move_on(sender);
-    end_overdue(sender, 0);
-    return collect(sender, out, max);
+    curl_multi_poll(courier->multi, NULL, 0, wait_ms, NULL);
+    move_on(courier);
+    end_overdue(courier, 0);
+    return collect(courier, out, max);
 }
 
-void sender_close(struct sender *sender)
+void courier_close(struct courier *courier)
 {
-    if (!sender)
+    if (!courier)
         return;
-    resolver_close(sender->resolver);
-    for (int i = 0; i < SENDER_JOBS_MAX; i++) {
-        struct transfer *transfer = &sender->transfers[i];
+    resolver_close(courier->resolver);
+    for (int i = 0; i < COURIER_JOBS_MAX; i++) {
+        struct transfer *transfer = &courier->transfers[i];
         if (transfer->easy) {
-            curl_multi_remove_handle(sender->multi, transfer->easy);
+            curl_multi_remove_handle(courier->multi, transfer->easy);
             curl_easy_cleanup(transfer->easy);
         }
         curl_slist_free_all(transfer->headers);
         curl_slist_free_all(transfer->pins);
         arena_free(&transfer->arena);
     }
-    curl_multi_cleanup(sender->multi);
-    free(sender);
+    curl_multi_cleanup(courier->multi);
+    free(courier);
     curl_global_cleanup();
 }
 
-const char *sender_url_complaint(const char *url, const struct address_policy *policy)
+const char *webhook_url_complaint(const char *text, const struct address_policy *policy)
 {
     struct arena arena;
+    struct url url;
+    const char *why = NULL;
+    if (!text || !*text)
+        return "Please give the address to send to.";
+    if (strlen(text) > COURIER_URL_MAX)
+        return "This address is too long.";
+    if (strchr(text, '#'))
+        return "Please leave out the part after #.";
     arena_init(&arena);
-    bool plain = false;
-    const char *host = NULL, *port = NULL;
-    const char *why = take_apart(url, &arena, &plain, &host, &port);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV}, *found;
-    if (!why && plain && !policy->count)
+    if (url_parse(text, URL_NO_FRAGMENT, &arena, &url) != RESULT_OK) {
+        why = "This is not a web address that starts with https:// and holds no user name.";
+        goto done;
+    }
+    bool plain = !strcmp(url.scheme, "http");
+    if (plain && !policy->count) {
         why = "The address must start with https://.";
-    if (!why && !getaddrinfo(bare_host(host, &arena), port, &hints, &found)) {
+        goto done;
+    }
+    char port[8];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV}, *found;
+    snprintf(port, sizeof port, "%d", url.port);
+    if (url.host_is_address && !getaddrinfo(url.host, port, &hints, &found)) {
         enum address_verdict verdict = address_judge(policy, found->ai_addr, found->ai_addrlen);
         if (verdict == ADDRESS_REFUSED || (verdict == ADDRESS_PUBLIC && plain))
             why = "This address may not be called from here.";
         freeaddrinfo(found);
     }
+done:
     arena_free(&arena);
     return why;
 }

@@ -2,27 +2,27 @@
  * of secrets, so that it can live in a process of its own.
  *
  * It refuses to speak to addresses the policy does not allow, to follow redirects, to use proxies, to keep cookies or
- * bodies, and to wait longer than SENDER_DEADLINE_MS for anything. One thread drives it; only sender_wake may be called
+ * bodies, and to wait longer than COURIER_DEADLINE_MS for anything. One thread drives it; only courier_wake may be called
  * from others. */
-#ifndef MEISHI_SENDER_H
-#define MEISHI_SENDER_H
+#ifndef MEISHI_COURIER_H
+#define MEISHI_COURIER_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include "cards/base/result.h"
 #include "server/notify/address.h"
 
-struct sender;
+struct courier;
 
 enum {
-    SENDER_JOBS_MAX = 64,
-    SENDER_HEADERS_MAX = 8,
-    SENDER_URL_MAX = 2048,
-    SENDER_REPLY_MAX = 16384, /* bytes of headers, and of body, read from a receiver */
-    SENDER_NAME_MS = 2000,
-    SENDER_CONNECT_MS = 5000,
-    SENDER_ANSWER_MS = 10000, /* to the reply's complete headers */
-    SENDER_DEADLINE_MS = 15000
+    COURIER_JOBS_MAX = 64,
+    COURIER_HEADERS_MAX = 8,
+    COURIER_URL_MAX = 2048,
+    COURIER_REPLY_MAX = 16384, /* bytes of headers, and of body, read from a receiver */
+    COURIER_NAME_MS = 2000,
+    COURIER_CONNECT_MS = 5000,
+    COURIER_ANSWER_MS = 10000, /* to the reply's complete headers */
+    COURIER_DEADLINE_MS = 15000
 };
 
 enum send_error {
@@ -37,7 +37,7 @@ struct send_job {
     int64_t id;         /* the caller's, comes back in the outcome */
     int64_t group;      /* the member: see resolver.h */
     const char *url;    /* https, or http to an allowed address */
-    const char *headers[SENDER_HEADERS_MAX]; /* "name: value", NULL after the last */
+    const char *headers[COURIER_HEADERS_MAX]; /* "name: value", NULL after the last */
     const char *body;   /* sent by POST */
 };
 
@@ -49,29 +49,29 @@ struct send_outcome {
     int64_t retry_after_ms; /* what the receiver asked for, 0 for nothing */
 };
 
-struct sender_limits { /* 0: the values above; tests shorten them */
+struct courier_limits { /* 0: the values above; tests shorten them */
     int name_ms, connect_ms, answer_ms, deadline_ms;
 };
 
 /* Takes every proxy, key log and curl setting out of this process's environment, and bounds the system's resolver. Before
  * any thread is started. */
-void sender_scrub_environment(void);
+void courier_scrub_environment(void);
 /* POLICY and LIMITS (may be NULL) are copied. */
-enum result sender_open(const struct address_policy *policy, const struct sender_limits *limits, struct sender **out) MUST_CHECK;
-/* Copies the job. LIMITED: SENDER_JOBS_MAX are under way. */
-enum result sender_add(struct sender *sender, const struct send_job *job) MUST_CHECK;
+enum result courier_open(const struct address_policy *policy, const struct courier_limits *limits, struct courier **out) MUST_CHECK;
+/* Copies the job. LIMITED: COURIER_JOBS_MAX are under way. */
+enum result courier_add(struct courier *courier, const struct send_job *job) MUST_CHECK;
 /* Moves everything on, sleeping at most WAIT_MS for something to happen; fills up to MAX outcomes and says how many. */
-size_t sender_run(struct sender *sender, int wait_ms, struct send_outcome *out, size_t max);
+size_t courier_run(struct courier *courier, int wait_ms, struct send_outcome *out, size_t max);
 /* How many jobs have no outcome yet. */
-size_t sender_busy(const struct sender *sender);
-/* Ends a sleep in sender_run, now or the next. From any thread. */
-void sender_wake(struct sender *sender);
+size_t courier_busy(const struct courier *courier);
+/* Ends a sleep in courier_run, now or the next. From any thread. */
+void courier_wake(struct courier *courier);
 /* Drops what is under way. */
-void sender_close(struct sender *sender);
+void courier_close(struct courier *courier);
 
-/* Whether URL may be given to a webhook: https (or http, for the operator's own receivers), a host, at most SENDER_URL_MAX
+/* Whether URL may be given to a webhook: https (or http, for the operator's own receivers), a host, at most COURIER_URL_MAX
  * bytes, no user, no fragment, a port that can be allowed, and, when the host is an address already, one that may be called. A
  * literal sentence for people, or NULL when it is fine. Names are judged when they are called. */
-const char *sender_url_complaint(const char *url, const struct address_policy *policy);
+const char *webhook_url_complaint(const char *url, const struct address_policy *policy);
 
 #endif
