@@ -425,7 +425,7 @@ enum result card_check(struct card *card, struct arena *arena, struct complaints
     for (int i = 0; i < card->address_count; i++)
         check_fields(&card->addresses[i], ADDRESS_FIELDS, COUNT(ADDRESS_FIELDS), arena_printf(arena, "addresses/%d", i),
                      arena, complaints);
-    if (complaints->count > before)
+    if (complaints->count > before || !card->name)
         return RESULT_INVALID;
     drop_blank_rows(card);
     return RESULT_OK;
@@ -477,10 +477,13 @@ static const char *first_letter(const char *word)
 /* The character at TEXT as a person sees it, as large as a name begins: "e" + accent is one, "ǆ" becomes "ǅ". */
 static const char *seal_letter(const char *text, struct arena *arena)
 {
-    enum { CLUSTER_BYTES_MAX = 24 };
+    enum { CLUSTER_BYTES_MAX = 32 };
     const uint8_t *start = (const uint8_t *)text;
-    const uint8_t *end = u8_grapheme_next(start, start + strlen(text));
-    size_t len = (size_t)(end - start);
+    char breaks[CLUSTER_BYTES_MAX + 1];
+    size_t known = strnlen(text, CLUSTER_BYTES_MAX + 1), len = 1;
+    u8_grapheme_breaks(start, known, breaks);
+    while (len < known && !breaks[len])
+        len++;
     if (len > CLUSTER_BYTES_MAX) { /* marks piled up: the letter alone */
         const char *at = text;
         text_next(&at);
