@@ -14,6 +14,8 @@ enum { REPLY_HEADERS_MAX = 12 };
 
 /* A complete 200 response kept ready: rendered once, shared by all requests and threads, counted by references. */
 struct ready_reply;
+/* A complete 200 page kept ready, in which only holes of fixed length differ from request to request (a token, a stamp). */
+struct page_mould;
 
 struct reply {
     int status; /* 0: no reply yet */
@@ -58,6 +60,15 @@ void ready_drop(struct ready_reply *ready);
 size_t ready_size(const struct ready_reply *ready);
 /* 200, or 304 when If-None-Match names its ETag. Takes a reference of its own. */
 void reply_ready(struct request *request, struct ready_reply *ready);
+
+/* As ready_new; BYTES are copied and get no ETag. */
+struct page_mould *mould_new(const void *bytes, size_t len, const struct ready_options *options);
+struct page_mould *mould_hold(struct page_mould *mould);
+void mould_drop(struct page_mould *mould);
+size_t mould_size(const struct page_mould *mould);
+/* Answers with a copy of the mould's bytes and returns the copy: the caller fills every hole before it returns or finishes.
+ * Copies are used again and keep their last holes' text; headers are built once a copy. The cheapest page there is. */
+char *reply_mould(struct request *request, struct page_mould *mould);
 
 extern const char CSP_DEFAULT[]; /* pages: nothing inline, nothing foreign */
 

@@ -45,6 +45,8 @@ bool request_is_same_origin(const struct request *request, const char *base_url,
 /* The handler returns without a reply; somebody calls request_finish from any thread, once, after filling request->reply. */
 void request_wait(struct request *request);
 void request_finish(struct request *request);
+/* The same for many: a loop is woken once, not once a request. */
+void request_finish_all(struct request *const *requests, size_t count);
 /* From an inline handler: dispatch the request once more, on a worker, where request_is_on_worker answers true. */
 void request_defer(struct request *request);
 bool request_is_on_worker(const struct request *request);

@@ -1,0 +1,160 @@
+/* What the files of server/http share: an exchange is a request with the library's side of it, a loop is one thread that
+ * drives one daemon of libmicrohttpd. Nothing outside this folder includes this file.
+ *
+ * A loop's fields belong to its thread, the atomic ones aside. Another thread holds an exchange only between its being
+ * handed over (a worker's queue, request_wait) and request_finish. */
+#ifndef MEISHI_HTTP_EXCHANGE_H
+#define MEISHI_HTTP_EXCHANGE_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "server/http/http.h"
+#include "server/http/request.h"
+
+enum {
+    HEADERS_MAX = 64,           /* header lines of a request; more is 431 */
+    CONNECTION_MEMORY = 8192,   /* the library's buffer for a connection: header block, its lists and our header */
+    LISTENERS_MAX = 16,         /* sockets that systemd may pass */
+    LOOPS_MAX = 64
+};
+
+enum stage {
+    STAGE_LINE,     /* request line read, headers to come */
+    STAGE_BODY,     /* let in; body, if any, to come */
+    STAGE_REFUSED,  /* a refusal is ready and goes out when the request has been read */
+    STAGE_WAITING,  /* suspended: somebody else has it */
+    STAGE_FINISHED, /* the reply is filled in */
+    STAGE_SENDING
+};
+
+struct header {
+    const char *name, *value; /* in the library's buffer, which stays until the reply is out */
+    uint32_t name_len, value_len;
+};
+
+/* What a connection waits for decides when it is cut off; see deadlines.c. */
+struct connection {
+    struct connection *previous, *next; /* in the loop's list */
+    struct exchange *exchange;          /* the request under way, or NULL */
+    int fd;
+    bool peer_is_unix;
+    bool cut;            /* shut down already; the library has yet to notice */
+    bool linger;         /* refused before its body was read: see deadlines.c */
+    int64_t deadline_ms; /* monotonic; 0: none while a handler works */
+    struct net_address peer;
+};
+
+struct exchange {
+    struct request request; /* first: a request's address is its exchange's */
+    struct MHD_Connection *mhd;
+    struct connection *connection;
+    struct loop *loop;
+    struct exchange *next; /* in the one list it is in: spare, finished, or a worker's queue */
+    enum stage stage;
+    bool deferred, on_worker;
+    atomic_int holders;    /* who must still let go before the reply is complete: the dispatcher, and a waiter */
+    uintptr_t target_at;   /* where the library keeps the raw target; only compared, never read */
+    size_t target_len;
+    char *body;            /* being collected */
+    size_t body_expected;
+    struct mould_copy *copy; /* given back when sent */
+    int header_count;
+    struct header headers[HEADERS_MAX];
+};
+
+struct loop {
+    struct http *http;
+    int index;
+    struct MHD_Daemon *daemon;
+    int listen_fd, epoll_fd, wake_fd;
+    pthread_t thread;
+    bool started;
+    _Atomic(struct exchange *) finished; /* a stack: any thread pushes, the loop takes all */
+    struct exchange *spare;
+    int spare_count;
+    struct connection *connections;
+    int connection_count; /* the loop's own count; figures have the public one */
+    struct leaver *lingering;
+    int linger_count;
+    int64_t turn_ms; /* monotonic time of this turn */
+    int64_t sweep_ms;
+    bool draining;
+    _Atomic int64_t connections_now, requests, refused, deadlines_missed, by_status[6];
+};
+
+struct worker_pool;
+
+struct http {
+    struct http_options options; /* defaults filled in */
+    struct http_handlers handlers;
+    struct address_list trusted_proxies;
+    struct worker_pool *workers;
+    int loop_count;
+    struct loop *loops;
+    int port;
+    char *address;
+    char *unix_path; /* ours to remove at the end, or NULL */
+    int sweep_every_ms;
+    atomic_bool stopping;   /* no new connections; close the idle ones */
+    atomic_bool cut_all;    /* the time to drain is over */
+};
+
+/* Counts from one thread only, read by others. */
+static inline void figure_add(_Atomic int64_t *figure, int64_t more)
+{
+    atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + more, memory_order_relaxed);
+}
+
+static inline struct exchange *exchange_of(struct request *request)
+{
+    return (struct exchange *)(void *)request;
+}
+
+/* listener.c: hands a complete exchange to its loop, from any thread. True: the loop must be woken (loop_wake). */
+bool loop_push(struct loop *loop, struct exchange *exchange) MUST_CHECK;
+void loop_wake(struct loop *loop);
+
+/* gate.c: looks at a request's line and headers. 0: let in, with headers and client filled in; else the status to refuse
+ * with, and *WORDS. Any breach but 404-like ones means that the two ends may disagree about where the request ends. */
+
+int gate_check(struct exchange *exchange, const char *method, const char *version, const char **words);
+
+/* reply.c: queues the reply on the connection; from the loop's thread. */
+enum MHD_Result reply_send(struct exchange *exchange);
+/* Gives back what the reply held. */
+void reply_release(struct exchange *exchange);
+
+/* request.c: who is asking, when the peer is a proxy that we trust. */
+void request_find_client(struct exchange *exchange);
+/* 0, or the status of a target that cannot be accepted (400, 414), cutting it into path and query. */
+int request_parse_target(struct request *request, const char *target, const char **words);
+bool request_has_too_many_fields(const struct request *request);
+/* A cookie's value in the text of one Cookie header (RFC 6265 4.2). */
+const char *request_cookie_in(struct arena *arena, const char *cookies, const char *name);
+
+/* deadlines.c: all from the loop's thread. */
+void deadline_set(struct connection *connection, int64_t in_ms, const struct loop *loop);
+void deadlines_sweep(struct loop *loop);
+void deadlines_close_idle(struct loop *loop);
+void linger_start(struct loop *loop, const struct connection *connection);
+void linger_read(struct loop *loop, struct leaver *linger);
+void linger_sweep(struct loop *loop, bool all);
+
+/* workers.c: a bounded FIFO queue and its threads. */
+struct worker_pool *workers_start(int threads, int queue_max, void (*run)(struct exchange *exchange));
+bool workers_take(struct worker_pool *pool, struct exchange *exchange); /* false: the queue is full */
+int workers_queue_len(const struct worker_pool *pool);
+void workers_stop(struct worker_pool *pool); /* finishes what is queued */
+
+/* sockets.c */
+struct sockets {
+    int fds[LISTENERS_MAX];
+    int count;
+    bool from_systemd;
+    int port;
+    char *address, *unix_path; /* from malloc; NULL if none */
+};
+enum result sockets_open(const char *listen, int want, struct sockets *out, const char **why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,146 @@
+/* The hygiene gate: everything by which two programs could disagree about where a request ends, who sent it or what it
+ * asks for is refused before anything else looks at it (RFC 9112 2.2, 3, 5, 6; the library forgives all of it).
+ *
+ * Three of the library's courtesies cannot be seen in what it hands over: a line that ends in a bare LF or CR, a header
+ * folded over two lines, a NUL that cuts a value short. They can be seen in where it hands it over. It parses in place and
+ * turns each byte of a line's end into NUL, so in a clean header block every name starts exactly two bytes after the end
+ * of the value before it. Any other distance is one of the three. */
+#include "server/http/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const bool TOKEN[256] = {['!'] = true, ['#' ... '\''] = true, ['*'] = true, ['+'] = true, ['-'] = true,
+                                ['.'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['^' ... 'z'] = true,
+                                ['|'] = true, ['~'] = true};
+static const bool IN_HOST[256] = {['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true,
+                                  ['.'] = true, ['_'] = true, [':'] = true, ['['] = true, [']'] = true};
+static const bool IN_VALUE[256] = {['\t'] = true, [' ' ... '~'] = true, [0x80 ... 0xff] = true};
+
+struct look {
+    struct exchange *exchange;
+    uintptr_t expected; /* where the next name must start */
+    int hosts, lengths, encodings, status;
+    size_t cookies;
+    const char *words;
+};
+
+static bool all_in(const bool allowed[256], const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!allowed[(unsigned char)text[i]])
+            return false;
+    return true;
+}
+
+static enum MHD_Result stop(struct look *look, int status, const char *words)
+{
+    look->status = status;
+    look->words = words;
+    return MHD_NO;
+}
+
+static bool is_digits(const char *text, size_t len)
+{
+    return len && len <= 18 && strspn(text, "0123456789") == len;
+}
+
+static enum MHD_Result known(struct look *look, const struct header *header)
+{
+    const char *name = header->name, *value = header->value;
+    switch (header->name_len) {
+    case 4:
+        if (strcasecmp(name, "Host") != 0)
+            return MHD_YES;
+        if (look->hosts++ || !header->value_len || !all_in(IN_HOST, value, header->value_len))
+            return stop(look, 400, "The Host header is not right.");
+        return MHD_YES;
+    case 6:
+        if (strcasecmp(name, "Cookie") == 0 && (look->cookies += header->value_len) > COOKIES_MAX)
+            return stop(look, 431, "There are too many cookies.");
+        if (strcasecmp(name, "Expect") == 0 && strcasecmp(value, "100-continue") != 0)
+            return stop(look, 417, "That expectation cannot be met.");
+        return MHD_YES;
+    case 14:
+        if (strcasecmp(name, "Content-Length") != 0)
+            return MHD_YES;
+        if (look->lengths++ || !is_digits(value, header->value_len))
+            return stop(look, 400, "The length of the request is not clear.");
+        look->exchange->body_expected = strtoull(value, NULL, 10);
+        return MHD_YES;
+    case 17:
+        look->encodings += strcasecmp(name, "Transfer-Encoding") == 0;
+        return MHD_YES;
+    default:
+        return MHD_YES;
+    }
+}
+
+static enum MHD_Result look_at(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
+                               size_t value_len)
+{
+    struct look *look = cls;
+    struct exchange *exchange = look->exchange;
+    (void)kind;
+    if (exchange->header_count == HEADERS_MAX)
+        return stop(look, 431, "There are too many headers.");
+    if ((uintptr_t)name != look->expected || !value)
+        return stop(look, 400, "A header line is broken.");
+    if (!name_len || !all_in(TOKEN, name, name_len) || !all_in(IN_VALUE, value, value_len))
+        return stop(look, 400, "A header holds a character that is not allowed.");
+    look->expected = (uintptr_t)value + value_len + 2;
+    size_t trimmed_len = value_len;
+    while (trimmed_len && (value[trimmed_len - 1] == ' ' || value[trimmed_len - 1] == '\t'))
+        trimmed_len--;
+    if (trimmed_len < value_len)
+        value = arena_strndup(&exchange->request.arena, value, value_len = trimmed_len);
+    struct header *header = &exchange->headers[exchange->header_count++];
+    *header = (struct header){name, value, (uint32_t)name_len, (uint32_t)value_len};
+    return known(look, header);
+}
+
+static enum http_method method_of(const char *method)
+{
+    static const struct { const char *name; enum http_method method; } KNOWN[] = {
+        {"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST},
+        {"PUT", HTTP_PUT}, {"PATCH", HTTP_PATCH}, {"DELETE", HTTP_DELETE}};
+    for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
+        if (strcmp(method, KNOWN[i].name) == 0)
+            return KNOWN[i].method;
+    return HTTP_OTHER;
+}
+
+int gate_check(struct exchange *exchange, const char *method, const char *version, const char **words)
+{
+    struct request *request = &exchange->request;
+    bool newer = strcmp(version, "HTTP/1.1") == 0;
+    *words = "The request line is not right.";
+    request->method = method_of(method);
+    if (!newer && strcmp(version, "HTTP/1.0") != 0)
+        return *version ? 505 : 400;
+    size_t method_len = strlen(method);
+    /* One space, and no NUL, on either side of the target: see the head of this file. */
+    if (!method_len || !all_in(TOKEN, method, method_len) || (uintptr_t)method + method_len + 1 != exchange->target_at ||
+        exchange->target_at + exchange->target_len + 1 != (uintptr_t)version)
+        return 400;
+    struct look look = {.exchange = exchange, .expected = (uintptr_t)version + strlen(version) + 2};
+    MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, look_at, &look);
+    *words = look.words;
+    if (look.status)
+        return look.status;
+    /* The end of the last line and the empty line after it. */
+    if (memcmp((const char *)look.expected - 2, "\0\0\0\0", 4) != 0) {
+        *words = "The header does not end as it should.";
+        return 400;
+    }
+    if (look.encodings) {
+        *words = "Please send the request with a Content-Length.";
+        return look.lengths ? 400 : 411;
+    }
+    if (!look.hosts && newer) {
+        *words = "The Host header is missing.";
+        return 400;
+    }
+    return 0;
+}

@@ -1,0 +1,624 @@
+/* The event loops. Each drives one daemon of libmicrohttpd from its own thread: an outer epoll waits for the daemon's epoll
+ * descriptor and for one eventfd by which other threads say that waiting requests are complete. The library's own loops are
+ * not used: they stall when exactly 128 connections are ready at once.
+ *
+ * Two rules of the library's that cost dear when broken: a reply queued in the first call of a request makes it close the
+ * connection, so only refusals of requests whose end is in doubt go out there; and only the loop's own thread resumes a
+ * connection, so a request may be finished before it has even been suspended. */
+#include "server/http/exchange.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+#include "server/ids.h"
+#include "server/log.h"
+
+enum {
+    EVENTS_MAX = 64,
+    SPARE_MAX = 1024,        /* exchanges kept for the next requests, a loop */
+    RESERVED_FDS = 64,       /* for the store, the log and whoever else */
+    CONNECTIONS_MAX = 16000,
+    DRAIN_STEP_MS = 20
+};
+
+/* ---- exchanges ---- */
+
+static struct exchange *take_exchange(struct loop *loop)
+{
+    struct exchange *exchange = loop->spare;
+    if (exchange) {
+        loop->spare = exchange->next;
+        loop->spare_count--;
+        exchange->next = NULL;
+        return exchange;
+    }
+    exchange = calloc(1, sizeof *exchange);
+    if (!exchange)
+        abort();
+    exchange->loop = loop;
+    arena_init(&exchange->request.arena);
+    exchange->request.exchange = exchange;
+    return exchange;
+}
+
+/* Back to what calloc made of it, except the arena's first block. */
+static void put_exchange(struct exchange *exchange)
+{
+    struct loop *loop = exchange->loop;
+    reply_release(exchange);
+    if (loop->spare_count >= SPARE_MAX) {
+        arena_free(&exchange->request.arena);
+        free(exchange);
+        return;
+    }
+    arena_reset(&exchange->request.arena);
+    struct arena arena = exchange->request.arena;
+    memset(exchange, 0, offsetof(struct exchange, headers));
+    exchange->request.arena = arena;
+    exchange->request.exchange = exchange;
+    exchange->loop = loop;
+    exchange->next = loop->spare;
+    loop->spare = exchange;
+    loop->spare_count++;
+}
+
+bool loop_push(struct loop *loop, struct exchange *exchange)
+{
+    struct exchange *head = atomic_load_explicit(&loop->finished, memory_order_relaxed);
+    do
+        exchange->next = head;
+    while (!atomic_compare_exchange_weak_explicit(&loop->finished, &head, exchange, memory_order_release,
+                                                  memory_order_relaxed));
+    return !head;
+}
+
+void loop_wake(struct loop *loop)
+{
+    /* Can only fail when the counter is full, and then the loop is awake anyway. */
+    (void)!write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+}
+
+/* In the order in which they were finished. */
+static void resume_finished(struct loop *loop)
+{
+    if (!atomic_load_explicit(&loop->finished, memory_order_relaxed))
+        return;
+    struct exchange *stack = atomic_exchange_explicit(&loop->finished, NULL, memory_order_acquire), *queue = NULL;
+    while (stack) {
+        struct exchange *next = stack->next;
+        stack->next = queue;
+        queue = stack;
+        stack = next;
+    }
+    while (queue) {
+        struct exchange *next = queue->next;
+        queue->next = NULL;
+        queue->stage = STAGE_FINISHED;
+        MHD_resume_connection(queue->mhd);
+        queue = next;
+    }
+}
+
+/* ---- one request ---- */
+
+static void refuse(struct exchange *exchange, int status, const char *words, const char *allow)
+{
+    struct request *request = &exchange->request;
+    const struct http_handlers *handlers = &exchange->loop->http->handlers;
+    reply_release(exchange);
+    figure_add(&exchange->loop->refused, 1);
+    handlers->refuse(handlers->app, request, status, words);
+    if (!request->reply.status)
+        reply_text(request, status, words);
+    if (allow)
+        reply_header(request, "Allow", allow);
+}
+
+/* A refusal sent before the request has been read whole: the library closes the connection behind it. */
+static enum MHD_Result refuse_now(struct exchange *exchange, int status, const char *words, const char *allow)
+{
+    refuse(exchange, status, words, allow);
+    reply_header(&exchange->request, "Connection", "close");
+    exchange->connection->linger = true;
+    return reply_send(exchange);
+}
+
+static enum MHD_Result send_reply(struct exchange *exchange)
+{
+    if (!exchange->request.reply.status) {
+        log_error("handler-without-reply", "method=%d", exchange->request.method);
+        refuse(exchange, 500, "Something went wrong here. Please try again.", NULL);
+    }
+    return reply_send(exchange);
+}
+
+static bool type_is_accepted(const char *types, const char *type)
+{
+    size_t len = type ? strcspn(type, "; \t") : 0;
+    for (const char *at = types; len && *at; at += strspn(at, " ")) {
+        size_t one = strcspn(at, " ");
+        if (one == len && strncasecmp(at, type, len) == 0)
+            return true;
+        at += one;
+    }
+    return false;
+}
+
+/* The first call: the header is complete, the body still to come. */
+static enum MHD_Result begin(struct exchange *exchange, const char *method, const char *version)
+{
+    struct request *request = &exchange->request;
+    struct loop *loop = exchange->loop;
+    const struct http_handlers *handlers = &loop->http->handlers;
+    const char *words, *allow = NULL;
+    figure_add(&loop->requests, 1);
+    int target_status = request->reply.status;
+    request->reply.status = 0;
+    int status = gate_check(exchange, method, version, &words);
+    if (status || target_status)
+        return refuse_now(exchange, status ? status : target_status,
+                          status ? words : target_status == 414 ? "The address is too long." : "The address is not right.",
+                          NULL);
+    request_find_client(exchange);
+    exchange->stage = STAGE_BODY;
+    request->route = handlers->match(handlers->app, request, &status, &allow);
+    if (!request->route) {
+        words = status == 405 ? "That cannot be done here." : "There is nothing here.";
+        if (exchange->body_expected || request->method == HTTP_OTHER)
+            return refuse_now(exchange, status, words, allow);
+        refuse(exchange, status, words, allow);
+        exchange->stage = STAGE_REFUSED;
+        return MHD_YES;
+    }
+    if (exchange->body_expected > request->route->body_max)
+        return refuse_now(exchange, 413, "That is too large.", NULL);
+    if (exchange->body_expected && request->route->body_types &&
+        !type_is_accepted(request->route->body_types, request_header(request, "Content-Type")))
+        return refuse_now(exchange, 415, "That kind of content is not understood here.", NULL);
+    if (exchange->body_expected)
+        exchange->body = arena_alloc_raw(&request->arena, exchange->body_expected + 1);
+    deadline_set(exchange->connection, loop->http->options.body_ms, loop);
+    return MHD_YES;
+}
+
+static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t *len)
+{
+    struct request *request = &exchange->request;
+    if (*len > exchange->body_expected - request->body_len)
+        return MHD_NO; /* the library has counted wrong */
+    memcpy(exchange->body + request->body_len, bytes, *len);
+    request->body_len += *len;
+    *len = 0;
+    return MHD_YES;
+}
+
+static void run_worker(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    const struct http_handlers *handlers = &exchange->loop->http->handlers;
+    handlers->dispatch(handlers->app, request);
+    request_finish(request);
+}
+
+/* The exchange now belongs to others until it comes back by loop_push. The library is told first to leave it alone. */
+static enum MHD_Result suspend(struct exchange *exchange)
+{
+    exchange->stage = STAGE_WAITING;
+    deadline_set(exchange->connection, 0, exchange->loop);
+    MHD_suspend_connection(exchange->mhd);
+    return MHD_YES;
+}
+
+static enum MHD_Result hand_to_worker(struct exchange *exchange)
+{
+    /* Suspended first: once it is in the queue it may be finished at any moment, though not resumed before we return. */
+    suspend(exchange);
+    exchange->on_worker = true;
+    if (workers_take(exchange->loop->http->workers, exchange))
+        return MHD_YES;
+    refuse(exchange, 503, "It is very busy here. Please try again in a moment.", NULL);
+    if (loop_push(exchange->loop, exchange))
+        loop_wake(exchange->loop);
+    return MHD_YES;
+}
+
+/* The second call: the request is complete. */
+static enum MHD_Result dispatch(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    const struct http_handlers *handlers = &exchange->loop->http->handlers;
+    if (request->body_len < exchange->body_expected)
+        return MHD_NO;
+    request->body = exchange->body ? exchange->body : "";
+    if (exchange->body) {
+        exchange->body[request->body_len] = '\0';
+        const char *type = request_header(request, "Content-Type");
+        if (type_is_accepted("application/x-www-form-urlencoded", type) && request_has_too_many_fields(request)) {
+            refuse(exchange, 413, "There are too many fields.", NULL);
+            return reply_send(exchange);
+        }
+    }
+    atomic_store_explicit(&exchange->holders, 1, memory_order_relaxed);
+    if (request->route->worker)
+        return hand_to_worker(exchange);
+    handlers->dispatch(handlers->app, request);
+    if (exchange->deferred)
+        return hand_to_worker(exchange);
+    return atomic_fetch_sub(&exchange->holders, 1) == 1 ? send_reply(exchange) : suspend(exchange);
+}
+
+static enum MHD_Result answer(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                              const char *version, const char *upload, size_t *upload_len, void **context)
+{
+    struct exchange *exchange = *context;
+    (void)cls;
+    (void)mhd;
+    (void)url;
+    switch (exchange->stage) {
+    case STAGE_LINE:
+        return begin(exchange, method, version);
+    case STAGE_BODY:
+        return *upload_len ? take_body(exchange, upload, upload_len) : dispatch(exchange);
+    case STAGE_REFUSED:
+        return reply_send(exchange);
+    case STAGE_FINISHED:
+        return send_reply(exchange);
+    case STAGE_WAITING:
+    case STAGE_SENDING:
+        return MHD_YES;
+    }
+    return MHD_NO;
+}
+
+/* ---- the library's notices ---- */
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* The request line has been read; what this returns is the request's context from now on. */
+static void *note_target(void *cls, const char *target, struct MHD_Connection *mhd)
+{
+    struct loop *loop = cls;
+    struct connection *connection = connection_of(mhd);
+    struct exchange *exchange = take_exchange(loop);
+    const char *words;
+    exchange->mhd = mhd;
+    exchange->connection = connection;
+    exchange->stage = STAGE_LINE;
+    exchange->target_at = (uintptr_t)target;
+    exchange->target_len = strlen(target);
+    exchange->request.body = "";
+    /* Too early to answer: begin does. */
+    exchange->request.reply.status = request_parse_target(&exchange->request, target, &words);
+    connection->exchange = exchange;
+    deadline_set(connection, loop->http->options.header_ms, loop);
+    return exchange;
+}
+
+/* Leaves text alone: we decode, strictly and by segment. */
+static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
+{
+    (void)cls;
+    (void)mhd;
+    return strlen(text);
+}
+
+static void note_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode how)
+{
+    struct loop *loop = cls;
+    struct exchange *exchange = *context;
+    (void)mhd;
+    (void)how;
+    *context = NULL;
+    if (!exchange)
+        return;
+    exchange->connection->exchange = NULL;
+    deadline_set(exchange->connection, loop->http->options.idle_ms, loop);
+    put_exchange(exchange);
+}
+
+static void open_connection(struct loop *loop, struct MHD_Connection *mhd, void **context)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (!connection)
+        abort();
+    const struct sockaddr *peer = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    connection->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    connection->peer_is_unix = !peer || peer->sa_family == AF_UNIX;
+    connection->peer = address_of_socket(peer);
+    connection->next = loop->connections;
+    if (connection->next)
+        connection->next->previous = connection;
+    loop->connections = connection;
+    loop->connection_count++;
+    figure_add(&loop->connections_now, 1);
+    deadline_set(connection, loop->http->options.header_ms, loop);
+    *context = connection;
+}
+
+static void close_connection(struct loop *loop, struct connection *connection)
+{
+    if (connection->exchange)
+        put_exchange(connection->exchange);
+    if (connection->linger && !connection->cut)
+        linger_start(loop, connection);
+    if (connection->previous)
+        connection->previous->next = connection->next;
+    else
+        loop->connections = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    loop->connection_count--;
+    figure_add(&loop->connections_now, -1);
+    free(connection);
+}
+
+static void note_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                            enum MHD_ConnectionNotificationCode what)
+{
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        open_connection(cls, mhd, context);
+    else if (*context)
+        close_connection(cls, *context);
+}
+
+/* ---- the loop ---- */
+
+static int wait_ms(const struct loop *loop)
+{
+    MHD_UNSIGNED_LONG_LONG library_ms;
+    int64_t ms = loop->sweep_ms - monotonic_ms();
+    if (MHD_get_timeout(loop->daemon, &library_ms) == MHD_YES && (int64_t)library_ms < ms)
+        ms = (int64_t)library_ms;
+    return ms < 0 ? 0 : (int)ms;
+}
+
+static void turn(struct loop *loop)
+{
+    const struct http_handlers *handlers = &loop->http->handlers;
+    struct epoll_event events[EVENTS_MAX];
+    int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, wait_ms(loop));
+    loop->turn_ms = monotonic_ms();
+    for (int i = 0; i < count; i++)
+        if (events[i].data.ptr != loop)
+            linger_read(loop, events[i].data.ptr);
+    resume_finished(loop);
+    MHD_run(loop->daemon);
+    if (handlers->turn_end)
+        handlers->turn_end(handlers->app);
+    if (loop->turn_ms >= loop->sweep_ms) {
+        deadlines_sweep(loop);
+        linger_sweep(loop, false);
+        loop->sweep_ms = loop->turn_ms + (loop->draining ? DRAIN_STEP_MS : loop->http->sweep_every_ms);
+    }
+}
+
+/* Requests that others still hold are waited for, however long: they answer an act that may already be on disk. */
+static void *run_loop(void *arg)
+{
+    struct loop *loop = arg;
+    while (!atomic_load_explicit(&loop->http->stopping, memory_order_relaxed))
+        turn(loop);
+    loop->draining = true;
+    int listen_fd = MHD_quiesce_daemon(loop->daemon);
+    if (listen_fd >= 0)
+        close(listen_fd);
+    while (loop->connection_count > 0) {
+        deadlines_close_idle(loop);
+        turn(loop);
+    }
+    linger_sweep(loop, true);
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static enum result open_loop(struct http *http, struct loop *loop, int listen_fd, int connections_max)
+{
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_LISTEN_SOCKET, listen_fd, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, connections_max, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)note_completed, loop},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)note_connection, loop},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)note_target, loop},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, loop},
+        {MHD_OPTION_END, 0, NULL}};
+    loop->http = http;
+    loop->listen_fd = listen_fd;
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    loop->turn_ms = monotonic_ms();
+    loop->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, answer, loop,
+                                    MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    if (loop->epoll_fd < 0 || loop->wake_fd < 0 || !loop->daemon)
+        return RESULT_FAILED;
+    int library_fd = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    struct epoll_event library = {.events = EPOLLIN, .data.ptr = loop};
+    /* By edge, so that nobody need read the counter. */
+    struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.ptr = loop};
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, library_fd, &library) != 0 ||
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &wake) != 0)
+        return RESULT_FAILED;
+    return RESULT_OK;
+}
+
+static void close_loop(struct loop *loop)
+{
+    if (loop->daemon)
+        MHD_stop_daemon(loop->daemon);
+    if (loop->epoll_fd > 0)
+        close(loop->epoll_fd);
+    if (loop->wake_fd > 0)
+        close(loop->wake_fd);
+    while (loop->spare) {
+        struct exchange *exchange = loop->spare;
+        loop->spare = exchange->next;
+        arena_free(&exchange->request.arena);
+        free(exchange);
+    }
+}
+
+static int default_loops(void)
+{
+    int cores = get_nprocs();
+    return cores <= 2 ? 1 : cores - 1 > LOOPS_MAX ? LOOPS_MAX : cores - 1;
+}
+
+/* As many as there may be files, having asked for as many files as are allowed. */
+static int default_connections(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return 1024 - RESERVED_FDS;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur > CONNECTIONS_MAX + RESERVED_FDS)
+        return CONNECTIONS_MAX;
+    return files.rlim_cur > 2 * RESERVED_FDS ? (int)files.rlim_cur - RESERVED_FDS : RESERVED_FDS;
+}
+
+static int or_default(int value, int otherwise)
+{
+    return value > 0 ? value : otherwise;
+}
+
+static void fill_defaults(struct http *http, const struct http_options *options)
+{
+    struct http_options *own = &http->options;
+    *own = *options;
+    own->loops = or_default(options->loops, default_loops());
+    own->workers = or_default(options->workers, 4);
+    own->worker_queue_max = or_default(options->worker_queue_max, 1024);
+    own->connections_max = or_default(options->connections_max, default_connections());
+    own->header_ms = or_default(options->header_ms, 10000);
+    own->body_ms = or_default(options->body_ms, 20000);
+    own->reply_ms = or_default(options->reply_ms, 30000);
+    own->idle_ms = or_default(options->idle_ms, 60000);
+    int shortest = own->header_ms;
+    shortest = own->body_ms < shortest ? own->body_ms : shortest;
+    shortest = own->reply_ms < shortest ? own->reply_ms : shortest;
+    shortest = own->idle_ms < shortest ? own->idle_ms : shortest;
+    http->sweep_every_ms = shortest / 10 < 10 ? 10 : shortest / 10 > 1000 ? 1000 : shortest / 10;
+    http->handlers = options->handlers;
+    if (options->trusted_proxies)
+        http->trusted_proxies = *options->trusted_proxies;
+}
+
+static enum result start_loops(struct http *http, const struct sockets *sockets)
+{
+    http->loop_count = sockets->count;
+    http->loops = calloc((size_t)http->loop_count, sizeof *http->loops);
+    if (!http->loops)
+        abort();
+    int share = http->options.connections_max / http->loop_count;
+    for (int i = 0; i < http->loop_count; i++)
+        if (open_loop(http, &http->loops[i], sockets->fds[i], share > 0 ? share : 1)) {
+            for (int j = i + !!http->loops[i].daemon; j < sockets->count; j++)
+                close(sockets->fds[j]); /* not yet a daemon's to close */
+            return RESULT_FAILED;
+        }
+    http->workers = workers_start(http->options.workers, http->options.worker_queue_max, run_worker);
+    if (!http->workers)
+        return RESULT_FAILED;
+    for (int i = 0; i < http->loop_count; i++) {
+        if (pthread_create(&http->loops[i].thread, NULL, run_loop, &http->loops[i]) != 0)
+            return RESULT_FAILED;
+        http->loops[i].started = true;
+    }
+    return RESULT_OK;
+}
+
+enum result http_start(const struct http_options *options, struct http **out, const char **why)
+{
+    assert(options->handlers.match && options->handlers.dispatch && options->handlers.refuse);
+    struct http *http = calloc(1, sizeof *http);
+    if (!http)
+        abort();
+    fill_defaults(http, options);
+    struct sockets sockets;
+    enum result result = sockets_open(options->listen, http->options.loops, &sockets, why);
+    if (result) {
+        free(http);
+        return result;
+    }
+    http->port = sockets.port;
+    http->address = sockets.address;
+    http->unix_path = sockets.unix_path;
+    /* Signals are for the main thread. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    result = start_loops(http, &sockets);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (result) {
+        *why = "the event loop could not be started";
+        http_stop(http, 0);
+        return result;
+    }
+    *out = http;
+    return RESULT_OK;
+}
+
+int http_port(const struct http *http)
+{
+    return http->port;
+}
+
+const char *http_address(const struct http *http)
+{
+    return http->address;
+}
+
+void http_stop(struct http *http, int drain_ms)
+{
+    int64_t end_ms = monotonic_ms() + drain_ms;
+    atomic_store(&http->stopping, true);
+    for (int i = 0; i < http->loop_count; i++)
+        if (http->loops[i].started)
+            loop_wake(&http->loops[i]);
+    struct http_figures figures;
+    do {
+        http_figures(http, &figures);
+        if (figures.connections)
+            usleep(5000);
+    } while (figures.connections && monotonic_ms() < end_ms);
+    atomic_store(&http->cut_all, true);
+    for (int i = 0; i < http->loop_count; i++)
+        if (http->loops[i].started)
+            pthread_join(http->loops[i].thread, NULL);
+    if (http->workers)
+        workers_stop(http->workers);
+    for (int i = 0; i < http->loop_count; i++)
+        close_loop(&http->loops[i]);
+    if (http->unix_path)
+        unlink(http->unix_path);
+    free(http->unix_path);
+    free(http->address);
+    free(http->loops);
+    free(http);
+}
+
+void http_figures(const struct http *http, struct http_figures *out)
+{
+    *out = (struct http_figures){.worker_queue = http->workers ? workers_queue_len(http->workers) : 0};
+    for (int i = 0; i < http->loop_count; i++) {
+        const struct loop *loop = &http->loops[i];
+        out->connections += loop->connections_now;
+        out->requests += loop->requests;
+        out->refused += loop->refused;
+        out->deadlines_missed += loop->deadlines_missed;
+        for (int j = 0; j < 6; j++)
+            out->by_status[j] += loop->by_status[j];
+    }
+}

@@ -1,0 +1,434 @@
+/* The one place that makes responses. Handlers only describe a reply; here it gets the security headers, its length, an
+ * ETag, 304, Allow and Retry-After, and goes to the library.
+ *
+ * Building a response object costs as much as sending a small page, most of it for the headers, each of which the library
+ * checks and copies. So what is sent often is built once: a ready reply is one object for all, and a mould keeps a stack
+ * of objects, each with its own copy of the page, of which a request borrows one and writes only the holes. */
+#include "server/http/exchange.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "server/log.h"
+
+const char CSP_DEFAULT[] = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+                           "connect-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+                           "object-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+static const char CSP_FILE[] = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+static const struct { const char *name, *value; } ON_EVERY_REPLY[] = {
+    {"Strict-Transport-Security", "max-age=63072000; includeSubDomains"}, /* heeded over TLS only (RFC 6797 8.1) */
+    {"X-Content-Type-Options", "nosniff"},
+    {"Cross-Origin-Opener-Policy", "same-origin"},
+    {"Permissions-Policy", "camera=(), microphone=(), geolocation=(), browsing-topics=()"},
+    {"Referrer-Policy", "same-origin"}, /* no-referrer would make our own forms' Origin "null" */
+};
+
+struct head {
+    const char *content_type, *csp, *cache, *etag, *encoding, *disposition;
+    bool cross_origin;
+};
+
+static void add(struct MHD_Response *response, const char *name, const char *value)
+{
+    /* The library refuses line breaks and empty values: such a header is left out, never let through. */
+    if (value && MHD_add_response_header(response, name, value) != MHD_YES)
+        log_error("reply-header-refused", "name=\"%s\"", name);
+}
+
+static struct MHD_Response *make(const void *bytes, size_t len, enum MHD_ResponseMemoryMode mode, const struct head *head)
+{
+    /* The library takes a pointer to what it may not write. */
+    struct MHD_Response *response = MHD_create_response_from_buffer(len, (void *)(uintptr_t)(bytes ? bytes : ""), mode);
+    if (!response)
+        abort(); /* out of memory */
+    add(response, "Content-Type", head->content_type);
+    add(response, "Content-Encoding", head->encoding);
+    if (head->encoding)
+        add(response, "Vary", "Accept-Encoding");
+    add(response, "Content-Disposition", head->disposition);
+    add(response, "Cache-Control", head->cache ? head->cache : "no-store");
+    add(response, "ETag", head->etag);
+    add(response, "Content-Security-Policy", head->csp);
+    add(response, "Cross-Origin-Resource-Policy", head->cross_origin ? "cross-origin" : "same-origin");
+    for (size_t i = 0; i < sizeof ON_EVERY_REPLY / sizeof *ON_EVERY_REPLY; i++)
+        add(response, ON_EVERY_REPLY[i].name, ON_EVERY_REPLY[i].value);
+    return response;
+}
+
+/* ---- what handlers call ---- */
+
+static void fill(struct request *request, int status, const char *content_type, const void *body, size_t len)
+{
+    struct reply *reply = &request->reply;
+    assert(!reply->ready && !reply->body_is_malloced && !exchange_of(request)->copy);
+    reply->status = status;
+    reply->content_type = content_type;
+    reply->body = body;
+    reply->len = len;
+}
+
+void reply_bytes(struct request *request, int status, const char *content_type, const void *body, size_t len)
+{
+    fill(request, status, content_type, body, len);
+}
+
+void reply_text(struct request *request, int status, const char *text)
+{
+    fill(request, status, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+void reply_html(struct request *request, int status, const char *html, size_t len)
+{
+    fill(request, status, "text/html; charset=utf-8", html, len);
+}
+
+void reply_json(struct request *request, int status, const char *json, size_t len)
+{
+    fill(request, status, "application/json", json, len);
+}
+
+void reply_owned(struct request *request, int status, const char *content_type, void *body, size_t len)
+{
+    fill(request, status, content_type, body, len);
+    request->reply.body_is_malloced = true;
+}
+
+void reply_see_other(struct request *request, const char *location)
+{
+    fill(request, 303, NULL, "", 0);
+    reply_header(request, "Location", arena_strdup(&request->arena, location));
+}
+
+void reply_header(struct request *request, const char *name, const char *value)
+{
+    struct reply *reply = &request->reply;
+    assert(reply->header_count < REPLY_HEADERS_MAX);
+    reply->headers[reply->header_count].name = name;
+    reply->headers[reply->header_count].value = arena_strdup(&request->arena, value);
+    reply->header_count++;
+}
+
+void reply_cookie(struct request *request, const char *name, const char *value, int64_t max_age_s, bool secure)
+{
+    char age[40] = "";
+    if (max_age_s >= 0)
+        snprintf(age, sizeof age, "; Max-Age=%lld", (long long)max_age_s);
+    reply_header(request, "Set-Cookie", arena_printf(&request->arena, "%s=%s; Path=/; HttpOnly; SameSite=Lax%s%s", name,
+                                                     value, secure ? "; Secure" : "", age));
+}
+
+void reply_cache(struct request *request, const char *cache_control)
+{
+    request->reply.cache = cache_control;
+}
+
+void reply_csp(struct request *request, const char *policy)
+{
+    request->reply.csp = policy;
+}
+
+/* ---- ready replies ---- */
+
+struct ready_reply {
+    atomic_int references;
+    struct MHD_Response *response;
+    struct head head; /* its texts are ours */
+    const void *bytes;
+    void *owned;
+    size_t len;
+};
+
+static char *copy_text(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
+        abort();
+    return copy;
+}
+
+static struct head copy_head(const struct ready_options *options)
+{
+    return (struct head){.content_type = copy_text(options->content_type), .cache = copy_text(options->cache),
+                         .encoding = copy_text(options->encoding), .disposition = copy_text(options->disposition),
+                         .csp = copy_text(options->csp ? options->csp : CSP_FILE), .cross_origin = options->cross_origin};
+}
+
+static void free_head(struct head *head)
+{
+    free((void *)(uintptr_t)head->content_type);
+    free((void *)(uintptr_t)head->cache);
+    free((void *)(uintptr_t)head->encoding);
+    free((void *)(uintptr_t)head->disposition);
+    free((void *)(uintptr_t)head->csp);
+    free((void *)(uintptr_t)head->etag);
+}
+
+static void *copy_bytes(const void *bytes, size_t len)
+{
+    void *copy = malloc(len + 1);
+    if (!copy)
+        abort();
+    return memcpy(copy, bytes, len);
+}
+
+static char *etag_of(const void *bytes, size_t len)
+{
+    unsigned char hash[16];
+    char etag[2 + 2 * sizeof hash + 1] = "\"";
+    crypto_generichash(hash, sizeof hash, bytes, len, NULL, 0);
+    sodium_bin2hex(etag + 1, sizeof etag - 1, hash, sizeof hash);
+    memcpy(etag + 1 + 2 * sizeof hash, "\"", 2);
+    return copy_text(etag);
+}
+
+struct ready_reply *ready_new(const void *bytes, size_t len, bool is_static, const struct ready_options *options)
+{
+    struct ready_reply *ready = calloc(1, sizeof *ready);
+    if (!ready)
+        abort();
+    atomic_init(&ready->references, 1);
+    ready->owned = is_static ? NULL : copy_bytes(bytes, len);
+    ready->bytes = is_static ? bytes : ready->owned;
+    ready->len = len;
+    ready->head = copy_head(options);
+    ready->head.etag = options->etag ? copy_text(options->etag) : etag_of(bytes, len);
+    ready->response = make(ready->bytes, len, MHD_RESPMEM_PERSISTENT, &ready->head);
+    return ready;
+}
+
+struct ready_reply *ready_hold(struct ready_reply *ready)
+{
+    atomic_fetch_add(&ready->references, 1);
+    return ready;
+}
+
+void ready_drop(struct ready_reply *ready)
+{
+    if (!ready || atomic_fetch_sub(&ready->references, 1) != 1)
+        return;
+    MHD_destroy_response(ready->response);
+    free_head(&ready->head);
+    free(ready->owned);
+    free(ready);
+}
+
+size_t ready_size(const struct ready_reply *ready)
+{
+    return sizeof *ready + ready->len;
+}
+
+void reply_ready(struct request *request, struct ready_reply *ready)
+{
+    fill(request, 200, NULL, NULL, 0);
+    request->reply.ready = ready_hold(ready);
+}
+
+/* ---- moulds ---- */
+
+enum { MOULD_SPARES_MAX = 256 };
+
+struct mould_copy {
+    struct mould_copy *next;
+    struct page_mould *mould;
+    struct MHD_Response *response;
+    char bytes[];
+};
+
+struct page_mould {
+    atomic_int references; /* the owner's and one for each copy that is out */
+    pthread_mutex_t lock;
+    struct mould_copy *spare;
+    int spare_count;
+    struct head head;
+    size_t len;
+    char bytes[];
+};
+
+struct page_mould *mould_new(const void *bytes, size_t len, const struct ready_options *options)
+{
+    struct page_mould *mould = calloc(1, sizeof *mould + len);
+    if (!mould)
+        abort();
+    atomic_init(&mould->references, 1);
+    pthread_mutex_init(&mould->lock, NULL);
+    mould->head = copy_head(options);
+    mould->len = len;
+    memcpy(mould->bytes, bytes, len);
+    return mould;
+}
+
+struct page_mould *mould_hold(struct page_mould *mould)
+{
+    atomic_fetch_add(&mould->references, 1);
+    return mould;
+}
+
+static void free_copy(struct mould_copy *copy)
+{
+    MHD_destroy_response(copy->response);
+    free(copy);
+}
+
+void mould_drop(struct page_mould *mould)
+{
+    if (!mould || atomic_fetch_sub(&mould->references, 1) != 1)
+        return;
+    while (mould->spare) {
+        struct mould_copy *copy = mould->spare;
+        mould->spare = copy->next;
+        free_copy(copy);
+    }
+    free_head(&mould->head);
+    pthread_mutex_destroy(&mould->lock);
+    free(mould);
+}
+
+size_t mould_size(const struct page_mould *mould)
+{
+    return sizeof *mould + mould->len;
+}
+
+static struct mould_copy *new_copy(struct page_mould *mould)
+{
+    struct mould_copy *copy = malloc(sizeof *copy + mould->len);
+    if (!copy)
+        abort();
+    memcpy(copy->bytes, mould->bytes, mould->len);
+    copy->response = make(copy->bytes, mould->len, MHD_RESPMEM_PERSISTENT, &mould->head);
+    return copy;
+}
+
+char *reply_mould(struct request *request, struct page_mould *mould)
+{
+    fill(request, 200, NULL, NULL, 0);
+    pthread_mutex_lock(&mould->lock);
+    struct mould_copy *copy = mould->spare;
+    if (copy) {
+        mould->spare = copy->next;
+        mould->spare_count--;
+    }
+    pthread_mutex_unlock(&mould->lock);
+    if (!copy)
+        copy = new_copy(mould);
+    copy->mould = mould_hold(mould);
+    exchange_of(request)->copy = copy;
+    return copy->bytes;
+}
+
+static void give_back(struct mould_copy *copy)
+{
+    struct page_mould *mould = copy->mould;
+    pthread_mutex_lock(&mould->lock);
+    bool keep = mould->spare_count < MOULD_SPARES_MAX;
+    if (keep) {
+        copy->next = mould->spare;
+        mould->spare = copy;
+        mould->spare_count++;
+    }
+    pthread_mutex_unlock(&mould->lock);
+    if (!keep)
+        free_copy(copy);
+    mould_drop(mould);
+}
+
+/* ---- sending ---- */
+
+/* Whether a list of entity tags has ours, by weak comparison (RFC 9110 13.1.2, 8.8.3.2). */
+static bool list_has_etag(const char *list, const char *etag)
+{
+    size_t len = strlen(etag);
+    for (const char *at = list; *at;) {
+        at += strspn(at, " \t,");
+        if (*at == '*')
+            return true;
+        if (strncmp(at, "W/", 2) == 0)
+            at += 2;
+        if (strncmp(at, etag, len) == 0)
+            return true;
+        const char *close = *at == '"' ? strchr(at + 1, '"') : NULL;
+        at = close ? close + 1 : at + strcspn(at, ",");
+    }
+    return false;
+}
+
+static bool is_unchanged(const struct request *request, const char *etag)
+{
+    const char *list = request->method == HTTP_GET || request->method == HTTP_HEAD
+                           ? request_header(request, "If-None-Match") : NULL;
+    return list && list_has_etag(list, etag);
+}
+
+static bool has_header(const struct reply *reply, const char *name)
+{
+    for (int i = 0; i < reply->header_count; i++)
+        if (strcasecmp(reply->headers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* A response of this reply's own. */
+static struct MHD_Response *build(const struct exchange *exchange)
+{
+    const struct reply *reply = &exchange->request.reply;
+    struct head head = {.content_type = reply->content_type, .csp = CSP_DEFAULT};
+    const void *body = reply->body;
+    size_t len = reply->len;
+    if (reply->ready) {
+        head = reply->ready->head;
+        body = reply->ready->bytes;
+        len = reply->ready->len;
+    } else if (exchange->copy) {
+        head = exchange->copy->mould->head;
+        body = exchange->copy->bytes;
+        len = exchange->copy->mould->len;
+    }
+    if (reply->csp)
+        head.csp = reply->csp;
+    if (reply->cache)
+        head.cache = reply->cache;
+    struct MHD_Response *response =
+        make(body, len, reply->body_is_malloced ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT, &head);
+    for (int i = 0; i < reply->header_count; i++)
+        add(response, reply->headers[i].name, reply->headers[i].value);
+    if ((reply->status == 429 || reply->status == 503) && !has_header(reply, "Retry-After"))
+        add(response, "Retry-After", "10");
+    return response;
+}
+
+enum MHD_Result reply_send(struct exchange *exchange)
+{
+    struct reply *reply = &exchange->request.reply;
+    struct loop *loop = exchange->loop;
+    /* The full object with status 304: the library then sends no body and the right headers. */
+    int status = reply->ready && is_unchanged(&exchange->request, reply->ready->head.etag) ? 304 : reply->status;
+    bool as_it_is = !reply->header_count && !reply->csp && !reply->cache;
+    struct MHD_Response *shared = !as_it_is ? NULL : reply->ready ? reply->ready->response
+                                  : exchange->copy ? exchange->copy->response : NULL;
+    struct MHD_Response *response = shared ? shared : build(exchange);
+    reply->body_is_malloced = false; /* the library's now */
+    exchange->stage = STAGE_SENDING;
+    deadline_set(exchange->connection, loop->http->options.reply_ms, loop);
+    if (status >= 100 && status < 600)
+        figure_add(&loop->by_status[status / 100], 1);
+    enum MHD_Result queued = MHD_queue_response(exchange->mhd, (unsigned)status, response);
+    if (!shared)
+        MHD_destroy_response(response);
+    return queued;
+}
+
+void reply_release(struct exchange *exchange)
+{
+    struct reply *reply = &exchange->request.reply;
+    if (reply->body_is_malloced)
+        free((void *)(uintptr_t)reply->body);
+    if (reply->ready)
+        ready_drop(reply->ready);
+    if (exchange->copy)
+        give_back(exchange->copy);
+    exchange->copy = NULL;
+    *reply = (struct reply){0};
+}
