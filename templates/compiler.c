@@ -306,11 +306,11 @@ static void put_for(struct compiler *c, const char *at)
     int n = (int)len;
     str_addf(&c->code, "for (size_t %.*s_i = 0; %.*s_i < template_count(%s_count); %.*s_i++) {\n", n, name, n, name, list,
              n, name);
-    /* What absorbed white space before the first turn is not there before the second. */
-    c->context.spaced = false;
     struct block *block = push_block(c);
     block->is_loop = true;
     memcpy(block->variable, name, len);
+    /* What absorbed white space before the first turn is not there before the second. */
+    c->context.spaced = false;
     c->depth++;
     begin_statement(c);
     str_addf(&c->code, "const __typeof__((%s)[0]) *%.*s = &(%s)[%.*s_i];\n", list, n, name, list, n, name);

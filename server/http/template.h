@@ -41,7 +41,7 @@ static inline void template_unsigned(struct str *out, unsigned long long number)
 #define template_attr(out, value) TEMPLATE_ADD(escape_attr, out, value)
 #define template_url_part(out, value) TEMPLATE_ADD(escape_url_part, out, value)
 #define template_json(out, value) TEMPLATE_ADD(escape_json, out, value)
-#define template_url(out, value) escape_url(out, value)
+#define template_url(out, value) _Generic((value), char *: escape_url, const char *: escape_url)(out, value)
 
 static inline bool template_has_text(const char *text)
 {
@@ -80,11 +80,13 @@ static inline bool template_has_size(unsigned long long number)
     return number != 0;
 }
 
-/* {{if value == "text"}} */
-static inline bool template_is(const char *value, const char *text)
+static inline bool template_same(const char *value, const char *text)
 {
     return value && !strcmp(value, text);
 }
+
+/* {{if value == "text"}}: a number does not compile. */
+#define template_is(value, text) _Generic((value), char *: template_same, const char *: template_same)(value, text)
 
 /* {{if value == 3}}: VALUE as it is if it is a number; text does not compile. */
 #define template_number(value) _Generic((value), char *: (void)0, const char *: (void)0, default: (value))
