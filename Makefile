@@ -27,8 +27,8 @@ SANITIZE ?=
 # Asked once, but not before a recipe needs it: the packages may only just have been installed.
 PACKAGE_CFLAGS = $(eval PACKAGE_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g'))$(PACKAGE_CFLAGS)
 PACKAGE_LIBS = $(eval PACKAGE_LIBS := $$(shell pkg-config --libs $(PACKAGES)) -lunistring -lm -pthread)$(PACKAGE_LIBS)
-TEST_CFLAGS = $(eval TEST_CFLAGS := $$(shell pkg-config --cflags cmocka zbar librsvg-2.0 | sed 's/-I/-isystem /g'))$(TEST_CFLAGS)
-TEST_LIBS = $(eval TEST_LIBS := -Wl,--as-needed $$(shell pkg-config --libs cmocka zbar librsvg-2.0))$(TEST_LIBS)
+TEST_CFLAGS = $(eval TEST_CFLAGS := $$(shell pkg-config --cflags cmocka zbar librsvg-2.0 zlib libbrotlidec | sed 's/-I/-isystem /g'))$(TEST_CFLAGS)
+TEST_LIBS = $(eval TEST_LIBS := -Wl,--as-needed $$(shell pkg-config --libs cmocka zbar librsvg-2.0 zlib libbrotlidec))$(TEST_LIBS)
 BASE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
 ALL_CFLAGS = $(BASE_CFLAGS) -DMEISHI_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS) $(HARDENING) $(SANITIZE)
 

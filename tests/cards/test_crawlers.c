@@ -33,10 +33,11 @@ static const char *const people[] = {
     IPHONE "17_4" WEBKIT "FxiOS/127.0 Mobile/15E148 Safari/605.1.15",
     IPHONE "17_4" WEBKIT "EdgiOS/125.0.2535.60 Version/17.0 Mobile/15E148 Safari/604.1",
     IPHONE "17_5" WEBKIT "DuckDuckGo/7 Mobile/15E148 Safari/605.1.15",
-    IPHONE "17_5_1" WEBKIT "Mobile/15E148 Instagram 337.0.3.23.54 (iPhone14,5; iOS 17_5_1; de_DE; de; scale=3.00; 1170x2532; "
-                           "615482938)",
+    IPHONE "17_5_1" WEBKIT
+           "Mobile/15E148 Instagram 337.0.3.23.54 (iPhone14,5; iOS 17_5_1; de_DE; de; scale=3.00; 1170x2532; "
+           "615482938)",
     IPHONE "17_5_1" WEBKIT "Mobile/15E148 [FBAN/FBIOS;FBAV/467.0.0.38.106;FBBV/608912443;FBDV/iPhone14,5;FBMD/iPhone;"
-                           "FBSN/iOS;FBSV/17.5.1;FBSS/3;FBID/phone;FBLC/de_DE;FBOP/5;FBRV/610903245]",
+           "FBSN/iOS;FBSV/17.5.1;FBSS/3;FBID/phone;FBLC/de_DE;FBOP/5;FBRV/610903245]",
     IPHONE "17_5_1" WEBKIT "Mobile/15E148 [LinkedInApp]/9.29.5345",
     IPHONE "17_4_1" WEBKIT "Mobile/15E148 Twitter for iPhone/10.44",
     IPHONE "17_4_1" WEBKIT "Mobile/15E148 Snapchat/12.88.0.38 (like Safari/8617.2.4.10.6, panda)",
@@ -53,7 +54,8 @@ static const char *const people[] = {
     ANDROID "12; moto g(60)" BLINK "Chrome/126.0.6478.50 Mobile Safari/537.36",
     ANDROID "13; Redmi Note 12" BLINK "Chrome/120.0.6099.144 Mobile Safari/537.36 XiaoMi/MiuiBrowser/14.10.0-gn",
     ANDROID "12; ELS-NX9" BLINK "Chrome/99.0.4844.88 HuaweiBrowser/14.0.2.311 Mobile Safari/537.36",
-    ANDROID "13; SM-A536B Build/TP1A.220624.014; wv" BLINK "Version/4.0 Chrome/125.0.6422.113 Mobile Safari/537.36 Instagram "
+    ANDROID "13; SM-A536B Build/TP1A.220624.014; wv" BLINK
+            "Version/4.0 Chrome/125.0.6422.113 Mobile Safari/537.36 Instagram "
             "333.0.0.42.91 Android (33/13; 450dpi; 1080x2177; samsung; SM-A536B; a53x; s5e8825; de_DE; 604247800)",
     ANDROID "14; SM-S911B Build/UP1A.231005.007; wv" BLINK "Version/4.0 Chrome/125.0.6422.146 Mobile Safari/537.36 "
             "[FB_IAB/FB4A;FBAV/466.0.0.55.92;]",

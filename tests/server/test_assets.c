@@ -77,8 +77,9 @@ static void check_brotli(const struct asset *asset)
     assert_string_not_equal(asset->brotli.etag, asset->gzip.bytes ? asset->gzip.etag : asset->plain.etag);
     size_t len = asset->plain.len + 1;
     unsigned char *bytes = malloc(len);
-    assert_int_equal(BrotliDecoderDecompress(asset->brotli.len, (const unsigned char *)asset->brotli.bytes, &len, bytes),
-                     BROTLI_DECODER_RESULT_SUCCESS);
+    assert_int_equal(
+        BrotliDecoderDecompress(asset->brotli.len, (const unsigned char *)asset->brotli.bytes, &len, bytes),
+        BROTLI_DECODER_RESULT_SUCCESS);
     assert_int_equal(len, asset->plain.len);
     assert_memory_equal(bytes, asset->plain.bytes, len);
     free(bytes);

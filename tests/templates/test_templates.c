@@ -32,21 +32,25 @@ static void assert_renders(template *function, const struct golden_view *view, c
 static void value__is_escaped_for_its_place(void **state)
 {
     (void)state;
-    const struct golden_view view = {
-        .name = "<\"&'>", .url = "https://a.example/?a=1&b=2", .token = "T/\"", .note = "</script> & more", .score = -3};
-    assert_renders(template_places, &view,
-                   "<!doctype html>\n"
-                   "<title>&lt;\"&amp;'&gt;</title>\n"
-                   "<p title=\"&lt;&quot;&amp;&#39;&gt;\">&lt;\"&amp;'&gt;</p>\n"
-                   "<a href=\"https://a.example/?a=1&amp;b=2\">1</a>\n"
-                   "<a href=\"/c/T%2F%22/x?next=https%3A%2F%2Fa.example%2F%3Fa%3D1%26b%3D2&amp;n=-3#%3C%22%26%27%3E\">2</a>\n"
-                   "<a href=\"https://wa.me/?text=%3C%2Fscript%3E%20%26%20more\">3</a>\n"
-                   "<a href=\"https://a.example/?a=1&amp;b=2?from=T%2F%22\">4</a>\n"
-                   "<form action=\"https://a.example/?a=1&amp;b=2\"><button formaction=\"/@T%2F%22\">5</button></form>\n"
-                   "<textarea>\n &lt;/script&gt; &amp; more\n</textarea>\n"
-                   "<meta property=\"og:url\" content=\"https://a.example/?a=1&amp;b=2\">\n"
-                   "<script type=\"application/ld+json\">{\"name\": \"\\u003C\\\"\\u0026'\\u003E\", \"tags\": "
-                   "[\"\\u003C/script\\u003E \\u0026 more\", {\"a\": \"\\\"T/\\\"\"}]}</script>\n");
+    const struct golden_view view = {.name = "<\"&'>",
+                                     .url = "https://a.example/?a=1&b=2",
+                                     .token = "T/\"",
+                                     .note = "</script> & more",
+                                     .score = -3};
+    assert_renders(
+        template_places, &view,
+        "<!doctype html>\n"
+        "<title>&lt;\"&amp;'&gt;</title>\n"
+        "<p title=\"&lt;&quot;&amp;&#39;&gt;\">&lt;\"&amp;'&gt;</p>\n"
+        "<a href=\"https://a.example/?a=1&amp;b=2\">1</a>\n"
+        "<a href=\"/c/T%2F%22/x?next=https%3A%2F%2Fa.example%2F%3Fa%3D1%26b%3D2&amp;n=-3#%3C%22%26%27%3E\">2</a>\n"
+        "<a href=\"https://wa.me/?text=%3C%2Fscript%3E%20%26%20more\">3</a>\n"
+        "<a href=\"https://a.example/?a=1&amp;b=2?from=T%2F%22\">4</a>\n"
+        "<form action=\"https://a.example/?a=1&amp;b=2\"><button formaction=\"/@T%2F%22\">5</button></form>\n"
+        "<textarea>\n &lt;/script&gt; &amp; more\n</textarea>\n"
+        "<meta property=\"og:url\" content=\"https://a.example/?a=1&amp;b=2\">\n"
+        "<script type=\"application/ld+json\">{\"name\": \"\\u003C\\\"\\u0026'\\u003E\", \"tags\": "
+        "[\"\\u003C/script\\u003E \\u0026 more\", {\"a\": \"\\\"T/\\\"\"}]}</script>\n");
 }
 
 static void url__becomes_harmless_where_it_is_whole(void **state)
@@ -91,17 +95,25 @@ static void choice__takes_one_branch(void **state)
 {
     (void)state;
     const struct golden_person endorser = {.name = "Ann"};
-    const struct golden_view full = {.name = "N", .token = "T", .theme = THEME_INK, .endorser = &endorser,
-                                     .owner = {"O<", "OO"}, .is_open = true, .score = 5, .url = "/u"};
+    const struct golden_view full = {.name = "N",
+                                     .token = "T",
+                                     .theme = THEME_INK,
+                                     .endorser = &endorser,
+                                     .owner = {"O<", "OO"},
+                                     .is_open = true,
+                                     .score = 5,
+                                     .url = "/u"};
     assert_renders(template_choices, &full,
                    "<b>O&lt;</b> <i>OO</i>\n<s>Ann</s>\nname\n\nink\nT\n"
                    "<input checked value=\"5\" disabled>\n<a href=\"/u\">x</a>\n");
     const struct golden_view bare = {.name = "", .note = "n", .theme = THEME_PAPER, .score = -3};
-    assert_renders(template_choices, &bare,
-                   "<b></b> <i></i>\n\nnote\nno name\npaper\nnot T really\n<input value=\"minus\">\n<a href=\"/none\">x</a>\n");
+    assert_renders(
+        template_choices, &bare,
+        "<b></b> <i></i>\n\nnote\nno name\npaper\nnot T really\n<input value=\"minus\">\n<a href=\"/none\">x</a>\n");
     const struct golden_view nothing = {.theme = 3, .token = "t"};
-    assert_renders(template_choices, &nothing,
-                   "<b></b> <i></i>\n\nnothing\nno name\n\nnot T really\n<input value=\"0\">\n<a href=\"/none\">x</a>\n");
+    assert_renders(
+        template_choices, &nothing,
+        "<b></b> <i></i>\n\nnothing\nno name\n\nnot T really\n<input value=\"0\">\n<a href=\"/none\">x</a>\n");
 }
 
 static void loop__visits_each_element_and_tolerates_none(void **state)
@@ -130,8 +142,9 @@ static void white_space__is_collapsed_but_not_in_pre(void **state)
 static void style__is_inlined_small_with_the_hash_the_policy_names(void **state)
 {
     (void)state;
-    static const char css[] = ":root{--ink:#111}a :hover > b,p::before{content:\" /* kept */ ; \";margin:0 calc(1px + 2px)}"
-                              "@media (min-width:30em) and (prefers-color-scheme:dark){a{color:var(--ink) !important}}";
+    static const char css[] =
+        ":root{--ink:#111}a :hover > b,p::before{content:\" /* kept */ ; \";margin:0 calc(1px + 2px)}"
+        "@media (min-width:30em) and (prefers-color-scheme:dark){a{color:var(--ink) !important}}";
     struct arena arena;
     struct str out;
     render(&arena, template_assets, &(struct golden_view){0}, &out);
