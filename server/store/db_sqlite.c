@@ -500,9 +500,30 @@ static enum result end(struct db *db, bool commit)
     return result;
 }
 
+/* A number that is the whole primary key can be the row's own number, without an index beside the table, if and only if
+ * its type is called INTEGER, which elsewhere is too small. */
+static char *with_row_numbers(const char *sql)
+{
+    static const char portable[] = "BIGINT NOT NULL PRIMARY KEY", own[] = "INTEGER NOT NULL PRIMARY KEY";
+    size_t size = strlen(sql) + 1;
+    for (const char *at = sql; (at = strstr(at, portable)); at += strlen(portable))
+        size += strlen(own) - strlen(portable);
+    char *text = malloc(size), *to = text;
+    if (!text)
+        abort();
+    for (const char *found; (found = strstr(sql, portable)); sql = found + strlen(portable)) {
+        to = mempcpy(to, sql, (size_t)(found - sql));
+        to = mempcpy(to, own, strlen(own));
+    }
+    memcpy(to, sql, strlen(sql) + 1);
+    return text;
+}
+
 static enum result script(struct db *db, const char *sql)
 {
-    int code = sqlite3_exec(connection_of(db)->handle, sql, NULL, NULL, NULL);
+    char *text = with_row_numbers(sql);
+    int code = sqlite3_exec(connection_of(db)->handle, text, NULL, NULL, NULL);
+    free(text);
     return code == SQLITE_OK ? RESULT_OK : fail(connection_of(db), code, "script");
 }
 

@@ -214,7 +214,8 @@ static enum result open_to_read(struct store *store, struct arena *arena, const 
         return RESULT_FAILED;
     store->open_count = 1;
     store->idle[store->idle_count++] = db;
-    return migrate_check(db, DB_MAIN, arena, why);
+    enum result result = migrate_check(db, DB_MAIN, arena, why);
+    return result == RESULT_OK ? hits_open(store, &store->hits) : result;
 }
 
 static enum result migrate_inbox(struct store *store, struct arena *arena, const char **why)

@@ -1,7 +1,7 @@
--- The inbox: what a page waits for. Rows are only appended, read in order and deleted from the front; no key and no index,
--- because those are what makes a durable insert dear. Facts of a hit (acts 0), or an act that followed the hit named by id.
+-- The inbox: what a page waits for. Rows are only appended, read in order and deleted from the front; no index but their
+-- own number, which only grows, because indexes are what makes a durable insert dear. Facts of a hit (acts 0), or an act that followed the hit named by id.
 CREATE TABLE hit_inbox (
-    seq BIGINT NOT NULL,
+    seq BIGINT NOT NULL PRIMARY KEY,
     id BIGINT NOT NULL,
     owner_id BIGINT NOT NULL,
     share_id BIGINT NOT NULL,

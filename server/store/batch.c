@@ -1,0 +1,364 @@
+/* Reading a batch of the inbox and settling it: which act belongs to which hit, who is the same visitor, what is the
+ * verdict. Writes nothing, so the fold and the readers of the tail come to the same answer by the same code.
+ *
+ * Everything is sorted by owner, share and id first. So acts meet their hits in one walk, tables are read and written in
+ * the order of their index, and no hash table is needed. */
+#include "server/store/fold.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "server/store/db.h"
+
+enum { TEXT_SLOTS = 256 }; /* a power of two */
+
+/* Agents' families and referrers repeat: each text is kept once as long as no other takes its slot. */
+struct texts {
+    const char *slots[TEXT_SLOTS];
+};
+
+static const char *texts_keep(struct texts *texts, struct arena *arena, const char *text, size_t len)
+{
+    if (!len)
+        return "";
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ (unsigned char)text[i]) * 16777619u;
+    const char **slot = &texts->slots[hash & (TEXT_SLOTS - 1)];
+    if (!*slot || strlen(*slot) != len || memcmp(*slot, text, len) != 0)
+        *slot = arena_strndup(arena, text, len);
+    return *slot;
+}
+
+static int compare_numbers(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+int kept_compare(const struct kept *a, const struct kept *b)
+{
+    if (a->owner_id != b->owner_id)
+        return compare_numbers(a->owner_id, b->owner_id);
+    if (a->share_id != b->share_id)
+        return compare_numbers(a->share_id, b->share_id);
+    return compare_numbers(a->id, b->id);
+}
+
+static int compare_kept(const void *a, const void *b)
+{
+    return kept_compare(*(struct kept *const *)a, *(struct kept *const *)b);
+}
+
+static int compare_acts(const void *a, const void *b)
+{
+    const struct act *one = a, *other = b;
+    if (one->owner_id != other->owner_id)
+        return compare_numbers(one->owner_id, other->owner_id);
+    if (one->share_id != other->share_id)
+        return compare_numbers(one->share_id, other->share_id);
+    if (one->id != other->id)
+        return compare_numbers(one->id, other->id);
+    return compare_numbers(one->seq, other->seq);
+}
+
+/* ---- reading ---- */
+
+#define INBOX_SELECT \
+    "SELECT seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, channel, visitor_hash, family, referrer FROM hit_inbox "
+enum inbox_column {
+    INBOX_SEQ, INBOX_ACTS, INBOX_ID, INBOX_ACT_AT, INBOX_OWNER, INBOX_SHARE, INBOX_EARLIER, INBOX_FACTS, INBOX_CHANNEL,
+    INBOX_HASH, INBOX_FAMILY, INBOX_REFERRER
+};
+
+static enum result query_tail(struct db *db, const struct tail *tail, struct db_rows **out)
+{
+    if (tail->share_id)
+        return db_query(db,
+                                 INBOX_SELECT "WHERE seq > $1 AND owner_id = $2 AND share_id = $3 ORDER BY seq LIMIT $4",
+                                 DB_ARGS(DB_INT(tail->after), DB_INT(tail->owner_id), DB_INT(tail->share_id),
+                                         DB_INT(tail->limit)),
+                                 out);
+    if (tail->owner_id)
+        return db_query(db, INBOX_SELECT "WHERE seq > $1 AND owner_id = $2 ORDER BY seq LIMIT $3",
+                                 DB_ARGS(DB_INT(tail->after), DB_INT(tail->owner_id), DB_INT(tail->limit)), out);
+    return db_query(db, INBOX_SELECT "WHERE seq > $1 ORDER BY seq LIMIT $2",
+                             DB_ARGS(DB_INT(tail->after), DB_INT(tail->limit)), out);
+}
+
+static void *grown(struct arena *arena, void *old, size_t count, size_t *room, size_t size)
+{
+    if (count < *room)
+        return old;
+    size_t more = *room ? *room * 2 : 64;
+    void *wider = arena_alloc_raw(arena, more * size);
+    if (count)
+        memcpy(wider, old, count * size);
+    *room = more;
+    return wider;
+}
+
+static void read_act(struct act *act, const struct db_rows *rows)
+{
+    const struct db_driver *driver = rows->db->driver;
+    *act = (struct act){
+        .seq = driver->integer(rows, INBOX_SEQ),
+        .id = driver->integer(rows, INBOX_ID),
+        .owner_id = driver->integer(rows, INBOX_OWNER),
+        .share_id = driver->integer(rows, INBOX_SHARE),
+        .at_ms = driver->integer(rows, INBOX_ACT_AT),
+        .earlier_id = driver->integer(rows, INBOX_EARLIER),
+        .acts = (uint32_t)driver->integer(rows, INBOX_ACTS),
+    };
+}
+
+static struct kept *read_hit(struct batch *batch, struct texts *texts, const struct db_rows *rows)
+{
+    const struct db_driver *driver = rows->db->driver;
+    size_t family_len, referrer_len;
+    const char *family = driver->bytes(rows, INBOX_FAMILY, &family_len);
+    const char *referrer = driver->bytes(rows, INBOX_REFERRER, &referrer_len);
+    struct kept *hit = arena_alloc_raw(&batch->arena, sizeof *hit);
+    *hit = (struct kept){
+        .seq = driver->integer(rows, INBOX_SEQ),
+        .id = driver->integer(rows, INBOX_ID),
+        .owner_id = driver->integer(rows, INBOX_OWNER),
+        .share_id = driver->integer(rows, INBOX_SHARE),
+        .facts = (uint32_t)driver->integer(rows, INBOX_FACTS),
+        .channel = (enum channel)driver->integer(rows, INBOX_CHANNEL),
+        .visitor_hash = (uint64_t)driver->integer(rows, INBOX_HASH),
+        .family = texts_keep(texts, &batch->arena, family, family ? family_len : 0),
+        .referrer = texts_keep(texts, &batch->arena, referrer, referrer ? referrer_len : 0),
+    };
+    hit->day = day_of(hit->id);
+    hit->month = month_of(hit->id);
+    return hit;
+}
+
+enum result batch_read(struct batch *batch, struct db *db, const struct tail *tail)
+{
+    *batch = (struct batch){.after = tail->after, .last = tail->after};
+    arena_init(&batch->arena);
+    struct db_rows *rows;
+    enum result result = query_tail(db, tail, &rows);
+    if (result != RESULT_OK)
+        return result;
+    const struct db_driver *driver = db->driver;
+    struct texts texts = {{NULL}};
+    size_t hit_room = 0, act_room = 0;
+    while ((result = db_next(rows)) == RESULT_OK) {
+        batch->last = driver->integer(rows, INBOX_SEQ);
+        if (driver->integer(rows, INBOX_ACTS)) {
+            batch->acts = grown(&batch->arena, batch->acts, batch->act_count, &act_room, sizeof *batch->acts);
+            read_act(&batch->acts[batch->act_count++], rows);
+            continue;
+        }
+        batch->hits = grown(&batch->arena, batch->hits, batch->hit_count, &hit_room, sizeof(struct kept *));
+        batch->hits[batch->hit_count++] = read_hit(batch, &texts, rows);
+    }
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+void batch_trim(struct batch *batch, int64_t mark)
+{
+    if (mark <= batch->after)
+        return;
+    size_t hits = 0, acts = 0;
+    for (size_t i = 0; i < batch->hit_count; i++)
+        if (batch->hits[i]->seq > mark)
+            batch->hits[hits++] = batch->hits[i];
+    for (size_t i = 0; i < batch->act_count; i++)
+        if (batch->acts[i].seq > mark)
+            batch->acts[acts++] = batch->acts[i];
+    batch->hit_count = hits;
+    batch->act_count = acts;
+    batch->after = mark;
+    if (batch->last < mark)
+        batch->last = mark;
+}
+
+void batch_free(struct batch *batch)
+{
+    arena_free(&batch->arena);
+    *batch = (struct batch){0};
+}
+
+/* ---- settling ---- */
+
+void kept_from_row(struct kept *out, const struct db_rows *rows, struct arena *arena)
+{
+    const struct db_driver *driver = rows->db->driver;
+    *out = (struct kept){
+        .owner_id = driver->integer(rows, MONTH_OWNER),
+        .share_id = driver->integer(rows, MONTH_SHARE),
+        .id = driver->integer(rows, MONTH_ID),
+        .visitor_id = driver->integer(rows, MONTH_VISITOR),
+        .verdict = (enum verdict)driver->integer(rows, MONTH_VERDICT),
+        .rule = (uint8_t)driver->integer(rows, MONTH_RULE),
+        .channel = (enum channel)driver->integer(rows, MONTH_CHANNEL),
+        .facts = (uint32_t)driver->integer(rows, MONTH_FACTS),
+        .acts = (uint32_t)driver->integer(rows, MONTH_ACTS),
+        .visitor_hash = (uint64_t)driver->integer(rows, MONTH_HASH),
+        .folded = true,
+    };
+    out->day = day_of(out->id);
+    out->month = month_of(out->id);
+    out->family = db_column_text(rows, MONTH_FAMILY, arena);
+    out->referrer = db_column_text(rows, MONTH_REFERRER, arena);
+    out->family = out->family ? out->family : "";
+    out->referrer = out->referrer ? out->referrer : "";
+    out->old_verdict = out->verdict;
+    out->old_rule = out->rule;
+    out->old_acts = out->acts;
+    out->old_visitor_id = out->visitor_id;
+}
+
+void kept_judge(struct kept *kept)
+{
+    struct judgement judgement = judge(kept->facts, kept->acts, kept->family);
+    kept->verdict = judgement.verdict;
+    kept->rule = rule_code(judgement.rule);
+}
+
+/* What settling needs at hand. */
+struct settling {
+    struct batch *batch;
+    struct db *db;
+    struct months *months;
+    struct month_list list;
+    size_t older_room;
+};
+
+/* NOT_FOUND: it was never recorded, or its month is forgotten. */
+static enum result find_folded(struct settling *settling, const struct kept *key, struct kept *out)
+{
+    int32_t month = month_of(key->id);
+    if (!months_has(&settling->list, month))
+        return RESULT_NOT_FOUND;
+    struct db_rows *rows;
+    struct db *db = settling->db;
+    enum result result = db_query(db, months_get(settling->months, month)->find,
+                                           DB_ARGS(DB_INT(key->owner_id), DB_INT(key->share_id), DB_INT(key->id)), &rows);
+    if (result != RESULT_OK)
+        return result;
+    result = db_next(rows);
+    if (result == RESULT_OK)
+        kept_from_row(out, rows, &settling->batch->arena);
+    db_finish(&rows);
+    return result;
+}
+
+static struct kept *find_in(struct kept **list, size_t count, const struct kept *key)
+{
+    struct kept **found = count ? bsearch(&key, list, count, sizeof *list, compare_kept) : NULL;
+    return found ? *found : NULL;
+}
+
+static void apply(struct kept *hit, const struct act *act)
+{
+    hit->acts |= act->acts;
+    if (!hit->act_at_ms)
+        hit->act_at_ms = act->at_ms;
+    if (act->acts & ACT_AGAIN && act->earlier_id && !hit->earlier_id)
+        hit->earlier_id = act->earlier_id;
+}
+
+/* Walks acts and hits side by side; what is not in the batch is fetched from its month. An act whose hit is nowhere is
+ * passed over: the hit was not recorded when the queue was full. */
+static enum result apply_acts(struct settling *settling)
+{
+    struct batch *batch = settling->batch;
+    size_t at = 0;
+    struct kept *hit = NULL;
+    for (size_t i = 0; i < batch->act_count; i++) {
+        const struct act *act = &batch->acts[i];
+        struct kept key = {.owner_id = act->owner_id, .share_id = act->share_id, .id = act->id};
+        if (hit && kept_compare(hit, &key) == 0) {
+            apply(hit, act);
+            continue;
+        }
+        while (at < batch->hit_count && kept_compare(batch->hits[at], &key) < 0)
+            at++;
+        if (at < batch->hit_count && kept_compare(batch->hits[at], &key) == 0) {
+            hit = batch->hits[at];
+            apply(hit, act);
+            continue;
+        }
+        struct kept folded;
+        enum result result = find_folded(settling, &key, &folded);
+        if (result == RESULT_NOT_FOUND)
+            continue;
+        if (result != RESULT_OK)
+            return result;
+        batch->older = grown(&batch->arena, batch->older, batch->older_count, &settling->older_room, sizeof(struct kept *));
+        hit = arena_memdup(&batch->arena, &folded, sizeof folded);
+        batch->older[batch->older_count++] = hit;
+        apply(hit, act);
+    }
+    return RESULT_OK;
+}
+
+/* A page that named an earlier hit belongs to that one's visitor. Lists are in the order of ids and an earlier hit has a
+ * smaller one, so by the time a hit is reached the one it names knows its own first: one step is enough. When the earlier
+ * hit is unknown the visitor is new, and the hit counts by itself. */
+static enum result tie_visitor(struct settling *settling, struct kept *hit)
+{
+    if (!hit->earlier_id)
+        return RESULT_OK;
+    struct batch *batch = settling->batch;
+    struct kept key = {.owner_id = hit->owner_id, .share_id = hit->share_id, .id = hit->earlier_id}, folded;
+    struct kept *earlier = NULL;
+    if (key.id < hit->id) {
+        earlier = find_in(batch->hits, batch->hit_count, &key);
+        if (!earlier)
+            earlier = find_in(batch->older, batch->older_count, &key);
+        if (!earlier) {
+            enum result result = find_folded(settling, &key, &folded);
+            if (result != RESULT_OK && result != RESULT_NOT_FOUND)
+                return result;
+            earlier = result == RESULT_OK ? &folded : NULL;
+        }
+    }
+    if (earlier)
+        hit->visitor_id = earlier->visitor_id;
+    else if (!(hit->old_acts & ACT_AGAIN))
+        hit->acts &= ~(uint32_t)ACT_AGAIN;
+    return RESULT_OK;
+}
+
+static enum result judge_all(struct settling *settling, struct kept **list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        enum result result = tie_visitor(settling, list[i]);
+        if (result != RESULT_OK)
+            return result;
+        kept_judge(list[i]);
+    }
+    return RESULT_OK;
+}
+
+enum result batch_settle(struct batch *batch, struct db *db, struct months *months)
+{
+    struct settling settling = {.batch = batch, .db = db, .months = months};
+    batch->older = NULL;
+    batch->older_count = 0;
+    for (size_t i = 0; i < batch->hit_count; i++) {
+        struct kept *hit = batch->hits[i];
+        assert(!hit->folded);
+        hit->visitor_id = hit->id;
+        hit->acts = 0;
+        hit->earlier_id = hit->act_at_ms = 0;
+    }
+    if (batch->hit_count)
+        qsort(batch->hits, batch->hit_count, sizeof *batch->hits, compare_kept);
+    if (batch->act_count) {
+        qsort(batch->acts, batch->act_count, sizeof *batch->acts, compare_acts);
+        enum result result = months_list(db, &batch->arena, &settling.list);
+        if (result == RESULT_OK)
+            result = apply_acts(&settling);
+        if (result != RESULT_OK)
+            return result;
+    }
+    enum result result = judge_all(&settling, batch->older, batch->older_count);
+    return result == RESULT_OK ? judge_all(&settling, batch->hits, batch->hit_count) : result;
+}

@@ -1,0 +1,214 @@
+/* The counters: hits by verdict for each owner, day and channel, and for each share. They are what pages and reports read,
+ * since counting ten million rows takes a second and reading thirty counters takes none.
+ *
+ * A counter is only ever changed by differences, in the transaction that changes the hits: a new hit adds one, a hit whose
+ * verdict changes takes one from its old verdict and adds it to the new, on the day of the hit, not of the change. So the
+ * counters equal the rows at every commit, and outlive them when a month is forgotten. Differences are summed in memory
+ * first: the twenty thousand hits of a fold are far fewer days and shares. */
+#include "server/store/fold.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "server/store/db.h"
+#include "server/store/hits.h"
+#include "server/store/internal.h"
+
+/* What one group of hits changed. */
+struct difference {
+    int64_t by_verdict[VERDICT_COUNT], saves, forms;
+};
+
+static void note(struct difference *difference, const struct kept *hit)
+{
+    uint32_t new_acts = hit->folded ? hit->acts & ~hit->old_acts : hit->acts;
+    if (hit->folded)
+        difference->by_verdict[hit->old_verdict]--;
+    difference->by_verdict[hit->verdict]++;
+    difference->saves += (new_acts & ACT_SAVE) != 0;
+    difference->forms += (new_acts & ACT_FORM) != 0;
+}
+
+static bool is_nothing(const struct difference *difference)
+{
+    static const struct difference nothing;
+    return memcmp(difference, &nothing, sizeof nothing) == 0;
+}
+
+static bool same_share(const struct kept *a, const struct kept *b)
+{
+    return a->owner_id == b->owner_id && a->share_id == b->share_id;
+}
+
+static bool same_day(const struct kept *a, const struct kept *b)
+{
+    return a->owner_id == b->owner_id && a->day == b->day && a->channel == b->channel;
+}
+
+static int compare_days(const void *a, const void *b)
+{
+    const struct kept *one = *(struct kept *const *)a, *other = *(struct kept *const *)b;
+    if (one->owner_id != other->owner_id)
+        return one->owner_id < other->owner_id ? -1 : 1;
+    if (one->day != other->day)
+        return one->day < other->day ? -1 : 1;
+    return (one->channel > other->channel) - (one->channel < other->channel);
+}
+
+/* The differences of the next group of a sorted list: from *at on, which is moved to the next group's first. */
+static struct difference sum_group(struct kept *const *list, size_t count, size_t *at,
+                                   bool (*same)(const struct kept *, const struct kept *))
+{
+    struct difference difference = {{0}, 0, 0};
+    size_t first = *at;
+    while (*at < count && same(list[*at], list[first]))
+        note(&difference, list[(*at)++]);
+    return difference;
+}
+
+_Static_assert(VERDICT_COUNT == 7, "the counters have a column for each verdict");
+#define VERDICT_COLUMNS "unconfirmed, person, preview, scanner, prefetch, bot, self"
+#define BY_VERDICT(n) \
+    DB_INT((n)[0]), DB_INT((n)[1]), DB_INT((n)[2]), DB_INT((n)[3]), DB_INT((n)[4]), DB_INT((n)[5]), DB_INT((n)[6])
+#define ADD(table, column) #column " = " #table "." #column " + excluded." #column
+#define ADD_VERDICTS(t) \
+    ADD(t, unconfirmed) ", " ADD(t, person) ", " ADD(t, preview) ", " ADD(t, scanner) ", " ADD(t, prefetch) ", " \
+    ADD(t, bot) ", " ADD(t, self)
+
+static enum result add_to_share(struct db *db, const struct kept *of, const struct difference *by)
+{
+    return db_run(db,
+                  "INSERT INTO share_counts (owner_id, share_id, " VERDICT_COLUMNS ") "
+                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+                  "ON CONFLICT (owner_id, share_id) DO UPDATE SET " ADD_VERDICTS(share_counts),
+                  DB_ARGS(DB_INT(of->owner_id), DB_INT(of->share_id), BY_VERDICT(by->by_verdict)));
+}
+
+static enum result add_to_day(struct db *db, const struct kept *of, const struct difference *by)
+{
+    return db_run(db,
+                  "INSERT INTO day_counts (owner_id, day, channel, " VERDICT_COLUMNS ", saves, forms) "
+                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+                  "ON CONFLICT (owner_id, day, channel) DO UPDATE SET " ADD_VERDICTS(day_counts) ", "
+                  ADD(day_counts, saves) ", " ADD(day_counts, forms),
+                  DB_ARGS(DB_INT(of->owner_id), DB_INT(of->day), DB_INT((int64_t)of->channel), BY_VERDICT(by->by_verdict),
+                          DB_INT(by->saves), DB_INT(by->forms)));
+}
+
+enum result counts_add(struct db *db, struct kept *const *hits, size_t count, struct arena *arena)
+{
+    if (!count)
+        return RESULT_OK;
+    enum result result = RESULT_OK;
+    for (size_t at = 0; at < count && result == RESULT_OK;) {
+        const struct kept *first = hits[at];
+        struct difference by = sum_group(hits, count, &at, same_share);
+        if (!is_nothing(&by))
+            result = add_to_share(db, first, &by);
+    }
+    struct kept **by_day = arena_memdup(arena, hits, count * sizeof *by_day);
+    qsort(by_day, count, sizeof *by_day, compare_days);
+    for (size_t at = 0; at < count && result == RESULT_OK;) {
+        const struct kept *first = by_day[at];
+        struct difference by = sum_group(by_day, count, &at, same_day);
+        if (!is_nothing(&by))
+            result = add_to_day(db, first, &by);
+    }
+    return result;
+}
+
+/* ---- reading, with what is not folded yet ---- */
+
+struct day_list {
+    struct arena *arena;
+    struct day_count *days;
+    size_t count, room;
+};
+
+static struct day_count *day_list_add(struct day_list *list)
+{
+    if (list->count == list->room) {
+        struct day_count *wider = arena_alloc_raw(list->arena, (list->room = list->room ? 2 * list->room : 64) * sizeof *wider);
+        if (list->count)
+            memcpy(wider, list->days, list->count * sizeof *wider);
+        list->days = wider;
+    }
+    struct day_count *day = &list->days[list->count++];
+    *day = (struct day_count){0};
+    return day;
+}
+
+static enum result read_days(struct day_list *list, struct db *db, int64_t owner_id, int32_t first_day, int32_t last_day)
+{
+    struct db_rows *rows;
+    enum result result =
+        db_query(db,
+                          "SELECT day, channel, " VERDICT_COLUMNS ", saves, forms FROM day_counts "
+                          "WHERE owner_id = $1 AND day >= $2 AND day <= $3 ORDER BY day, channel",
+                          DB_ARGS(DB_INT(owner_id), DB_INT(first_day), DB_INT(last_day)), &rows);
+    if (result != RESULT_OK)
+        return result;
+    while ((result = db_next(rows)) == RESULT_OK) {
+        struct day_count *day = day_list_add(list);
+        day->day = (int32_t)db_column_int(rows, 0);
+        day->channel = (enum channel)db_column_int(rows, 1);
+        for (int i = 0; i < VERDICT_COUNT; i++)
+            day->by_verdict[i] = db_column_int(rows, 2 + i);
+        day->saves = db_column_int(rows, 2 + VERDICT_COUNT);
+        day->forms = db_column_int(rows, 3 + VERDICT_COUNT);
+    }
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+static int compare_day_counts(const void *a, const void *b)
+{
+    const struct day_count *one = a, *other = b;
+    if (one->day != other->day)
+        return one->day < other->day ? -1 : 1;
+    return (one->channel > other->channel) - (one->channel < other->channel);
+}
+
+static void add_tail(struct day_list *list, struct kept **hits, size_t hit_count, int32_t first_day, int32_t last_day)
+{
+    if (!hit_count)
+        return;
+    qsort(hits, hit_count, sizeof *hits, compare_days);
+    size_t counted = list->count;
+    for (size_t at = 0; at < hit_count;) {
+        const struct kept *first = hits[at];
+        struct difference by = sum_group(hits, hit_count, &at, same_day);
+        if (first->day < first_day || first->day > last_day || is_nothing(&by))
+            continue;
+        struct day_count key = {.day = first->day, .channel = first->channel};
+        struct day_count *day = counted ? bsearch(&key, list->days, counted, sizeof key, compare_day_counts) : NULL;
+        if (!day)
+            *(day = day_list_add(list)) = key;
+        for (int i = 0; i < VERDICT_COUNT; i++)
+            day->by_verdict[i] += by.by_verdict[i];
+        day->saves += by.saves;
+        day->forms += by.forms;
+    }
+    if (list->count > counted)
+        qsort(list->days, list->count, sizeof *list->days, compare_day_counts);
+}
+
+enum result store_day_counts(struct store *store, struct arena *arena, int64_t owner_id, int32_t first_day, int32_t last_day,
+                             struct day_count **out, size_t *count)
+{
+    struct day_list list = {.arena = arena};
+    struct batch batch;
+    struct db *db;
+    enum result result = tail_read(store, &batch, owner_id, 0, &db);
+    if (result == RESULT_OK) {
+        result = read_days(&list, db, owner_id, first_day, last_day);
+        store_read_end(store, db);
+    }
+    if (result == RESULT_OK) {
+        add_tail(&list, batch.hits, batch.hit_count, first_day, last_day);
+        add_tail(&list, batch.older, batch.older_count, first_day, last_day);
+        *out = list.days;
+        *count = list.count;
+    }
+    batch_free(&batch);
+    return result;
+}

@@ -1,0 +1,98 @@
+/* The fold: what turns rows of the inbox into hits with verdicts, counts and potential leads. The same batch, read and
+ * settled in the same way but not written, is what readers add to the tables as the unfolded tail. */
+#ifndef MEISHI_STORE_FOLD_H
+#define MEISHI_STORE_FOLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "cards/base/arena.h"
+#include "cards/share.h"
+#include "cards/verdict.h"
+#include "server/store/months.h"
+
+struct db;
+struct db_rows;
+struct db_value;
+struct store;
+
+/* A hit with all that followed it. */
+struct kept {
+    int64_t seq, owner_id, share_id, id;
+    int64_t visitor_id; /* the visitor's first hit: this one's id or an earlier one's */
+    int64_t earlier_id; /* what the page named in this batch's acts; 0 none */
+    int64_t act_at_ms;  /* of the batch's first act on it; 0 none */
+    uint64_t visitor_hash;
+    uint32_t facts, acts;
+    enum channel channel;
+    enum verdict verdict;
+    uint8_t rule;
+    int32_t day, month;
+    const char *family, *referrer; /* "" for none */
+    bool folded; /* it stands in its month's table already, as follows: */
+    enum verdict old_verdict;
+    uint8_t old_rule;
+    uint32_t old_acts;
+    int64_t old_visitor_id;
+};
+
+struct act {
+    int64_t owner_id, share_id, id, seq, at_ms, earlier_id;
+    uint32_t acts;
+};
+
+struct batch {
+    struct arena arena;
+    int64_t after, last; /* the inbox's rows with after < seq <= last; equal when there were none */
+    struct kept **hits;  /* once settled, sorted by owner, share, id, as all three are */
+    size_t hit_count;
+    struct kept **older; /* hits of earlier batches that this one's acts name */
+    size_t older_count;
+    struct act *acts;
+    size_t act_count;
+};
+
+/* Which rows of the inbox: those after AFTER, at most LIMIT, of one owner and share unless 0. */
+struct tail { int64_t after; int64_t limit; int64_t owner_id, share_id; };
+
+/* Reads the inbox by the connection DB. The batch owns its memory and is given back by batch_free, also after FAILED. */
+enum result batch_read(struct batch *batch, struct db *db, const struct tail *tail) MUST_CHECK;
+/* Drops what seq MARK and below brought: it was folded between two reads. */
+void batch_trim(struct batch *batch, int64_t mark);
+/* Ties acts to hits and judges, reading older hits by DB, a connection to the main part. May be called again after a
+ * failure: nothing of an earlier call remains. */
+enum result batch_settle(struct batch *batch, struct db *db, struct months *months) MUST_CHECK;
+void batch_free(struct batch *batch);
+
+/* The columns of enum month_column. */
+void kept_from_row(struct kept *out, const struct db_rows *rows, struct arena *arena);
+void kept_judge(struct kept *kept);
+/* A row for the month's insert: MONTH_COLUMNS values, which borrow from the hit. */
+void kept_values(struct db_value *out, const struct kept *hit);
+/* Writes to the month's table what changed about a folded hit. */
+enum result kept_update(struct db *db, struct months *months, const struct kept *hit) MUST_CHECK;
+int kept_compare(const struct kept *a, const struct kept *b); /* by owner, share, id */
+
+/* The mark: the last seq that was folded. */
+enum result fold_mark(struct db *db, int64_t *out) MUST_CHECK;
+/* One pass over at most LIMIT rows after *MARK, in one transaction, which moves *MARK; *ROWS is how many were read. */
+enum result fold_pass(struct store *store, struct db *inbox, int64_t limit, int64_t *rows, int64_t *mark) MUST_CHECK;
+
+/* In counts.c: adds to the counters of days and shares what became of these hits, which are sorted as kept_compare does. */
+enum result counts_add(struct db *db, struct kept *const *hits, size_t count, struct arena *arena) MUST_CHECK;
+
+/* In tail.c: what is not folded yet of an owner's hits (of one share unless 0), settled against the snapshot of *OUT. On OK
+ * that snapshot and the batch make a whole, and the caller gives it back with store_read_end. The batch is to be freed
+ * in any case. */
+enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id, struct db **out) MUST_CHECK;
+
+/* In hits.c. The last mark this process knows of: the true one or one before it. */
+int64_t hits_mark(struct store *store);
+/* Whether rows of this owner may be in the inbox beyond MARK. */
+bool hits_may_wait(struct store *store, int64_t owner_id, int64_t mark);
+/* The connection by which readers look into the inbox, one at a time; NULL when it cannot be opened. Always give back. */
+struct db *hits_reader_take(struct store *store);
+void hits_reader_give(struct store *store);
+struct months *hits_months(struct store *store);
+
+#endif
