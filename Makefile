@@ -27,8 +27,8 @@ SANITIZE ?=
 # Asked once, but not before a recipe needs it: the packages may only just have been installed.
 PACKAGE_CFLAGS = $(eval PACKAGE_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g'))$(PACKAGE_CFLAGS)
 PACKAGE_LIBS = $(eval PACKAGE_LIBS := $$(shell pkg-config --libs $(PACKAGES)) -lunistring -lm -pthread)$(PACKAGE_LIBS)
-TEST_CFLAGS = $(eval TEST_CFLAGS := $$(shell pkg-config --cflags cmocka zbar librsvg-2.0 | sed 's/-I/-isystem /g'))$(TEST_CFLAGS)
-TEST_LIBS = $(eval TEST_LIBS := -Wl,--as-needed $$(shell pkg-config --libs cmocka zbar librsvg-2.0))$(TEST_LIBS)
+TEST_CFLAGS = $(eval TEST_CFLAGS := $$(shell pkg-config --cflags cmocka zbar librsvg-2.0 zlib libbrotlidec | sed 's/-I/-isystem /g'))$(TEST_CFLAGS)
+TEST_LIBS = $(eval TEST_LIBS := -Wl,--as-needed $$(shell pkg-config --libs cmocka zbar librsvg-2.0 zlib libbrotlidec))$(TEST_LIBS)
 BASE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
 ALL_CFLAGS = $(BASE_CFLAGS) -DMEISHI_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS) $(HARDENING) $(SANITIZE)
 
@@ -129,6 +129,7 @@ GOLDEN := $(BUILD)/tests/templates/golden
 $(GOLDEN).c $(GOLDEN).h &: $(BUILD)/tools/template-compiler $(wildcard tests/templates/golden/*)
 	@mkdir -p $(@D)
 	$(call say,make   )$< $(GOLDEN) tests/templates/golden/views.h tests/templates/golden $(wildcard tests/templates/golden/*.html)
+$(BUILD)/tests/templates/test_templates.o: ALL_CFLAGS += -I$(BUILD)/tests/templates
 $(BUILD)/tests/templates/test_templates.o: | $(GOLDEN).h
 $(BUILD)/tests/templates/test_%: $(BUILD)/tests/templates/test_%.o $(GOLDEN).o $(BUILD)/libcards.a
 	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(TEST_LIBS) $(PACKAGE_LIBS)
@@ -156,6 +157,7 @@ fuzz-now: $(FUZZERS)
 	done
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(GOLDEN).o $(BUILD)/libserver.a $(BUILD)/libcards.a
 	$(call say,link   )$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -pie -o $@ $^ $(PACKAGE_LIBS)
+$(BUILD)/tests/fuzz/fuzz_templates.o: ALL_CFLAGS += -I$(BUILD)/tests/templates
 $(BUILD)/tests/fuzz/fuzz_templates.o: | $(GOLDEN).h
 faults: test-deps ## crashes, full disks and slow syncs, in full
 	@$(MAKE) --no-print-directory all

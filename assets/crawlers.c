@@ -159,10 +159,8 @@ static void add_entry(struct generator *g, const char *way, unsigned flags)
     if (g->count == ENTRIES_MAX || g->texts.len > UINT16_MAX - 1)
         fail(g, "the table is too large", way);
     struct entry *entry = &g->entries[g->count++];
-    entry->made = (struct crawler_entry){.text = (uint16_t)g->texts.len,
-                                         .len = (uint8_t)len,
-                                         .flags = (uint8_t)flags,
-                                         .is_start = is_start};
+    entry->made = (struct crawler_entry){
+        .text = (uint16_t)g->texts.len, .len = (uint8_t)len, .flags = (uint8_t)flags, .is_start = is_start};
     str_add_n(&g->texts, way, strlen(way) + 1);
     for (size_t i = 0; i + CRAWLER_GRAM <= len; i++)
         g->grams[crawler_bucket(way + i)]++;

@@ -62,7 +62,8 @@ static void add_form(struct str *code, const char *label, const char *bytes, siz
 {
     str_addf(code, "        .%s = {\n            .bytes = ", label);
     source_add_c_string(code, bytes, len, 21);
-    str_addf(code, ",\n            .len = %zu,\n            .etag = \"\\\"%.32s%s\\\"\",\n        },\n", len, hash, suffix);
+    str_addf(code, ",\n            .len = %zu,\n            .etag = \"\\\"%.32s%s\\\"\",\n        },\n", len, hash,
+             suffix);
 }
 
 /* Size of the gzip form (RFC 1952, no time, no name) in OUT, which holds MAX bytes; 0 if it does not fit. */

@@ -304,13 +304,13 @@ static void put_for(struct compiler *c, const char *at)
     require_end(c, at);
     begin_statement(c);
     int n = (int)len;
-    str_addf(&c->code, "for (size_t %.*s_i = 0; %.*s_i < template_count(%s_count); %.*s_i++) {\n", n, name, n, name, list,
-             n, name);
-    /* What absorbed white space before the first turn is not there before the second. */
-    c->context.spaced = false;
+    str_addf(&c->code, "for (size_t %.*s_i = 0; %.*s_i < template_count(%s_count); %.*s_i++) {\n", n, name, n, name,
+             list, n, name);
     struct block *block = push_block(c);
     block->is_loop = true;
     memcpy(block->variable, name, len);
+    /* What absorbed white space before the first turn is not there before the second. */
+    c->context.spaced = false;
     c->depth++;
     begin_statement(c);
     str_addf(&c->code, "const __typeof__((%s)[0]) *%.*s = &(%s)[%.*s_i];\n", list, n, name, list, n, name);
@@ -497,8 +497,8 @@ static void compile(struct compiler *c, const char *path)
     int used = 0;
     if (sscanf(text, "{{template %63[a-z0-9_]}}%n", view, &used) != 1 || !used || text[used] != '\n')
         fail(c, "the first line must be {{template VIEW_STRUCT}} or {{partial}}");
-    char *prototype = arena_printf(&c->arena, "void template_%s(struct str *out, const struct %s *v)", function_name(c),
-                                   view);
+    char *prototype =
+        arena_printf(&c->arena, "void template_%s(struct str *out, const struct %s *v)", function_name(c), view);
     str_addf(&c->header, "%s;\n", prototype);
     str_addf(&c->code, "\n%s\n{\n", prototype);
     context_start(&c->context);
@@ -544,12 +544,14 @@ int main(int argc, char **argv)
     str_init(&c.literal, &c.arena, SOURCE_MAX);
     const char *base = strrchr(c.made, '/');
     base = base ? base + 1 : c.made;
-    str_addf(&c.header,
-             "/* Made by templates/compiler.c: one function a template; V is read, OUT is appended to. CSP_STYLE_… are the\n"
-             " * policy's sources for the styles that pages carry inline. */\n"
-             "#ifndef MEISHI_GEN_%s_H\n#define MEISHI_GEN_%s_H\n\n#include \"cards/base/str.h\"\n#include \"%s\"\n\n",
-             base, base, c.views);
-    str_addf(&c.code, "/* Made by templates/compiler.c. */\n#include \"%s.h\"\n\n#include \"server/http/template.h\"\n", base);
+    str_addf(
+        &c.header,
+        "/* Made by templates/compiler.c: one function a template; V is read, OUT is appended to. CSP_STYLE_… are the\n"
+        " * policy's sources for the styles that pages carry inline. */\n"
+        "#ifndef MEISHI_GEN_%s_H\n#define MEISHI_GEN_%s_H\n\n#include \"cards/base/str.h\"\n#include \"%s\"\n\n",
+        base, base, c.views);
+    str_addf(&c.code, "/* Made by templates/compiler.c. */\n#include \"%s.h\"\n\n#include \"server/http/template.h\"\n",
+             base);
     for (int i = 4; i < argc; i++)
         compile(&c, argv[i]);
     bool written = write_out(&c);

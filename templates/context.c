@@ -40,8 +40,8 @@ void context_start(struct context *context)
 
 static bool attribute_is_url(const struct context *context)
 {
-    return ONE_OF(context->attribute, "href", "xlink:href", "src", "action", "formaction", "poster", "cite", "background",
-                  "manifest", "longdesc") ||
+    return ONE_OF(context->attribute, "href", "xlink:href", "src", "action", "formaction", "poster", "cite",
+                  "background", "manifest", "longdesc") ||
            (!strcmp(context->attribute, "data") && !strcmp(context->tag, "object"));
 }
 
@@ -108,16 +108,16 @@ static const char *in_url(struct context *context, char c)
     bool slash = c == '/' || c == '\\';
     switch (context->url) {
     case URL_START:
-        context->url = c == '/'               ? URL_SLASH
-                       : c == '?' || c == '#' ? URL_PART
+        context->url = c == '/'                    ? URL_SLASH
+                       : c == '?' || c == '#'      ? URL_PART
                        : isalpha((unsigned char)c) ? URL_SCHEME
                                                    : URL_ODD;
         break;
     case URL_SCHEME: /* the letters themselves are in context->value */
         if (c == ':')
-            context->url = ONE_OF(context->value, "http", "https")           ? URL_SLASHES
+            context->url = ONE_OF(context->value, "http", "https")          ? URL_SLASHES
                            : ONE_OF(context->value, "mailto", "tel", "sms") ? URL_OPAQUE
-                                                                             : URL_ODD;
+                                                                            : URL_ODD;
         else if (c == '/' || c == '?' || c == '#')
             context->url = URL_PART;
         else if (!isalnum((unsigned char)c) && !strchr("+.-_", c))
@@ -502,9 +502,9 @@ static bool is_between_attributes(enum place place)
 /* All but the place itself and the white space, which have rules of their own. */
 static bool is_alike(const struct context *a, const struct context *b)
 {
-    return a->pre == b->pre && a->matched == b->matched && a->closing == b->closing &&
-           a->json == b->json && a->rel_is_inert == b->rel_is_inert && a->http_equiv == b->http_equiv &&
-           !strcmp(a->tag, b->tag) && !strcmp(a->attribute, b->attribute);
+    return a->pre == b->pre && a->matched == b->matched && a->closing == b->closing && a->json == b->json &&
+           a->rel_is_inert == b->rel_is_inert && a->http_equiv == b->http_equiv && !strcmp(a->tag, b->tag) &&
+           !strcmp(a->attribute, b->attribute);
 }
 
 const char *context_join(struct context *context, const struct context *other)

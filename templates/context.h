@@ -8,38 +8,38 @@
 
 enum place {
     PLACE_TEXT,
-    PLACE_TAG_OPEN,    /* after < */
-    PLACE_BANG,        /* after <! */
-    PLACE_BANG_DASH,   /* after <!- */
+    PLACE_TAG_OPEN,  /* after < */
+    PLACE_BANG,      /* after <! */
+    PLACE_BANG_DASH, /* after <!- */
     PLACE_COMMENT,
     PLACE_DECLARATION, /* <!doctype … */
     PLACE_TAG_NAME,
-    PLACE_TAG_SPACE,   /* an attribute may begin */
-    PLACE_TAG_GLUE,    /* white space, / or > must come first */
-    PLACE_ATTRIBUTE,   /* in its name */
-    PLACE_EQUALS,      /* after = */
-    PLACE_DOUBLE,      /* in a double-quoted value */
+    PLACE_TAG_SPACE, /* an attribute may begin */
+    PLACE_TAG_GLUE,  /* white space, / or > must come first */
+    PLACE_ATTRIBUTE, /* in its name */
+    PLACE_EQUALS,    /* after = */
+    PLACE_DOUBLE,    /* in a double-quoted value */
     PLACE_SINGLE,
     PLACE_BARE,
-    PLACE_RAW,         /* in script or style */
-    PLACE_RCDATA,      /* in title or textarea: text without tags */
-    PLACE_JSON,        /* in a JSON script, outside strings */
+    PLACE_RAW,    /* in script or style */
+    PLACE_RCDATA, /* in title or textarea: text without tags */
+    PLACE_JSON,   /* in a JSON script, outside strings */
     PLACE_JSON_STRING,
-    PLACE_JSON_ESCAPE  /* after \ in a string */
+    PLACE_JSON_ESCAPE /* after \ in a string */
 };
 
 enum url_place {
-    URL_NONE,      /* not in a URL */
-    URL_START,     /* nothing yet: a value here is the whole URL */
-    URL_SCHEME,    /* letters that may become a scheme */
-    URL_SLASH,     /* after the first / */
-    URL_FIRST,     /* after / and a value */
-    URL_SLASHES,   /* between a scheme and its host */
+    URL_NONE,    /* not in a URL */
+    URL_START,   /* nothing yet: a value here is the whole URL */
+    URL_SCHEME,  /* letters that may become a scheme */
+    URL_SLASH,   /* after the first / */
+    URL_FIRST,   /* after / and a value */
+    URL_SLASHES, /* between a scheme and its host */
     URL_HOST,
-    URL_OPAQUE,    /* after mailto: and the like */
-    URL_PART,      /* in a path, query or fragment: a value here is one component */
-    URL_WHOLE,     /* after a value that was the whole URL */
-    URL_ODD        /* nothing that we can judge */
+    URL_OPAQUE, /* after mailto: and the like */
+    URL_PART,   /* in a path, query or fragment: a value here is one component */
+    URL_WHOLE,  /* after a value that was the whole URL */
+    URL_ODD     /* nothing that we can judge */
 };
 
 enum escape { ESCAPE_HTML, ESCAPE_ATTR, ESCAPE_URL, ESCAPE_URL_PART, ESCAPE_JSON };
@@ -49,12 +49,12 @@ enum { CONTEXT_WORD_SIZE = 40 };
 struct context {
     enum place place;
     enum url_place url;
-    int pre;                           /* how many <pre> are open */
-    int matched;                       /* characters of </script that have been seen, or dashes of a comment's end */
-    bool spaced;                       /* the last thing written was white space that may absorb more */
-    bool closing;                      /* in an end tag */
-    bool json;                         /* a script whose type is JSON */
-    bool rel_is_inert;                 /* a link that loads nothing that could act */
+    int pre;                              /* how many <pre> are open */
+    int matched;                          /* characters of </script that have been seen, or dashes of a comment's end */
+    bool spaced;                          /* the last thing written was white space that may absorb more */
+    bool closing;                         /* in an end tag */
+    bool json;                            /* a script whose type is JSON */
+    bool rel_is_inert;                    /* a link that loads nothing that could act */
     bool http_equiv, has_dynamic_content; /* of a meta element */
     char tag[CONTEXT_WORD_SIZE], attribute[CONTEXT_WORD_SIZE], value[CONTEXT_WORD_SIZE]; /* lower case, cut */
 };

@@ -64,9 +64,18 @@ static void every_escaper__fails_for_good_when_the_text_is_full(void **state)
 static void url__passes_what_cards_link_to(void **state)
 {
     (void)state;
-    static const char *const good[] = {"https://example.org/a?b=c#d", "HTTP://EXAMPLE.ORG/", "mailto:jane@example.org",
-                                       "tel:+493012345", "sms:+493012345", "/c/TOKEN", "/", "#top", "?page=2", "",
-                                       "https://xn--bcher-kva.example/", "https://example.org/名刺"};
+    static const char *const good[] = {"https://example.org/a?b=c#d",
+                                       "HTTP://EXAMPLE.ORG/",
+                                       "mailto:jane@example.org",
+                                       "tel:+493012345",
+                                       "sms:+493012345",
+                                       "/c/TOKEN",
+                                       "/",
+                                       "#top",
+                                       "?page=2",
+                                       "",
+                                       "https://xn--bcher-kva.example/",
+                                       "https://example.org/名刺"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_escaped(escape_url, good[i], good[i]);
     assert_escaped(escape_url, "https://example.org/?a=1&b=\"2\"", "https://example.org/?a=1&amp;b=&quot;2&quot;");
@@ -75,23 +84,68 @@ static void url__passes_what_cards_link_to(void **state)
 static void url__refuses_every_trick_of_the_corpus(void **state)
 {
     (void)state;
-    static const char *const nasty[] = {
-        "javascript:alert(1)", "JavaScript:alert(1)", "jAvAsCrIpT:alert(1)", "java\tscript:alert(1)",
-        "java\nscript:alert(1)", "java\r\nscript:alert(1)", " javascript:alert(1)", "\tjavascript:alert(1)",
-        "\x01javascript:alert(1)", "\x1f\x20javascript:alert(1)", "\x7fjavascript:alert(1)",
-        "\xc2\xa0javascript:alert(1)", "\xe2\x80\x8bjavascript:alert(1)", "\xef\xbb\xbfjavascript:alert(1)",
-        "javascript :alert(1)", "javascript&colon;alert(1)", "javascript&#58;alert(1)", "&#106;avascript:alert(1)",
-        "javascript%3Aalert(1)", "javascript\\x3aalert(1)", "javascript://https://example.org/%0aalert(1)",
-        "vbscript:msgbox(1)", "livescript:x", "mocha:x", "data:text/html,<script>alert(1)</script>",
-        "DATA:text/html;base64,PHNjcmlwdD4=", "data:image/svg+xml,<svg onload=alert(1)>", "view-source:javascript:1",
-        "feed:javascript:alert(1)", "jar:javascript:alert(1)", "blob:https://example.org/1", "file:///etc/passwd",
-        "filesystem:http://example.org/", "about:blank", "chrome://settings", "intent://x#Intent;end", "ftp://a/",
-        "//evil.example", "///evil.example", "\\\\evil.example", "/\\evil.example", "\\/evil.example",
-        "/\t/evil.example", "/\n/evil.example", "\t//evil.example", " //evil.example", "http:evil.example",
-        "https:evil.example", "http:\\\\evil.example", "https:/evil.example", "ht\ntps://example.org",
-        "https://example.org/\n", "https ://example.org", ":javascript:alert(1)", "%6aavascript:alert(1)",
-        "\"onclick=alert(1)", "x", "www.example.org", "../x", "./x", "@x", "jane@example.org",
-    };
+    static const char *const nasty[] = {"javascript:alert(1)",
+                                        "JavaScript:alert(1)",
+                                        "jAvAsCrIpT:alert(1)",
+                                        "java\tscript:alert(1)",
+                                        "java\nscript:alert(1)",
+                                        "java\r\nscript:alert(1)",
+                                        " javascript:alert(1)",
+                                        "\tjavascript:alert(1)",
+                                        "\x01javascript:alert(1)",
+                                        "\x1f\x20javascript:alert(1)",
+                                        "\x7fjavascript:alert(1)",
+                                        "\xc2\xa0javascript:alert(1)",
+                                        "\xe2\x80\x8bjavascript:alert(1)",
+                                        "\xef\xbb\xbfjavascript:alert(1)",
+                                        "javascript :alert(1)",
+                                        "javascript&colon;alert(1)",
+                                        "javascript&#58;alert(1)",
+                                        "&#106;avascript:alert(1)",
+                                        "javascript%3Aalert(1)",
+                                        "javascript\\x3aalert(1)",
+                                        "javascript://https://example.org/%0aalert(1)",
+                                        "vbscript:msgbox(1)",
+                                        "livescript:x",
+                                        "mocha:x",
+                                        "data:text/html,<script>alert(1)</script>",
+                                        "DATA:text/html;base64,PHNjcmlwdD4=",
+                                        "data:image/svg+xml,<svg onload=alert(1)>",
+                                        "view-source:javascript:1",
+                                        "feed:javascript:alert(1)",
+                                        "jar:javascript:alert(1)",
+                                        "blob:https://example.org/1",
+                                        "file:///etc/passwd",
+                                        "filesystem:http://example.org/",
+                                        "about:blank",
+                                        "chrome://settings",
+                                        "intent://x#Intent;end",
+                                        "ftp://a/",
+                                        "//evil.example",
+                                        "///evil.example",
+                                        "\\\\evil.example",
+                                        "/\\evil.example",
+                                        "\\/evil.example",
+                                        "/\t/evil.example",
+                                        "/\n/evil.example",
+                                        "\t//evil.example",
+                                        " //evil.example",
+                                        "http:evil.example",
+                                        "https:evil.example",
+                                        "http:\\\\evil.example",
+                                        "https:/evil.example",
+                                        "ht\ntps://example.org",
+                                        "https://example.org/\n",
+                                        "https ://example.org",
+                                        ":javascript:alert(1)",
+                                        "%6aavascript:alert(1)",
+                                        "\"onclick=alert(1)",
+                                        "x",
+                                        "www.example.org",
+                                        "../x",
+                                        "./x",
+                                        "@x",
+                                        "jane@example.org"};
     for (size_t i = 0; i < sizeof nasty / sizeof *nasty; i++)
         assert_escaped(escape_url, nasty[i], "#");
 }
@@ -109,7 +163,11 @@ static void json__cannot_leave_its_string_or_its_script(void **state)
     (void)state;
     assert_escaped(escape_json, "</script><!--&", "\\u003C/script\\u003E\\u003C!--\\u0026");
     assert_escaped(escape_json, "\"\\\n\r\t\b\f\x01", "\\\"\\\\\\n\\r\\t\\b\\f\\u0001");
-    assert_escaped(escape_json, "a\xe2\x80\xa8" "b\xe2\x80\xa9" "c\xe2\x80\xaa", "a\\u2028b\\u2029c\xe2\x80\xaa");
+    assert_escaped(escape_json,
+                   "a\xe2\x80\xa8"
+                   "b\xe2\x80\xa9"
+                   "c\xe2\x80\xaa",
+                   "a\\u2028b\\u2029c\xe2\x80\xaa");
     assert_escaped(escape_json, "\xe2\x80", "\xe2\x80");
 }
 
