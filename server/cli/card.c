@@ -28,7 +28,7 @@ int cli_card_import(struct app *app, struct cli_call *call, int argc, char **arg
     for (int i = 0; i < complaints.count; i++)
         cli_say(call, EX_DATAERR, "%s: %s", complaints.list[i].field, complaints.list[i].words);
     if (result == RESULT_OK)
-        result = store_card_add(app->store, &card, now_ms());
+        result = store_card_add(app->store, call->arena, &card, now_ms());
     if (result != RESULT_OK)
         return complaints.count ? EX_DATAERR : cli_outcome(call, result, "The card");
     char id[ID_TEXT_SIZE];

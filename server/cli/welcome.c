@@ -44,7 +44,7 @@ static enum result make_first(struct app *app, struct arena *arena, struct membe
     struct card card = {.owner_id = member->id, .name = member->name};
     struct complaints complaints = {0};
     result = card_check(&card, arena, &complaints);
-    return result == RESULT_OK ? store_card_add(app->store, &card, now_ms()) : result;
+    return result == RESULT_OK ? store_card_add(app->store, arena, &card, now_ms()) : result;
 }
 
 enum result welcome(struct app *app, struct str *out)

@@ -8,9 +8,9 @@
 
 struct store;
 
-/* Stores a checked card as revision 1 with its standing share, in one transaction; fills id, revision, handle. The handle is
+/* Stores a checked card as revision 1 with its standing share, in one transaction; fills id, revision, handle (in ARENA). It is
  * card->handle if given (CONFLICT when taken), else the member's own, else that with -2, -3, … */
-enum result store_card_add(struct store *store, struct card *card, int64_t now_ms) MUST_CHECK;
+enum result store_card_add(struct store *store, struct arena *arena, struct card *card, int64_t now_ms) MUST_CHECK;
 /* Stores the next revision; card->revision must be the one it was read at. CONFLICT: changed meanwhile. */
 enum result store_card_update(struct store *store, struct card *card, int64_t now_ms) MUST_CHECK;
 enum result store_card_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t card_id, struct card *out) MUST_CHECK;
@@ -18,7 +18,7 @@ enum result store_card_find(struct store *store, struct arena *arena, int64_t ow
 enum result store_card_open(struct store *store, struct arena *arena, int64_t card_id, struct card *out) MUST_CHECK;
 /* Oldest first: a member has few. */
 enum result store_card_list(struct store *store, struct arena *arena, int64_t owner_id, struct card **out, size_t *count) MUST_CHECK;
-/* The card is no longer served; its leads stay. */
+/* The card is no longer served nor listed, and gives its handle back; its leads stay. */
 enum result store_card_retire(struct store *store, int64_t owner_id, int64_t card_id, int64_t now_ms) MUST_CHECK;
 
 /* A 512 x 512 JPEG as portrait_make made it; becomes the card's portrait in a new revision. Fills card->portrait_id and

@@ -72,7 +72,9 @@ enum { MEMBER_COLUMN_COUNT = 8 };
 enum result member_is_active(struct db *db, int64_t id) MUST_CHECK;
 void member_from_row(struct member *out, const struct db_rows *rows, int first, struct arena *arena);
 
-/* shares.c: the share with its chain, for other subjects' transactions and snapshots. */
+/* shares.c: writes the row alone, without looking at anything. */
+enum result share_insert(struct db *db, const struct share *share) MUST_CHECK;
+/* The share with its chain, for other subjects' transactions and snapshots. */
 enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t share_id, struct share *out) MUST_CHECK;
 
 /* leads.c: a lead without details, in the running transaction, with its timeline and the event lead.potential. For a

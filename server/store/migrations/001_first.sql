@@ -64,11 +64,11 @@ CREATE TABLE idempotency (
 );
 CREATE INDEX idempotency_by_age ON idempotency (created_ms);
 
--- body is the card as the API shows it, of its newest revision.
+-- body is the card as the API shows it, of its newest revision. A retired card gives its handle back.
 CREATE TABLE cards (
     owner_id BIGINT NOT NULL REFERENCES members (id),
     id BIGINT NOT NULL,
-    handle TEXT NOT NULL UNIQUE,
+    handle TEXT UNIQUE,
     revision BIGINT NOT NULL,
     body TEXT NOT NULL,
     portrait_id BIGINT,
@@ -158,7 +158,7 @@ CREATE TABLE leads (
     FOREIGN KEY (owner_id, share_id) REFERENCES shares (owner_id, id)
 );
 CREATE INDEX leads_by_tray ON leads (owner_id, tray, id);
-CREATE INDEX leads_by_share ON leads (owner_id, share_id, id);
+CREATE INDEX leads_by_share ON leads (owner_id, share_id, tray, id);
 -- email_key is set only where it makes a lead the one that further forms with that address join.
 CREATE UNIQUE INDEX leads_by_email ON leads (owner_id, email_key) WHERE email_key IS NOT NULL;
 
