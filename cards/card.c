@@ -446,13 +446,6 @@ bool handle_is_valid(const char *text)
 
 /* -------------------------------------------------------------------------------------------- how a name is set */
 
-static bool is_cjk(uint32_t point)
-{
-    const uc_script_t *script = uc_script(point);
-    return script &&
-           is_one_of(script->name, (const char *const[]){"Han", "Hiragana", "Katakana", "Hangul", "Bopomofo"}, 5);
-}
-
 /* Letters of these are joined, so that two initials would read as a syllable. */
 static bool is_joined(uint32_t point)
 {
@@ -520,7 +513,7 @@ const char *card_initials(const struct card *card, struct arena *arena)
     const char *family = card->family ? first_letter(card->family) : "";
     const char *lead = *family ? family : first_letter(name), *peek = lead;
     uint32_t point = text_next(&peek);
-    if (point && (is_cjk(point) || is_joined(point)))
+    if (point && (text_is_cjk(point) || is_joined(point)))
         return seal_letter(lead, arena);
     if (*given && *family)
         return arena_printf(arena, "%s%s", seal_letter(given, arena), seal_letter(family, arena));

@@ -71,6 +71,26 @@ void base32_encode(char *out, const void *bytes, size_t len)
     *out = '\0';
 }
 
+bool base32_decode(void *out, size_t len, const char *text, size_t text_len)
+{
+    unsigned char *to = out;
+    unsigned bits = 0, have = 0;
+    if (text_len != (len * 8 + 4) / 5)
+        return false;
+    for (size_t i = 0; i < text_len; i++) {
+        int value = digit_value(text[i]);
+        if (value < 0)
+            return false;
+        bits = bits << 5 | (unsigned)value;
+        have += 5;
+        if (have >= 8) {
+            have -= 8;
+            *to++ = (unsigned char)(bits >> have);
+        }
+    }
+    return !(bits & ((1u << have) - 1)); /* spare bits are zero, so each value has one spelling */
+}
+
 bool token_normalise(char out[TOKEN_SIZE], const char *text, size_t len)
 {
     if (len != TOKEN_LEN)

@@ -27,6 +27,8 @@ int64_t id_time_ms(int64_t id);
 int64_t id_at_ms(int64_t time_ms);
 /* Crockford base32 of LEN bytes; OUT must hold (LEN * 8 + 4) / 5 characters and a NUL. */
 void base32_encode(char *out, const void *bytes, size_t len);
+/* Exactly LEN bytes of Crockford base32 out of TEXT_LEN characters; false if they are not that. */
+bool base32_decode(void *out, size_t len, const char *text, size_t text_len);
 /* Normalises a share token to upper case and digits; false if it is not TOKEN_LEN base32 characters. */
 bool token_normalise(char out[TOKEN_SIZE], const char *text, size_t len);
 

@@ -42,6 +42,16 @@ uint32_t text_next(const char **at)
     return point;
 }
 
+bool text_is_cjk(uint32_t point)
+{
+    static const char *const scripts[] = {"Han", "Hiragana", "Katakana", "Hangul", "Bopomofo"};
+    const uc_script_t *script = uc_script(point);
+    for (size_t i = 0; script && i < sizeof scripts / sizeof *scripts; i++)
+        if (!strcmp(script->name, scripts[i]))
+            return true;
+    return false;
+}
+
 size_t text_count(const char *text)
 {
     return u8_mbsnlen(bytes_of(text), strlen(text));

@@ -35,5 +35,7 @@ const char *text_fold(const char *text, struct arena *arena);
 const char *text_lower(const char *text, struct arena *arena);
 /* The code point at *AT, which moves on by it; 0 at the end. *AT must be UTF-8. */
 uint32_t text_next(const char **at);
+/* Whether POINT is of a script whose names are written family first and unspaced: Han, kana, Hangul, Bopomofo. */
+bool text_is_cjk(uint32_t point);
 
 #endif

@@ -1,0 +1,37 @@
+/* See consent.h. */
+#include "cards/consent.h"
+
+#include "cards/base/text.h"
+#include "cards/name.h"
+
+static const char VERSION[] = "2026-11";
+
+const char *card_first_name(const struct card *card, struct arena *arena)
+{
+    const char *name = card->name ? card->name : "", *at = name;
+    if (text_is_cjk(text_next(&at)))
+        return name; /* a given name alone is for family and friends there */
+    struct name_parts parts;
+    name_split(card, arena, &parts);
+    return *parts.given ? parts.given : name;
+}
+
+struct consent consent_of(const struct card *card, struct arena *arena)
+{
+    const char *who = card_first_name(card, arena);
+    return (struct consent){
+        .version = VERSION,
+        .sentence =
+            arena_printf(arena,
+                         "Only %s sees this and may answer you. You get a receipt with a link that shows what is "
+                         "kept and erases it.",
+                         who),
+        .box = arena_printf(arena, "%s may also write to me about other things.", who),
+    };
+}
+
+const char *consent_record(const struct consent *consent, bool ticked, struct arena *arena)
+{
+    return arena_printf(arena, "%s\n%s\n[%s] %s", consent->version, consent->sentence, ticked ? "x" : " ",
+                        consent->box);
+}
