@@ -4,6 +4,10 @@
 #define MEISHI_ASSETS_H
 
 #include <stddef.h>
+#include "cards/base/result.h"
+
+struct app;
+struct request;
 
 struct asset_form {
     const char *bytes; /* NULL when this form would not be smaller */
@@ -20,5 +24,8 @@ struct asset {
 
 /* By its name, or by the last part of its URL; NULL if there is none, or none of that content any more. */
 const struct asset *asset_find(const char *name);
+
+/* GET /assets/{name}, as a handler of the route table. NOT_FOUND: there is none. */
+enum result asset_serve(struct app *app, struct request *request);
 
 #endif

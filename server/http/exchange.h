@@ -67,7 +67,7 @@ struct loop {
     struct http *http;
     int index;
     struct MHD_Daemon *daemon;
-    int listen_fd, epoll_fd, wake_fd;
+    int epoll_fd, wake_fd;
     pthread_t thread;
     bool started;
     _Atomic(struct exchange *) finished; /* a stack: any thread pushes, the loop takes all */
@@ -96,6 +96,8 @@ struct http {
     char *address;
     char *unix_path; /* ours to remove at the end, or NULL */
     int sweep_every_ms;
+    int watchdog_ms; /* 0: none */
+    int64_t watchdog_due_ms;
     atomic_bool stopping;   /* no new connections; close the idle ones */
     atomic_bool cut_all;    /* the time to drain is over */
 };

@@ -49,13 +49,17 @@ struct http_options {
     struct http_handlers handlers;
 };
 
-/* Binds and starts to answer. CONFLICT: the address is taken; FAILED: see *WHY. */
-enum result http_start(const struct http_options *options, struct http **out, const char **why) MUST_CHECK;
+/* Binds, so that the address is known; whoever connects already waits until http_run. CONFLICT: the address is taken;
+ * FAILED: see *WHY. */
+enum result http_open(const struct http_options *options, struct http **out, const char **why) MUST_CHECK;
+/* Starts to answer. */
+enum result http_run(struct http *http) MUST_CHECK;
 /* The port that was bound, 0 for a unix socket. */
 int http_port(const struct http *http);
 /* "http://127.0.0.1:8080" or "unix:/run/x.sock"; owned by http. */
 const char *http_address(const struct http *http);
-/* Stops accepting, finishes what is under way within DRAIN_MS, then closes every connection and frees all. */
+/* Stops accepting, finishes what is under way within DRAIN_MS, then closes every connection and frees all, running or only
+ * open. Requests that others still hold (request_wait) are waited for beyond that. */
 void http_stop(struct http *http, int drain_ms);
 
 struct http_figures { int64_t connections /* now */, requests, refused, deadlines_missed, worker_queue /* now */, by_status[6]; };

@@ -18,6 +18,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 #include "server/ids.h"
+#include "server/http/systemd.h"
 #include "server/log.h"
 
 enum {
@@ -382,6 +383,15 @@ static int wait_ms(const struct loop *loop)
     return ms < 0 ? 0 : (int)ms;
 }
 
+static void tell_watchdog(struct loop *loop)
+{
+    struct http *http = loop->http;
+    if (loop->index || !http->watchdog_ms || loop->turn_ms < http->watchdog_due_ms)
+        return;
+    systemd_notify("WATCHDOG=1");
+    http->watchdog_due_ms = loop->turn_ms + http->watchdog_ms;
+}
+
 static void turn(struct loop *loop)
 {
     const struct http_handlers *handlers = &loop->http->handlers;
@@ -399,6 +409,7 @@ static void turn(struct loop *loop)
         deadlines_sweep(loop);
         linger_sweep(loop, false);
         loop->sweep_ms = loop->turn_ms + (loop->draining ? DRAIN_STEP_MS : loop->http->sweep_every_ms);
+        tell_watchdog(loop);
     }
 }
 
@@ -434,7 +445,7 @@ static enum result open_loop(struct http *http, struct loop *loop, int listen_fd
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, loop},
         {MHD_OPTION_END, 0, NULL}};
     loop->http = http;
-    loop->listen_fd = listen_fd;
+    loop->index = (int)(loop - http->loops);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     loop->turn_ms = monotonic_ms();
@@ -474,15 +485,11 @@ static int default_loops(void)
     return cores <= 2 ? 1 : cores - 1 > LOOPS_MAX ? LOOPS_MAX : cores - 1;
 }
 
-/* As many as there may be files, having asked for as many files as are allowed. */
 static int default_connections(void)
 {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return 1024 - RESERVED_FDS;
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    getrlimit(RLIMIT_NOFILE, &files);
     if (files.rlim_cur > CONNECTIONS_MAX + RESERVED_FDS)
         return CONNECTIONS_MAX;
     return files.rlim_cur > 2 * RESERVED_FDS ? (int)files.rlim_cur - RESERVED_FDS : RESERVED_FDS;
@@ -510,36 +517,32 @@ static void fill_defaults(struct http *http, const struct http_options *options)
     shortest = own->reply_ms < shortest ? own->reply_ms : shortest;
     shortest = own->idle_ms < shortest ? own->idle_ms : shortest;
     http->sweep_every_ms = shortest / 10 < 10 ? 10 : shortest / 10 > 1000 ? 1000 : shortest / 10;
+    http->watchdog_ms = systemd_watchdog_ms();
+    if (http->watchdog_ms && http->watchdog_ms / 2 < http->sweep_every_ms)
+        http->sweep_every_ms = http->watchdog_ms / 2 + 1;
     http->handlers = options->handlers;
     if (options->trusted_proxies)
         http->trusted_proxies = *options->trusted_proxies;
 }
 
-static enum result start_loops(struct http *http, const struct sockets *sockets)
+static enum result open_loops(struct http *http, const struct sockets *sockets)
 {
     http->loop_count = sockets->count;
     http->loops = calloc((size_t)http->loop_count, sizeof *http->loops);
     if (!http->loops)
         abort();
     int share = http->options.connections_max / http->loop_count;
-    for (int i = 0; i < http->loop_count; i++)
-        if (open_loop(http, &http->loops[i], sockets->fds[i], share > 0 ? share : 1)) {
-            for (int j = i + !!http->loops[i].daemon; j < sockets->count; j++)
-                close(sockets->fds[j]); /* not yet a daemon's to close */
-            return RESULT_FAILED;
-        }
-    http->workers = workers_start(http->options.workers, http->options.worker_queue_max, run_worker);
-    if (!http->workers)
-        return RESULT_FAILED;
     for (int i = 0; i < http->loop_count; i++) {
-        if (pthread_create(&http->loops[i].thread, NULL, run_loop, &http->loops[i]) != 0)
-            return RESULT_FAILED;
-        http->loops[i].started = true;
+        if (open_loop(http, &http->loops[i], sockets->fds[i], share > 0 ? share : 1) == RESULT_OK)
+            continue;
+        for (int j = i + !!http->loops[i].daemon; j < sockets->count; j++)
+            close(sockets->fds[j]); /* not yet a daemon's to close */
+        return RESULT_FAILED;
     }
     return RESULT_OK;
 }
 
-enum result http_start(const struct http_options *options, struct http **out, const char **why)
+enum result http_open(const struct http_options *options, struct http **out, const char **why)
 {
     assert(options->handlers.match && options->handlers.dispatch && options->handlers.refuse);
     struct http *http = calloc(1, sizeof *http);
@@ -555,19 +558,32 @@ enum result http_start(const struct http_options *options, struct http **out, co
     http->port = sockets.port;
     http->address = sockets.address;
     http->unix_path = sockets.unix_path;
-    /* Signals are for the main thread. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    result = start_loops(http, &sockets);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    result = open_loops(http, &sockets);
     if (result) {
-        *why = "the event loop could not be started";
+        *why = "the event loop cannot be set up";
         http_stop(http, 0);
         return result;
     }
     *out = http;
     return RESULT_OK;
+}
+
+enum result http_run(struct http *http)
+{
+    sigset_t all, before;
+    sigfillset(&all); /* signals are for the main thread */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    http->workers = workers_start(http->options.workers, http->options.worker_queue_max, run_worker);
+    enum result result = http->workers ? RESULT_OK : RESULT_FAILED;
+    for (int i = 0; i < http->loop_count && !result; i++) {
+        struct loop *loop = &http->loops[i];
+        loop->started = pthread_create(&loop->thread, NULL, run_loop, loop) == 0;
+        result = loop->started ? RESULT_OK : RESULT_FAILED;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (result)
+        log_error("http-run", "error=\"a thread could not be started\"");
+    return result;
 }
 
 int http_port(const struct http *http)

@@ -29,7 +29,7 @@ static const struct { const char *name, *value; } ON_EVERY_REPLY[] = {
 
 struct head {
     const char *content_type, *csp, *cache, *etag, *encoding, *disposition;
-    bool cross_origin;
+    bool varies, cross_origin;
 };
 
 static void add(struct MHD_Response *response, const char *name, const char *value)
@@ -47,7 +47,7 @@ static struct MHD_Response *make(const void *bytes, size_t len, enum MHD_Respons
         abort(); /* out of memory */
     add(response, "Content-Type", head->content_type);
     add(response, "Content-Encoding", head->encoding);
-    if (head->encoding)
+    if (head->varies)
         add(response, "Vary", "Accept-Encoding");
     add(response, "Content-Disposition", head->disposition);
     add(response, "Cache-Control", head->cache ? head->cache : "no-store");
@@ -154,7 +154,8 @@ static struct head copy_head(const struct ready_options *options)
 {
     return (struct head){.content_type = copy_text(options->content_type), .cache = copy_text(options->cache),
                          .encoding = copy_text(options->encoding), .disposition = copy_text(options->disposition),
-                         .csp = copy_text(options->csp ? options->csp : CSP_FILE), .cross_origin = options->cross_origin};
+                         .csp = copy_text(options->csp ? options->csp : CSP_FILE), .varies = options->varies || options->encoding,
+                         .cross_origin = options->cross_origin};
 }
 
 static void free_head(struct head *head)

@@ -51,6 +51,7 @@ struct ready_options {
     const char *encoding;    /* Content-Encoding or NULL */
     const char *disposition; /* Content-Disposition or NULL */
     const char *csp;         /* NULL: that of images and downloads */
+    bool varies;             /* Vary: Accept-Encoding, on every form of what also has a compressed one */
     bool cross_origin;       /* Cross-Origin-Resource-Policy: cross-origin (preview images) */
 };
 /* Copies BYTES unless IS_STATIC. One reference, the caller's. */

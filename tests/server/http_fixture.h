@@ -141,9 +141,8 @@ static struct http *site_start(struct site *site, const struct http_options *mor
     if (!options.listen)
         options.listen = "127.0.0.1:0";
     options.handlers = (struct http_handlers){site, site_match, site_dispatch, site_refuse, NULL};
-    enum result result = http_start(&options, &http, &why);
-    if (result) {
-        fprintf(stderr, "http_start: %s\n", why);
+    if (http_open(&options, &http, &why) != RESULT_OK || http_run(http) != RESULT_OK) {
+        fprintf(stderr, "the site does not start: %s\n", why);
         abort();
     }
     return http;
