@@ -1,7 +1,7 @@
 /* The table of contents: every address, who may call it, how much it may be sent, where it runs.
  *
  * Nothing is reachable that is not here, and the default is closed: a line says ANYONE or it is for signed-in members or
- * API tokens. A pattern's {} takes one path segment up to a dot; more specific lines come first. Lines that wait for the
+ * API tokens. A pattern's {} takes one path segment up to a dot, {*} one with its dots; more specific lines come first. Lines that wait for the
  * database run on a WORKER; INLINE ones may ask to be run again there (request_defer). */
 #include "server/routes.h"
 
@@ -14,7 +14,6 @@
 #include "server/api/problem.h"
 #include "server/app.h"
 #include "server/auth/caller.h"
-#include "server/http/assets.h"
 #include "server/http/request.h"
 #include "server/pages/card_files.h"
 #include "server/pages/error.h"
@@ -60,10 +59,35 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/privacy", ANYONE, WORKER, NULL, 0, privacy_page),
 
     /* the house */
-    ROUTE(GET, "/assets/{}", ANYONE, INLINE, NULL, 0, asset_serve),
+    ROUTE(GET, "/assets/{*}", ANYONE, INLINE, NULL, 0, asset_page),
     ROUTE(GET, "/healthz", ANYONE, INLINE, NULL, 0, health_alive),
     ROUTE(GET, "/readyz", ANYONE, WORKER, NULL, 0, health_ready),
     ROUTE(GET, "/metrics", OPERATOR, WORKER, NULL, 0, metrics_page),
+
+    /* the API */
+    ROUTE(GET, "/api/v1/cards", TOKEN, WORKER, NULL, 0, api_card_list),
+    ROUTE(POST, "/api/v1/cards", TOKEN, WORKER, JSON, 64 * KB, api_card_add),
+    ROUTE(GET, "/api/v1/cards/{}", TOKEN, WORKER, NULL, 0, api_card_get),
+    ROUTE(PATCH, "/api/v1/cards/{}", TOKEN, WORKER, JSON, 64 * KB, api_card_change),
+    ROUTE(DELETE, "/api/v1/cards/{}", TOKEN, WORKER, NULL, 0, api_card_retire),
+    ROUTE(GET, "/api/v1/cards/{}/shares", TOKEN, WORKER, NULL, 0, api_share_list),
+    ROUTE(POST, "/api/v1/cards/{}/shares", TOKEN, WORKER, JSON, 16 * KB, api_share_add),
+    ROUTE(GET, "/api/v1/shares/{}", TOKEN, WORKER, NULL, 0, api_share_get),
+    ROUTE(DELETE, "/api/v1/shares/{}", TOKEN, WORKER, NULL, 0, api_share_revoke),
+    ROUTE(GET, "/api/v1/shares/{}/hits", TOKEN, WORKER, NULL, 0, api_share_hits),
+    ROUTE(GET, "/api/v1/leads", TOKEN, WORKER, NULL, 0, api_lead_list),
+    ROUTE(GET, "/api/v1/leads/{}", TOKEN, WORKER, NULL, 0, api_lead_get),
+    ROUTE(PATCH, "/api/v1/leads/{}", TOKEN, WORKER, JSON, 32 * KB, api_lead_change),
+    ROUTE(DELETE, "/api/v1/leads/{}", TOKEN, WORKER, NULL, 0, api_lead_erase),
+    ROUTE(GET, "/api/v1/webhooks", TOKEN, WORKER, NULL, 0, api_webhook_list),
+    ROUTE(POST, "/api/v1/webhooks", TOKEN, WORKER, JSON, 16 * KB, api_webhook_add),
+    ROUTE(GET, "/api/v1/webhooks/{}", TOKEN, WORKER, NULL, 0, api_webhook_get),
+    ROUTE(PATCH, "/api/v1/webhooks/{}", TOKEN, WORKER, JSON, 16 * KB, api_webhook_change),
+    ROUTE(DELETE, "/api/v1/webhooks/{}", TOKEN, WORKER, NULL, 0, api_webhook_remove),
+    ROUTE(POST, "/api/v1/webhooks/{}/ping", TOKEN, WORKER, JSON, 1 * KB, api_webhook_ping),
+    ROUTE(GET, "/api/v1/webhooks/{}/deliveries", TOKEN, WORKER, NULL, 0, api_delivery_list),
+    ROUTE(GET, "/api/v1/deliveries/{}", TOKEN, WORKER, NULL, 0, api_delivery_get),
+    ROUTE(POST, "/api/v1/deliveries/{}/redeliver", TOKEN, WORKER, JSON, 1 * KB, api_delivery_redeliver),
 };
 enum { ROUTE_COUNT = sizeof ROUTES / sizeof *ROUTES };
 
@@ -73,13 +97,14 @@ static bool fits(const char *pattern, const char *path, struct request *request,
 {
     int count = 0;
     while (*pattern) {
-        if (pattern[0] == '{' && pattern[1] == '}') {
-            size_t len = strcspn(path, "/.");
+        if (*pattern == '{') {
+            bool with_dots = pattern[1] == '*';
+            size_t len = strcspn(path, with_dots ? "/" : "/.");
             if (!len || count == PARAMS_MAX)
                 return false;
             params[count++] = arena_strndup(&request->arena, path, len);
             path += len;
-            pattern += 2;
+            pattern += with_dots ? 3 : 2;
         } else if (tolower((unsigned char)*pattern++) != tolower((unsigned char)*path++))
             return false;
     }
@@ -214,7 +239,8 @@ static void dispatch(void *context, struct request *request)
     assert(route->who == ANYONE || route->http.worker);
     enum result result = admit(app, request, route);
     if (result == RESULT_OK && !request->reply.status)
-        result = route->handler(app, request);
+        result = route->who == TOKEN && route->method == HTTP_POST ? api_once(app, request, route->handler)
+                                                                   : route->handler(app, request);
     if (result != RESULT_OK)
         answer_for(app, request, result);
 }

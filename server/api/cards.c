@@ -1,0 +1,128 @@
+/* /api/v1/cards and /api/v1/cards/{id}. A change makes a new revision; If-Match guards against overwriting another's. */
+#include <string.h>
+
+#include "cards/event.h"
+#include "server/api/api.h"
+#include "server/api/body.h"
+#include "server/api/problem.h"
+#include "server/auth/caller.h"
+#include "server/ids.h"
+#include "server/pages/page_cache.h"
+#include "server/store/store.h"
+
+static json_t *card_json(const struct app *app, const struct card *card)
+{
+    char id[ID_TEXT_SIZE];
+    json_t *json = card_to_json(card);
+    json_object_set_new(json, "id", json_string(id_format(id, "crd", card->id)));
+    json_object_set_new(json, "handle", json_string(card->handle));
+    json_object_set_new(json, "url", json_sprintf("%s/@%s", app->config->url, card->handle));
+    json_object_set_new(json, "revision", json_integer(card->revision));
+    json_object_set_new(json, "updated_at", time_json(card->updated_ms));
+    json_object_set_new(json, "portrait_url",
+                        card->portrait_id ? json_sprintf("%s/portrait/%s.jpg", app->config->url, id_format(id, "pic", card->portrait_id))
+                                          : json_null());
+    return json;
+}
+
+static void answer_card(struct app *app, struct request *request, int status, const struct card *card)
+{
+    answer_json(request, status, card_json(app, card));
+    answer_etag(request, card->revision);
+}
+
+/* Reads the body over CARD and checks it; "handle" is taken where a card is made. INVALID: answered. */
+static enum result read_card(struct request *request, struct card *card, bool is_new)
+{
+    json_t *json;
+    struct complaints complaints = {0};
+    enum result result = body_read(request, &json);
+    if (result != RESULT_OK)
+        return result;
+    if (is_new && json_object_get(json, "handle")) {
+        card->handle = arena_strdup(&request->arena, member_text(json, "handle", &complaints));
+        if (card->handle && !handle_is_valid(card->handle))
+            complaints_add(&complaints, "handle", "A handle is 2 to 32 of a-z, 0-9 and -.");
+        json_object_del(json, "handle");
+    }
+    if (card_from_json(card, json, &request->arena, &complaints) == RESULT_OK &&
+        card_check(card, &request->arena, &complaints) == RESULT_OK && !complaints.count)
+        result = RESULT_OK;
+    else
+        result = complaints_answer(request, &complaints);
+    json_decref(json);
+    return result;
+}
+
+enum result api_card_list(struct app *app, struct request *request)
+{
+    struct card *cards;
+    size_t count;
+    enum result result = store_card_list(app->store, &request->arena, request_caller(request)->member.id, &cards, &count);
+    if (result != RESULT_OK)
+        return result;
+    json_t *data = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(data, card_json(app, &cards[i]));
+    answer_json(request, 200, json_pack("{s:o, s:n}", "data", data, "next_cursor"));
+    return RESULT_OK;
+}
+
+enum result api_card_add(struct app *app, struct request *request)
+{
+    struct card card = {.owner_id = request_caller(request)->member.id};
+    if (read_card(request, &card, true) != RESULT_OK)
+        return RESULT_OK;
+    enum result result = store_card_add(app->store, &card, now_ms());
+    if (result == RESULT_CONFLICT) {
+        problem_reply(request, 409, "That handle is taken.", NULL);
+        return RESULT_OK;
+    }
+    if (result != RESULT_OK)
+        return result;
+    char id[ID_TEXT_SIZE];
+    answer_card(app, request, 201, &card);
+    reply_header(request, "Location", arena_printf(&request->arena, "/api/v1/cards/%s", id_format(id, "crd", card.id)));
+    return RESULT_OK;
+}
+
+enum result api_card_get(struct app *app, struct request *request)
+{
+    struct card card;
+    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "crd"), &card);
+    if (result == RESULT_OK)
+        answer_card(app, request, 200, &card);
+    return result;
+}
+
+enum result api_card_change(struct app *app, struct request *request)
+{
+    struct card card;
+    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "crd"), &card);
+    if (result != RESULT_OK)
+        return result;
+    int64_t revision = if_match(request);
+    if (revision && revision != card.revision) {
+        problem_reply(request, 412, NULL, NULL);
+        return RESULT_OK;
+    }
+    if (read_card(request, &card, false) != RESULT_OK)
+        return RESULT_OK;
+    result = store_card_update(app->store, &card, now_ms());
+    if (result != RESULT_OK)
+        return result;
+    page_cache_forget_card(app->pages, card.id);
+    answer_card(app, request, 200, &card);
+    return RESULT_OK;
+}
+
+enum result api_card_retire(struct app *app, struct request *request)
+{
+    int64_t id = path_id(request, "crd");
+    enum result result = store_card_retire(app->store, request_caller(request)->member.id, id, now_ms());
+    if (result != RESULT_OK)
+        return result;
+    page_cache_forget_card(app->pages, id);
+    reply_bytes(request, 204, NULL, "", 0);
+    return RESULT_OK;
+}

@@ -1,0 +1,149 @@
+/* /api/v1/leads and /api/v1/leads/{id}. */
+#include <string.h>
+
+#include "cards/event.h"
+#include "server/api/api.h"
+#include "server/api/body.h"
+#include "server/api/problem.h"
+#include "server/auth/caller.h"
+#include "server/ids.h"
+#include "server/pages/page_cache.h"
+#include "server/store/store.h"
+
+/* The filters of the query; complains about what is none. */
+static void read_filter(struct request *request, struct lead_filter *filter, struct complaints *complaints)
+{
+    const char *kind = request_query(request, "kind"), *stage = request_query(request, "stage");
+    const char *channel = request_query(request, "channel"), *share = request_query(request, "share");
+    const char *since = request_query(request, "since"), *aside = request_query(request, "set_aside");
+    if (kind && !strcmp(kind, "lead"))
+        filter->kind = LEAD_KIND_LEAD;
+    else if (kind && !strcmp(kind, "referral"))
+        filter->kind = LEAD_KIND_REFERRAL;
+    else if (kind)
+        complaints_add(complaints, "kind", "kind is lead or referral.");
+    if (stage && (filter->stage = (int)stage_parse(stage)) == STAGE_COUNT)
+        complaints_add(complaints, "stage", "There is no such stage.");
+    if (channel && (filter->channel = (int)channel_parse(channel)) == CHANNEL_COUNT)
+        complaints_add(complaints, "channel", "There is no such channel.");
+    if (share && !(filter->share_id = id_parse("shr", share)))
+        complaints_add(complaints, "share", "share is the id of a share.");
+    if (since && !(filter->since_ms = time_parse(since)))
+        complaints_add(complaints, "since", "since is a time like 2026-11-22T09:00:00Z.");
+    filter->set_aside = aside && !strcmp(aside, "true");
+    filter->q = request_query(request, "q");
+}
+
+enum result api_lead_list(struct app *app, struct request *request)
+{
+    struct page page;
+    struct complaints complaints = {0};
+    struct lead_filter filter = {.stage = -2, .channel = -1};
+    struct lead *leads;
+    size_t count;
+    if (page_read(request, "led", &page) != RESULT_OK)
+        return RESULT_OK;
+    read_filter(request, &filter, &complaints);
+    if (complaints_answer(request, &complaints) != RESULT_OK)
+        return RESULT_OK;
+    filter.before = page.before;
+    filter.limit = page.limit;
+    enum result result = store_lead_list(app->store, &request->arena, request_caller(request)->member.id, &filter, &leads, &count);
+    if (result != RESULT_OK)
+        return result;
+    json_t *data = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(data, lead_to_json(&leads[i]));
+    answer_page(request, data, &page, count, "led", count ? leads[count - 1].id : 0);
+    return RESULT_OK;
+}
+
+static void answer_lead(struct request *request, const struct lead *lead, json_t *timeline)
+{
+    json_t *json = lead_to_json(lead);
+    if (timeline)
+        json_object_set_new(json, "timeline", timeline);
+    answer_json(request, 200, json);
+    answer_etag(request, lead->revision);
+}
+
+enum result api_lead_get(struct app *app, struct request *request)
+{
+    struct lead lead;
+    struct lead_moment *moments;
+    size_t count;
+    int64_t owner_id = request_caller(request)->member.id, id = path_id(request, "led");
+    enum result result = store_lead_find(app->store, &request->arena, owner_id, id, &lead);
+    if (result == RESULT_OK)
+        result = store_lead_timeline(app->store, &request->arena, owner_id, id, &moments, &count);
+    if (result != RESULT_OK)
+        return result;
+    json_t *timeline = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(timeline, json_pack("{s:o, s:s, s:s?}", "at", time_json(moments[i].at_ms), "kind", moments[i].kind,
+                                                  "words", moments[i].words));
+    answer_lead(request, &lead, timeline);
+    return RESULT_OK;
+}
+
+/* {"stage", "note" (or "notes"), "set_aside"}. INVALID: answered. */
+static enum result read_change(struct request *request, struct lead_change *change)
+{
+    static const char *const NAMES[] = {"stage", "note", "notes", "set_aside", NULL};
+    struct complaints complaints = {0};
+    json_t *json;
+    enum result result = body_read(request, &json);
+    if (result != RESULT_OK)
+        return result;
+    members_only(json, NAMES, &complaints);
+    const char *stage = member_text(json, "stage", &complaints), *note = member_text(json, "note", &complaints);
+    const char *notes = member_text(json, "notes", &complaints);
+    const json_t *aside = json_object_get(json, "set_aside");
+    if (stage && (change->stage = (int)stage_parse(stage)) == STAGE_COUNT)
+        complaints_add(&complaints, "stage", "There is no such stage.");
+    change->note = arena_strdup(&request->arena, note ? note : notes);
+    if (change->note && strlen(change->note) > LEAD_NOTE_MAX * 4)
+        complaints_add(&complaints, "note", "A note can have at most 4000 characters.");
+    if (aside && !json_is_boolean(aside))
+        complaints_add(&complaints, "set_aside", "This must be true or false.");
+    else if (aside)
+        change->set_aside = json_is_true(aside);
+    result = complaints_answer(request, &complaints);
+    json_decref(json);
+    return result;
+}
+
+enum result api_lead_change(struct app *app, struct request *request)
+{
+    struct lead lead;
+    struct lead_change change = {.stage = -1, .set_aside = -1, .revision = if_match(request)};
+    if (read_change(request, &change) != RESULT_OK)
+        return RESULT_OK;
+    enum result result = store_lead_change(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "led"),
+                                           &change, now_ms(), &lead);
+    if (result == RESULT_CONFLICT && change.revision) {
+        problem_reply(request, 412, NULL, NULL);
+        return RESULT_OK;
+    }
+    if (result == RESULT_INVALID) {
+        problem_reply(request, 422, "A lead with details cannot become a potential one again.", NULL);
+        return RESULT_OK;
+    }
+    if (result == RESULT_OK)
+        answer_lead(request, &lead, NULL);
+    return result;
+}
+
+enum result api_lead_erase(struct app *app, struct request *request)
+{
+    struct lead lead;
+    int64_t owner_id = request_caller(request)->member.id, id = path_id(request, "led");
+    enum result result = store_lead_find(app->store, &request->arena, owner_id, id, &lead);
+    if (result == RESULT_OK)
+        result = store_lead_erase(app->store, owner_id, id, now_ms());
+    if (result != RESULT_OK)
+        return result;
+    page_cache_forget_card(app->pages, lead.card_id); /* pages that name this person as the hand the card came from */
+    reply_bytes(request, 204, NULL, "", 0);
+    return RESULT_OK;
+}
