@@ -157,7 +157,7 @@ fuzz-now: $(FUZZERS)
 	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 -artifact_prefix=$$fuzzer. $$fuzzer.corpus \
 	        || exit 1; \
 	done
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(GOLDEN).o $(BUILD)/libserver.a $(BUILD)/libcards.a
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(GOLDEN).o $(if $(BINARY),$(BUILD)/libserver.a) $(BUILD)/libcards.a
 	$(call say,link   )$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -pie -o $@ $^ $(PACKAGE_LIBS)
 $(BUILD)/tests/fuzz/fuzz_templates.o: ALL_CFLAGS += -I$(BUILD)/tests/templates
 $(BUILD)/tests/fuzz/fuzz_templates.o: | $(GOLDEN).h

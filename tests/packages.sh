@@ -4,6 +4,8 @@
 command -v dpkg-query >/dev/null || exit 0
 missing=
 for package in "$@"; do
+    # npm may have come with another nodejs: what counts is that it can be called.
+    command -v "$package" >/dev/null && continue
     case $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) in
     ?i*) ;;
     *) missing="$missing $package" ;;
