@@ -57,10 +57,11 @@ help: ## list the targets
 $(BUILD)/meishi: $(BUILD)/server/main.o $(BUILD)/libserver.a $(BUILD)/libcards.a
 	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(PACKAGE_LIBS)
 
-$(BUILD)/libcards.a: $(CARD_OBJECTS)
-	@rm -f $@ && ar rcs $@ $^
-$(BUILD)/libserver.a: $(SERVER_OBJECTS)
-	@rm -f $@ && ar rcs $@ $^
+# The folders are named so that a file that goes away leaves the library.
+$(BUILD)/libcards.a: $(CARD_OBJECTS) cards cards/base
+	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
+$(BUILD)/libserver.a: $(SERVER_OBJECTS) server $(sort $(dir $(SERVER)))
+	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -85,7 +86,6 @@ $(BUILD)/tools/template-compiler $(BUILD)/tools/embed $(BUILD)/tools/crawlers: $
 	@mkdir -p $(@D)
 	$(call say,link   )$(CC) $(BASE_CFLAGS) -o $@ $(filter %.c,$^) -lsodium -lz -lbrotlienc
 
-# The folders themselves are named so that a file that goes away is noticed.
 $(BUILD)/gen/templates.c $(BUILD)/gen/templates.h &: $(BUILD)/tools/template-compiler $(TEMPLATES) templates assets \
     $(wildcard assets/*.* assets/icons/*.svg)
 	@mkdir -p $(@D)

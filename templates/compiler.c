@@ -18,6 +18,15 @@
  * An escaper cannot make a value empty or not empty, so a few rules are about what an empty value would do: "/{{a}}/{{b}}"
  * would become "//…", the start of a host, and is refused.
  *
+ * The tags, each on one line; the first line is {{template VIEW_STRUCT}}, or {{partial}} in a file that is only included:
+ *
+ *     {{path.to->value[2]}}        a member of the view, or of a loop's element; text or a number
+ *     {{if path}} {{if not path}} {{if path == "text"}} {{if path != 3}} {{else if …}} {{else}} {{end}}
+ *     {{for x in path}} … {{end}}  path_count is its length; x points to the element, {{x.name}}; {{x}} is an element itself
+ *     {{include _part.html}}       here and now, with the same view
+ *     {{asset card.css}}           its URL          {{style card.css}}  a style element, its hash in CSP_STYLE_CARD_CSS
+ *     {{icon phone}}               assets/icons/phone.svg, inline
+ *
  * Expressions are C: {{lead.name}} becomes v->lead.name under a #line directive, so gcc checks names and types and names
  * the template's line. Literal text between two holes becomes one string. Nothing is parsed or allocated at run time. */
 #include "assets/source.h"

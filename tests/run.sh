@@ -3,7 +3,8 @@
 # prints none counts as one test by its exit status. What a program printed is shown only if it failed. UNDER is put before
 # each compiled test.
 passed=0 failed=0
-export MEISHI="$PWD/$BUILD/meishi" BUILD="${BUILD:-build}" CMOCKA_MESSAGE_OUTPUT=TAP
+export BUILD="${BUILD:-build}" CMOCKA_MESSAGE_OUTPUT=TAP
+export MEISHI="$PWD/$BUILD/meishi" MEISHI_VCARD_WRITER="$PWD/$BUILD/tests/cards/test_vcard"
 output=$(mktemp) || exit 1
 trap 'rm -f "$output"' EXIT
 for program in "$@"; do

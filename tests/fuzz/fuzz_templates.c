@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                .note = take(&arena, &data, &size)};
     template_places(&out, &view);
     template_places(&plain, &(struct golden_view){.name = "a", .url = "b", .token = "c", .note = "d"});
-    must(!out.failed && count(out.data, '<') == count(plain.data, '<') && count(out.data, '>') == count(plain.data, '>'));
+    must(!out.failed && count(out.data, '<') == count(plain.data, '<') &&
+         count(out.data, '>') == count(plain.data, '>'));
     static const char begin[] = "<script type=\"application/ld+json\">"; /* no value can hold its < */
     char *start = strstr(out.data, begin);
     must(start != NULL);
