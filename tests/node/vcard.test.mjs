@@ -12,7 +12,7 @@ import vCard from 'vcf';
 import { parseVCards } from 'vcard4-ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const writer = process.env.MEISHI_VCARD_WRITER ?? join(root, 'build', 'tests', 'cards', 'test_vcard');
+const writer = process.env.MEISHI_VCARD_WRITER ?? join(root, process.env.BUILD ?? 'build', 'tests', 'cards', 'test_vcard');
 const count = Number(process.env.MEISHI_VCARDS ?? 1000);
 const folder = mkdtempSync(join(tmpdir(), 'meishi-vcard-'));
 after(() => rmSync(folder, { recursive: true }));
