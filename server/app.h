@@ -5,6 +5,7 @@
 #include "cards/base/result.h"
 #include "server/auth/keys.h"
 #include "server/config.h"
+#include "server/notify/address.h"
 
 struct request;
 struct store;
@@ -20,6 +21,7 @@ struct app {
     struct keys keys;
     struct store *store;
     struct http *http;
+    struct address_policy webhook_policy; /* where webhooks may go */
     struct sender *sender;       /* webhooks; NULL in the CLI */
     struct throttle *throttle;   /* visitors and networks, in memory */
     struct password_gate *passwords;

@@ -6,7 +6,7 @@
 #include "server/api/problem.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
-#include "server/notify/endpoint.h"
+#include "server/notify/courier.h"
 #include "server/notify/sign.h"
 #include "server/store/store.h"
 
@@ -52,8 +52,10 @@ static enum result read_webhook(struct app *app, struct request *request, struct
     members_only(json, NAMES, &complaints);
     const char *url = member_text(json, "url", &complaints), *why = NULL;
     const json_t *events = json_object_get(json, "events"), *enabled = json_object_get(json, "enabled");
-    if (url && endpoint_check(app->config->webhook_allow, url, &request->arena, &webhook->url, &why) != RESULT_OK)
+    if (url && (why = webhook_url_complaint(url, &app->webhook_policy)))
         complaints_add(&complaints, "url", why);
+    else if (url)
+        webhook->url = arena_strdup(&request->arena, url);
     else if (!url && is_new && !complaints.count)
         complaints_add(&complaints, "url", "Say where events are to be sent.");
     if (events || is_new)
@@ -102,8 +104,9 @@ enum result api_webhook_add(struct app *app, struct request *request)
     if (result != RESULT_OK)
         return result;
     char secret[WEBHOOK_SECRET_TEXT_SIZE];
+    webhook_secret_text(secret, webhook.secret);
     json_t *json = webhook_json(&webhook);
-    json_object_set_new(json, "secret", json_string(webhook_secret_text(secret, webhook.secret)));
+    json_object_set_new(json, "secret", json_string(secret));
     answer_json(request, 201, json);
     return RESULT_OK;
 }

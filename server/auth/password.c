@@ -12,7 +12,7 @@ enum { RUNNING_MAX = 2, WAITING_MAX = 32, MEMORY_BYTES = 47104 * 1024, PASSES = 
 
 /* The hash of random bytes that nobody kept, with the parameters above: what unknown members are compared with, so that
  * the answer takes as long as a member's. */
-static const char DECOY[] = "$argon2id$v=19$m=47104,t=2,p=1$XKIq1nLrb8vr4jR58UI+Mg$cPDVh9TCPCgyMbbIRZEXKkl1eAle+FU4YxAmIXGMv88";
+static const char DECOY[PASSWORD_HASH_SIZE] = "$argon2id$v=19$m=47104,t=2,p=1$XKIq1nLrb8vr4jR58UI+Mg$cPDVh9TCPCgyMbbIRZEXKkl1eAle+FU4YxAmIXGMv88";
 
 struct password_gate {
     pthread_mutex_t lock;

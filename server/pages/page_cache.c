@@ -19,6 +19,14 @@ struct patch {
     bool is_stamp;
 };
 
+struct page {
+    int64_t card_id;
+    size_t len;
+    int patch_count;
+    struct patch patches[PATCHES_MAX];
+    char html[];
+};
+
 struct entry {
     struct entry *same_bucket, *newer, *older;
     uint64_t key[2];
@@ -26,13 +34,7 @@ struct entry {
     size_t bytes;
     union {
         struct open_share share;
-        struct {
-            int64_t card_id, revision;
-            char *html;
-            size_t len;
-            int patch_count;
-            struct patch patches[PATCHES_MAX];
-        } page;
+        struct page *page;
         struct ready_reply *ready;
     };
 };
@@ -110,7 +112,7 @@ static void touch(struct page_cache *cache, struct entry *entry)
 static void entry_free(struct entry *entry)
 {
     if (entry->kind == KIND_PAGE)
-        free(entry->page.html);
+        free(entry->page);
     if (entry->kind == KIND_READY)
         ready_drop(entry->ready);
     free(entry);
@@ -161,13 +163,11 @@ static void insert(struct page_cache *cache, struct entry *entry, uint64_t gener
 
 static struct entry *entry_new(enum kind kind, size_t more_bytes)
 {
-    /* A share needs a third of what a page's patches do, and there are many. */
-    size_t size = kind == KIND_PAGE ? sizeof(struct entry) : offsetof(struct entry, share) + sizeof(struct open_share);
-    struct entry *entry = calloc(1, size);
+    struct entry *entry = calloc(1, sizeof *entry);
     if (!entry)
         abort();
     entry->kind = kind;
-    entry->bytes = size + more_bytes;
+    entry->bytes = sizeof *entry + more_bytes;
     return entry;
 }
 
@@ -214,16 +214,16 @@ char *page_cache_card_page(struct page_cache *cache, const struct open_share *sh
     char *page = NULL;
     pthread_mutex_lock(&cache->lock);
     struct entry *entry = find(cache, key);
-    if (entry && (page = malloc(entry->page.len))) {
-        memcpy(page, entry->page.html, entry->page.len);
-        for (int i = 0; i < entry->page.patch_count; i++) {
-            const struct patch *patch = &entry->page.patches[i];
+    if (entry && (page = malloc(entry->page->len))) {
+        memcpy(page, entry->page->html, entry->page->len);
+        for (int i = 0; i < entry->page->patch_count; i++) {
+            const struct patch *patch = &entry->page->patches[i];
             if (patch->is_stamp)
                 memcpy(page + patch->at, stamp, STAMP_LEN);
             else
                 memcpy(page + patch->at, share->token, TOKEN_LEN);
         }
-        *len = entry->page.len;
+        *len = entry->page->len;
         touch(cache, entry);
     }
     pthread_mutex_unlock(&cache->lock);
@@ -231,12 +231,12 @@ char *page_cache_card_page(struct page_cache *cache, const struct open_share *sh
 }
 
 /* Notes every place where WORD stands. */
-static void find_patches(struct entry *entry, const char *word, size_t word_len, bool is_stamp)
+static void find_patches(struct page *page, const char *word, size_t word_len, bool is_stamp)
 {
-    const char *html = entry->page.html, *at = html;
-    while ((at = memmem(at, entry->page.len - (size_t)(at - html), word, word_len))) {
-        assert(entry->page.patch_count < PATCHES_MAX); /* the template is ours */
-        entry->page.patches[entry->page.patch_count++] = (struct patch){(uint32_t)(at - html), is_stamp};
+    const char *at = page->html;
+    while ((at = memmem(at, page->len - (size_t)(at - page->html), word, word_len))) {
+        assert(page->patch_count < PATCHES_MAX); /* the template is ours */
+        page->patches[page->patch_count++] = (struct patch){(uint32_t)(at - page->html), is_stamp};
         at += word_len;
     }
 }
@@ -244,17 +244,17 @@ static void find_patches(struct entry *entry, const char *word, size_t word_len,
 void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, const char *html, size_t len,
                               uint64_t generation)
 {
-    struct entry *entry = entry_new(KIND_PAGE, len);
-    hash_page(cache, share, entry->key);
-    entry->page.card_id = share->card_id;
-    entry->page.revision = share->card_revision;
-    entry->page.html = malloc(len);
-    if (!entry->page.html)
+    struct page *page = calloc(1, sizeof *page + len);
+    if (!page)
         abort();
-    memcpy(entry->page.html, html, len);
-    entry->page.len = len;
-    find_patches(entry, cache->placeholders.token, TOKEN_LEN, false);
-    find_patches(entry, cache->placeholders.stamp, STAMP_LEN, true);
+    page->card_id = share->card_id;
+    page->len = len;
+    memcpy(page->html, html, len);
+    find_patches(page, cache->placeholders.token, TOKEN_LEN, false);
+    find_patches(page, cache->placeholders.stamp, STAMP_LEN, true);
+    struct entry *entry = entry_new(KIND_PAGE, sizeof *page + len);
+    hash_page(cache, share, entry->key);
+    entry->page = page;
     insert(cache, entry, generation);
 }
 
@@ -301,7 +301,7 @@ void page_cache_forget_card(struct page_cache *cache, int64_t card_id)
     for (struct entry *entry = cache->newest, *older; entry; entry = older) {
         older = entry->older;
         if ((entry->kind == KIND_SHARE && entry->share.card_id == card_id) ||
-            (entry->kind == KIND_PAGE && entry->page.card_id == card_id))
+            (entry->kind == KIND_PAGE && entry->page->card_id == card_id))
             drop(cache, entry);
     }
     pthread_mutex_unlock(&cache->lock);
