@@ -129,6 +129,15 @@ enum result config_read(int *argc, char **argv, char **environment, struct arena
     return result;
 }
 
+void config_to_environment(const struct config *config)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        const char *value = *place((struct config *)(uintptr_t)config, &SETTINGS[i]);
+        if (value)
+            setenv(SETTINGS[i].variable, value, 1);
+    }
+}
+
 /* "scheme://user:password@rest" without the password. */
 static const char *without_password(const char *value, struct arena *arena)
 {

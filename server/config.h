@@ -23,6 +23,8 @@ struct config {
 /* Takes --listen VALUE, --listen=VALUE and so on out of ARGV (*argc shrinks) and the environment; flags win. INVALID with
  * a sentence that names the setting: an unknown MEISHI_* variable is an error. */
 enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out, const char **why) MUST_CHECK;
+/* Puts every setting into this process's environment, for the program it is to become. */
+void config_to_environment(const struct config *config);
 /* "name value" lines of what is in force, without secrets; JSON if asked. */
 void config_print(const struct config *config, bool json, struct str *out);
 

@@ -33,7 +33,7 @@
 enum { PAGE_CACHE_BYTES = 64 * 1024 * 1024, DRAIN_MS = 10000, FILES_WANTED = 65536, STEADY_MS = 5000, WELCOME_MAX = 64 * 1024 };
 
 struct server {
-    struct config config;
+    struct config config; /* with the address that was bound */
     struct app app;
     struct control *control;
     atomic_bool broken;
@@ -72,6 +72,13 @@ static sigset_t block_signals(void)
     return set;
 }
 
+/* What to listen on if this process starts anew: the port that was picked, instead of port 0. */
+static const char *listen_again(const struct http *http, const char *listen, struct arena *arena)
+{
+    const char *host = strstr(http_address(http), "://");
+    return host ? arena_strdup(arena, host + 3) : listen;
+}
+
 /* The address that links are made of, when none is set: the one that is listened on. */
 static void settle_url(struct server *server, struct arena *arena)
 {
@@ -98,6 +105,7 @@ static enum result start(struct server *server, struct arena *arena, const char 
     result = http_open(&options, &app->http, why);
     if (result != RESULT_OK)
         return result;
+    server->config.listen = listen_again(app->http, server->config.listen, arena);
     settle_url(server, arena);
     result = store_start(app->store);
     if (result == RESULT_OK)
@@ -124,10 +132,11 @@ static void stop(struct server *server)
     throttle_close(app->throttle);
 }
 
-/* This process again, with its own words and the address it already has. */
-static void start_anew(const struct server *server, char **own_words)
+/* This process again, with the settings it has, since flags are gone, and the address it already has. */
+static void start_anew(const struct server *server)
 {
-    setenv("MEISHI_LISTEN", server->config.listen, 1);
+    char *own_words[] = {"meishi", "serve", NULL};
+    config_to_environment(&server->config);
     sigset_t none;
     sigemptyset(&none);
     pthread_sigmask(SIG_SETMASK, &none, NULL);
@@ -178,6 +187,6 @@ int cli_serve(const struct config *config, struct arena *arena, int argc, char *
     if (!atomic_load(&server.broken))
         return code;
     if (steady)
-        start_anew(&server, (char *[]){"meishi", "serve", NULL});
+        start_anew(&server);
     return EX_IOERR;
 }
