@@ -6,10 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unicase.h>
 #include <unictype.h>
-#include <unigbrk.h>
-#include <unistr.h>
 #include "cards/base/text.h"
 #include "cards/base/url.h"
 #include "cards/lead.h"
@@ -262,9 +259,11 @@ enum result card_from_json(struct card *card, const json_t *json, struct arena *
 
 /* --------------------------------------------------------------------------------------------------- JSON out */
 
+/* Absent text is left out, and so is what is not UTF-8: JSON has no way to say it. */
 static void set_text(json_t *object, const char *name, const char *text)
 {
-    if (text && json_object_set_new(object, name, json_string(text)))
+    json_t *value = text ? json_string(text) : NULL;
+    if (value && json_object_set_new(object, name, value))
         abort();
 }
 
@@ -467,30 +466,6 @@ static const char *first_letter(const char *word)
     }
 }
 
-/* The character at TEXT as a person sees it, as large as a name begins: "e" + accent is one, "ǆ" becomes "ǅ". */
-static const char *seal_letter(const char *text, struct arena *arena)
-{
-    enum { CLUSTER_BYTES_MAX = 32 };
-    const uint8_t *start = (const uint8_t *)text;
-    char breaks[CLUSTER_BYTES_MAX + 1];
-    size_t known = strnlen(text, CLUSTER_BYTES_MAX + 1), len = 1;
-    u8_grapheme_breaks(start, known, breaks);
-    while (len < known && !breaks[len])
-        len++;
-    if (len > CLUSTER_BYTES_MAX) { /* marks piled up: the letter alone */
-        const char *at = text;
-        text_next(&at);
-        len = (size_t)(at - text);
-    }
-    size_t upper_len = 0;
-    uint8_t *upper = u8_totitle(start, len, NULL, NULL, NULL, &upper_len);
-    if (!upper)
-        abort();
-    const char *letter = arena_strndup(arena, (const char *)upper, upper_len);
-    free(upper);
-    return letter;
-}
-
 /* The last word of NAME that begins with a letter; NULL if it is the first. */
 static const char *last_word(const char *name)
 {
@@ -514,15 +489,15 @@ const char *card_initials(const struct card *card, struct arena *arena)
     const char *lead = *family ? family : first_letter(name), *peek = lead;
     uint32_t point = text_next(&peek);
     if (point && (text_is_cjk(point) || is_joined(point)))
-        return seal_letter(lead, arena);
+        return text_initial(lead, arena);
     if (*given && *family)
-        return arena_printf(arena, "%s%s", seal_letter(given, arena), seal_letter(family, arena));
+        return arena_printf(arena, "%s%s", text_initial(given, arena), text_initial(family, arena));
     const char *first = first_letter(name), *last = last_word(name);
     if (*first && last)
-        return arena_printf(arena, "%s%s", seal_letter(first, arena), seal_letter(last, arena));
+        return arena_printf(arena, "%s%s", text_initial(first, arena), text_initial(last, arena));
     if (*first)
-        return seal_letter(first, arena);
-    return *name ? seal_letter(name, arena) : "";
+        return text_initial(first, arena);
+    return *name ? text_initial(name, arena) : "";
 }
 
 const char *text_direction(const char *text)

@@ -39,9 +39,9 @@ struct card_address {
 };
 
 struct card {
-    int64_t id;       /* 0 until stored */
-    int64_t owner_id; /* the member */
-    int64_t revision; /* 1 and up; with the id, the key of everything rendered from it */
+    int64_t id;          /* 0 until stored */
+    int64_t owner_id;    /* the member */
+    int64_t revision;    /* 1 and up; with the id, the key of everything rendered from it */
     int64_t portrait_id; /* 0 for none */
     int64_t updated_ms;
     const char *handle; /* of the standing link /@HANDLE: lower-case letters, digits, - */
@@ -63,8 +63,8 @@ struct card {
  * "number"}],"links":[{"label","url"}],"addresses":[…],"note",…}) over CARD, so that absent members keep what stands
  * there (PATCH) and null removes. Unknown members are complaints. INVALID with at least one complaint, or OK; on INVALID
  * the card holds what could be read, so a form can show it again. */
-enum result card_from_json(struct card *card, const json_t *json, struct arena *arena, struct complaints *complaints)
-    MUST_CHECK;
+enum result card_from_json(struct card *card, const json_t *json, struct arena *arena,
+                           struct complaints *complaints) MUST_CHECK;
 /* The same shape, without id, handle and times; the caller owns the reference. Never NULL. */
 json_t *card_to_json(const struct card *card);
 /* Trims, normalises and checks every field in place; fills accent and theme when absent. */

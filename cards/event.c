@@ -11,14 +11,10 @@
 #include "cards/base/text.h"
 
 static const char *const NAMES[EVENT_COUNT] = {
-    [EVENT_LEAD_POTENTIAL] = "lead.potential",
-    [EVENT_LEAD_CREATED] = "lead.created",
-    [EVENT_LEAD_UPDATED] = "lead.updated",
-    [EVENT_LEAD_ERASED] = "lead.erased",
-    [EVENT_SHARE_CREATED] = "share.created",
-    [EVENT_SHARE_PASSED_ON] = "share.passed_on",
-    [EVENT_CARD_SCANNED] = "card.scanned",
-    [EVENT_FOLLOW_UP_DUE] = "follow_up.due",
+    [EVENT_LEAD_POTENTIAL] = "lead.potential", [EVENT_LEAD_CREATED] = "lead.created",
+    [EVENT_LEAD_UPDATED] = "lead.updated",     [EVENT_LEAD_ERASED] = "lead.erased",
+    [EVENT_SHARE_CREATED] = "share.created",   [EVENT_SHARE_PASSED_ON] = "share.passed_on",
+    [EVENT_CARD_SCANNED] = "card.scanned",     [EVENT_FOLLOW_UP_DUE] = "follow_up.due",
     [EVENT_WEBHOOK_PING] = "webhook.ping",
 };
 
@@ -153,8 +149,8 @@ static json_t *endorser_json(const struct lead *lead)
 {
     if (!lead->referral || (!lead->endorser_member_id && !lead->endorser_lead_id))
         return json_null();
-    json_t *json = person_json(lead->endorser_member_id, lead->endorser_lead_id, lead->endorser_handle,
-                               lead->endorser_name);
+    json_t *json =
+        person_json(lead->endorser_member_id, lead->endorser_lead_id, lead->endorser_handle, lead->endorser_name);
     set(json, "vouch", text_json(lead->endorser_vouch));
     return json;
 }
@@ -201,8 +197,7 @@ static void cut_free_text(json_t *json, size_t max, struct arena *arena)
     const char *name;
     size_t index;
     json_t *value;
-    json_array_foreach(json, index, value)
-        cut_free_text(value, max, arena);
+    json_array_foreach(json, index, value) cut_free_text(value, max, arena);
     json_object_foreach(json, name, value)
     {
         if (!json_is_string(value))

@@ -11,17 +11,30 @@
 #include "cards/base/complaints.h"
 #include "cards/share.h"
 
-enum { LEAD_NAME_MAX = 120, LEAD_REACH_MAX = 254, LEAD_COMPANY_MAX = 120, LEAD_MESSAGE_MAX = 2000, LEAD_NOTE_MAX = 4000 };
+enum {
+    LEAD_NAME_MAX = 120,
+    LEAD_REACH_MAX = 254,
+    LEAD_COMPANY_MAX = 120,
+    LEAD_MESSAGE_MAX = 2000,
+    LEAD_NOTE_MAX = 4000
+};
 
 enum stage {
-    STAGE_POTENTIAL, STAGE_NEW, STAGE_CONTACTED, STAGE_MARKETING_QUALIFIED, STAGE_SALES_QUALIFIED, STAGE_OPPORTUNITY,
-    STAGE_WON, STAGE_LOST, STAGE_JUNK,
+    STAGE_POTENTIAL,
+    STAGE_NEW,
+    STAGE_CONTACTED,
+    STAGE_MARKETING_QUALIFIED,
+    STAGE_SALES_QUALIFIED,
+    STAGE_OPPORTUNITY,
+    STAGE_WON,
+    STAGE_LOST,
+    STAGE_JUNK,
     STAGE_COUNT
 };
 
-const char *stage_name(enum stage stage);   /* "marketing-qualified" */
-const char *stage_words(enum stage stage);  /* "Marketing qualified" */
-enum stage stage_parse(const char *name);   /* STAGE_COUNT if none */
+const char *stage_name(enum stage stage);  /* "marketing-qualified" */
+const char *stage_words(enum stage stage); /* "Marketing qualified" */
+enum stage stage_parse(const char *name);  /* STAGE_COUNT if none */
 /* Whether a member may move a lead so; anything but back to potential once there are details. */
 bool stage_may_follow(enum stage from, enum stage to);
 
@@ -30,16 +43,16 @@ struct lead {
     int64_t visitor_hit_id; /* the visitor's first hit on the share; 0 when born otherwise */
     bool referral;
     enum stage stage;
-    int64_t endorser_member_id, endorser_lead_id; /* who makes it a referral; at most one is set */
+    int64_t endorser_member_id, endorser_lead_id;                 /* who makes it a referral; at most one is set */
     const char *endorser_name, *endorser_handle, *endorser_vouch; /* filled by readers */
     const char *name, *email, *phone, *company, *message;
-    const char *recipient;     /* whom a potential lead's share was sent to */
-    const char *set_aside;     /* why it is quarantined ("sent within 3 seconds"), NULL when it is not */
-    const char *consent_text;  /* the text that was agreed to, in full, NULL when none */
-    bool consent_contact;      /* the box was ticked */
+    const char *recipient;    /* whom a potential lead's share was sent to */
+    const char *set_aside;    /* why it is quarantined ("sent within 3 seconds"), NULL when it is not */
+    const char *consent_text; /* the text that was agreed to, in full, NULL when none */
+    bool consent_contact;     /* the box was ticked */
     int64_t created_ms, identified_ms, updated_ms; /* identified 0 while potential */
-    int64_t revision;          /* ETag of the API */
-    struct share *share;       /* with its chain; filled by readers */
+    int64_t revision;                              /* ETag of the API */
+    struct share *share;                           /* with its chain; filled by readers */
 };
 
 /* A form as it was typed. Every member may be NULL. */

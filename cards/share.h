@@ -16,11 +16,28 @@ enum {
 };
 
 enum channel {
-    CHANNEL_LINK, CHANNEL_QR, CHANNEL_NFC, CHANNEL_EMAIL, CHANNEL_SMS, CHANNEL_WHATSAPP, CHANNEL_X, CHANNEL_LINKEDIN,
-    CHANNEL_FACEBOOK, CHANNEL_INSTAGRAM, CHANNEL_TELEGRAM, CHANNEL_SIGNAL, CHANNEL_MESSENGER, CHANNEL_PRINT, CHANNEL_EVENT,
-    CHANNEL_SIGNATURE, CHANNEL_NATIVE, /* the phone's own share sheet, which does not say where it went */
+    CHANNEL_LINK,
+    CHANNEL_QR,
+    CHANNEL_NFC,
+    CHANNEL_EMAIL,
+    CHANNEL_SMS,
+    CHANNEL_WHATSAPP,
+    CHANNEL_X,
+    CHANNEL_LINKEDIN,
+    CHANNEL_FACEBOOK,
+    CHANNEL_INSTAGRAM,
+    CHANNEL_TELEGRAM,
+    CHANNEL_SIGNAL,
+    CHANNEL_MESSENGER,
+    CHANNEL_PRINT,
+    CHANNEL_EVENT,
+    CHANNEL_SIGNATURE,
+    CHANNEL_NATIVE, /* the phone's own share sheet, which does not say where it went */
     CHANNEL_OTHER,
-    CHANNEL_SNAPCHAT, CHANNEL_LINE, CHANNEL_WECHAT, CHANNEL_TIKTOK, /* known only by their own browsers */
+    CHANNEL_SNAPCHAT,
+    CHANNEL_LINE,
+    CHANNEL_WECHAT,
+    CHANNEL_TIKTOK, /* known only by their own browsers */
     CHANNEL_COUNT
 };
 
@@ -35,8 +52,8 @@ enum channel channel_parse(const char *name);
 struct hand {
     int64_t share_id;
     char token[TOKEN_SIZE];
-    int64_t member_id; /* the sharer if a member, else 0 */
-    int64_t lead_id;   /* the sharer if an identified visitor, else 0 */
+    int64_t member_id;  /* the sharer if a member, else 0 */
+    int64_t lead_id;    /* the sharer if an identified visitor, else 0 */
     const char *handle; /* the member's, NULL for visitors */
     const char *name;   /* NULL when nobody said */
     const char *vouch;  /* a word of endorsement, or NULL */
@@ -44,14 +61,14 @@ struct hand {
 };
 
 struct share {
-    int64_t id, owner_id, card_id, parent_id; /* parent 0 for none */
-    int64_t sharer_member_id;                 /* exactly one of the three tells who shared it; a member, */
-    int64_t sharer_lead_id;                   /* an identified visitor, */
-    int64_t sharer_hit_id;                    /* or a visitor known only by the hit their page carried */
+    int64_t id, owner_id, card_id, parent_id;   /* parent 0 for none */
+    int64_t sharer_member_id;                   /* exactly one of the three tells who shared it; a member, */
+    int64_t sharer_lead_id;                     /* an identified visitor, */
+    int64_t sharer_hit_id;                      /* or a visitor known only by the hit their page carried */
     int64_t created_ms, expires_ms, revoked_ms; /* 0: never */
     char token[TOKEN_SIZE];
     enum channel channel;
-    bool standing;       /* the card's own link /@HANDLE */
+    bool standing; /* the card's own link /@HANDLE */
     const char *label, *recipient, *print_run;
     const char *sharer_name; /* what a visitor called themselves when passing it on */
     const char *vouch;
@@ -62,7 +79,8 @@ struct share {
 /* Unknown, revoked and expired answer alike to visitors, so there is one question. */
 bool share_may_open(const struct share *share, int64_t now_ms);
 /* Trims and checks label, recipient, print run, vouch, sharer's name, expiry (future, at most ten years). */
-enum result share_check(struct share *share, int64_t now_ms, struct arena *arena, struct complaints *complaints) MUST_CHECK;
+enum result share_check(struct share *share, int64_t now_ms, struct arena *arena,
+                        struct complaints *complaints) MUST_CHECK;
 /* The hand that makes a lead of this share a referral: the last hand from the visitor's end that is another member
  * than the owner, or an identified visitor. NULL: a lead. */
 const struct hand *share_endorser(const struct share *share);

@@ -12,28 +12,41 @@
 #include "cards/agent.h" /* AGENT_FAMILY_SIZE */
 
 enum verdict {
-    VERDICT_UNCONFIRMED, VERDICT_PERSON, VERDICT_PREVIEW, VERDICT_SCANNER, VERDICT_PREFETCH, VERDICT_BOT, VERDICT_SELF,
+    VERDICT_UNCONFIRMED,
+    VERDICT_PERSON,
+    VERDICT_PREVIEW,
+    VERDICT_SCANNER,
+    VERDICT_PREFETCH,
+    VERDICT_BOT,
+    VERDICT_SELF,
     VERDICT_COUNT
 };
 
 /* Facts of a request, kept with the hit. */
 enum {
-    FACT_HEAD = 1 << 0,        /* method HEAD */
-    FACT_PREFETCH = 1 << 1,    /* Sec-Purpose, Purpose, X-Moz or X-Purpose says prefetch, prerender or preview */
-    FACT_NO_AGENT = 1 << 2,    /* no or an empty User-Agent */
-    FACT_CRAWLER = 1 << 3,     /* the crawler table knows it, and which sort: */
+    FACT_HEAD = 1 << 0,            /* method HEAD */
+    FACT_PREFETCH = 1 << 1,        /* Sec-Purpose, Purpose, X-Moz or X-Purpose says prefetch, prerender or preview */
+    FACT_NO_AGENT = 1 << 2,        /* no or an empty User-Agent */
+    FACT_CRAWLER = 1 << 3,         /* the crawler table knows it, and which sort: */
     FACT_CRAWLER_PREVIEW = 1 << 4, /* draws link previews */
     FACT_CRAWLER_SCANNER = 1 << 5, /* looks for weaknesses or malware */
-    FACT_BURST = 1 << 6,       /* several tokens from one network within seconds */
-    FACT_SELF = 1 << 7,        /* the member's own session */
-    FACT_NO_LANGUAGE = 1 << 8, /* no Accept-Language, which every browser sends: kept, judges nothing alone */
-    FACT_TOOL = 1 << 9,        /* an HTTP library or command line tool by its own name (curl, python-requests, …) */
-    FACT_IN_APP = 1 << 10,     /* an app's own browser: a person's */
-    FACT_QUIET = 1 << 11       /* Sec-GPC or DNT: no visitor hash was made */
+    FACT_BURST = 1 << 6,           /* several tokens from one network within seconds */
+    FACT_SELF = 1 << 7,            /* the member's own session */
+    FACT_NO_LANGUAGE = 1 << 8,     /* no Accept-Language, which every browser sends: kept, judges nothing alone */
+    FACT_TOOL = 1 << 9,    /* an HTTP library or command line tool by its own name (curl, python-requests, …) */
+    FACT_IN_APP = 1 << 10, /* an app's own browser: a person's */
+    FACT_QUIET = 1 << 11   /* Sec-GPC or DNT: no visitor hash was made */
 };
 
 /* Acts that followed, by the stamp the page carried. */
-enum { ACT_SEEN = 1 << 0, ACT_TAP = 1 << 1, ACT_SAVE = 1 << 2, ACT_FORM = 1 << 3, ACT_PASS_ON = 1 << 4, ACT_AGAIN = 1 << 5 };
+enum {
+    ACT_SEEN = 1 << 0,
+    ACT_TAP = 1 << 1,
+    ACT_SAVE = 1 << 2,
+    ACT_FORM = 1 << 3,
+    ACT_PASS_ON = 1 << 4,
+    ACT_AGAIN = 1 << 5
+};
 /* ACT_AGAIN: the page named an earlier stamp: the same visitor opened it again. That hit is kept as unconfirmed by rule
  * "again", so one phone reloading is one scan. */
 
@@ -56,7 +69,8 @@ void referrer_host(const char *referrer, char out[REFERRER_HOST_SIZE]);
 
 struct judgement {
     enum verdict verdict;
-    const char *rule; /* a stable literal: "seen", "saved", "tap", "form", "again", "no act yet", "crawler: preview", … */
+    const char
+        *rule; /* a stable literal: "seen", "saved", "tap", "form", "again", "no act yet", "crawler: preview", … */
 };
 
 /* Today's rules. FAMILY is looked up in today's crawler table again, so a crawler that was unknown when it came is

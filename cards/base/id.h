@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 enum {
-    ID_TEXT_SIZE = 24,    /* room for any id as text, NUL included */
-    TOKEN_LEN = 16,       /* a share token: 80 random bits */
+    ID_TEXT_SIZE = 24, /* room for any id as text, NUL included */
+    TOKEN_LEN = 16,    /* a share token: 80 random bits */
     TOKEN_SIZE = TOKEN_LEN + 1
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unicase.h>
 #include <unictype.h>
+#include <unigbrk.h>
 #include <uninorm.h>
 #include <unistr.h>
 
@@ -206,4 +207,24 @@ const char *text_lower(const char *text, struct arena *arena)
         return "";
     uint8_t *lower = u8_tolower(bytes_of(text), strlen(text), NULL, UNINORM_NFC, NULL, &len);
     return keep(arena, lower, len);
+}
+
+const char *text_initial(const char *text, struct arena *arena)
+{
+    enum { CLUSTER_BYTES_MAX = 32 };
+    char breaks[CLUSTER_BYTES_MAX + 1];
+    size_t known = strnlen(text, CLUSTER_BYTES_MAX + 1), len = 1;
+    if (!known)
+        return "";
+    u8_grapheme_breaks(bytes_of(text), known, breaks);
+    while (len < known && !breaks[len])
+        len++;
+    if (len > CLUSTER_BYTES_MAX) {
+        const char *at = text;
+        text_next(&at);
+        len = (size_t)(at - text);
+    }
+    size_t title_len = 0;
+    uint8_t *title = u8_totitle(bytes_of(text), len, NULL, NULL, NULL, &title_len);
+    return keep(arena, title, title_len);
 }

@@ -33,6 +33,9 @@ const char *text_cut(const char *text, size_t max, struct arena *arena);
 const char *text_fold(const char *text, struct arena *arena);
 /* Lower case by Unicode's rules, NFC, nothing else changed. "" for what is not UTF-8. */
 const char *text_lower(const char *text, struct arena *arena);
+/* The first character of TEXT as a person sees it (an emoji of several code points, a letter with its marks), large as a
+ * name begins: "é…" gives "É", "ǆ…" gives "ǅ". Marks piled up beyond all sense are left off. "" for "". */
+const char *text_initial(const char *text, struct arena *arena);
 /* The code point at *AT, which moves on by it; 0 at the end. *AT must be UTF-8. */
 uint32_t text_next(const char **at);
 /* Whether POINT is of a script whose names are written family first and unspaced: Han, kana, Hangul, Bopomofo. */

@@ -17,11 +17,11 @@ enum {
 };
 
 struct url {
-    const char *text;   /* the whole address: lower-case scheme and host, no default port, no dot segments */
-    const char *scheme; /* "http" or "https" */
-    const char *host;   /* lower case, A-labels; IPv6 without brackets */
-    const char *path;   /* "/" at least */
-    int port;           /* as given, or the scheme's own */
+    const char *text;     /* the whole address: lower-case scheme and host, no default port, no dot segments */
+    const char *scheme;   /* "http" or "https" */
+    const char *host;     /* lower case, A-labels; IPv6 without brackets */
+    const char *path;     /* "/" at least */
+    int port;             /* as given, or the scheme's own */
     bool host_is_address; /* an IPv4 or IPv6 literal */
 };
 

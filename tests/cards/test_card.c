@@ -33,13 +33,14 @@ static enum result checked(void)
 static void card__reads_the_shape_of_the_api(void **state)
 {
     (void)state;
-    assert_int_equal(read_json("{\"name\":\"Jane Doe\",\"title\":\"Engineer\",\"organization\":\"ACME\",\"note\":\"Hello\\nyou\","
-                               "\"emails\":[{\"label\":\"work\",\"address\":\"jane@example.org\"}],"
-                               "\"phones\":[{\"number\":\"+49 30 1234567\"}],"
-                               "\"links\":[{\"label\":\"site\",\"url\":\"example.org\"}],"
-                               "\"addresses\":[{\"street\":\"1 Long Road\",\"city\":\"Berlin\",\"country\":\"Germany\"}],"
-                               "\"accent\":\"pine\",\"theme\":\"dark\",\"lang\":\"pt-BR\"}"),
-                     RESULT_OK);
+    assert_int_equal(
+        read_json("{\"name\":\"Jane Doe\",\"title\":\"Engineer\",\"organization\":\"ACME\",\"note\":\"Hello\\nyou\","
+                  "\"emails\":[{\"label\":\"work\",\"address\":\"jane@example.org\"}],"
+                  "\"phones\":[{\"number\":\"+49 30 1234567\"}],"
+                  "\"links\":[{\"label\":\"site\",\"url\":\"example.org\"}],"
+                  "\"addresses\":[{\"street\":\"1 Long Road\",\"city\":\"Berlin\",\"country\":\"Germany\"}],"
+                  "\"accent\":\"pine\",\"theme\":\"dark\",\"lang\":\"pt-BR\"}"),
+        RESULT_OK);
     assert_int_equal(checked(), RESULT_OK);
     assert_string_equal(card.name, "Jane Doe");
     assert_string_equal(card.emails[0].label, "work");
@@ -54,7 +55,10 @@ static void card__reads_the_shape_of_the_api(void **state)
 static void card__keeps_what_a_patch_does_not_name(void **state)
 {
     (void)state;
-    assert_int_equal(read_json("{\"name\":\"Jane\",\"title\":\"Engineer\",\"emails\":[{\"address\":\"a@b.co\"},{\"address\":\"c@d.co\"}]}"), RESULT_OK);
+    assert_int_equal(
+        read_json(
+            "{\"name\":\"Jane\",\"title\":\"Engineer\",\"emails\":[{\"address\":\"a@b.co\"},{\"address\":\"c@d.co\"}]}"),
+        RESULT_OK);
     assert_int_equal(read_json("{\"title\":null,\"department\":\"R&D\"}"), RESULT_OK);
     assert_string_equal(card.name, "Jane");
     assert_null(card.title);
@@ -104,12 +108,15 @@ static void card__check_complains_beside_the_field(void **state)
     } cases[] = {
         {"{}", "name", "Please give a name."},
         {"{\"name\":\" \\u200B \"}", "name", "Please give a name."},
-        {"{\"name\":\"J\",\"emails\":[{\"address\":\"\"},{\"address\":\"nope\"}]}", "emails/1/address", "This is not an e-mail address."},
+        {"{\"name\":\"J\",\"emails\":[{\"address\":\"\"},{\"address\":\"nope\"}]}", "emails/1/address",
+         "This is not an e-mail address."},
         {"{\"name\":\"J\",\"phones\":[{\"number\":\"call me\"}]}", "phones/0/number", "This is not a phone number."},
-        {"{\"name\":\"J\",\"links\":[{\"url\":\"javascript:alert(1)\"}]}", "links/0/url", "This is not a web address. An example: https://example.org."},
+        {"{\"name\":\"J\",\"links\":[{\"url\":\"javascript:alert(1)\"}]}", "links/0/url",
+         "This is not a web address. An example: https://example.org."},
         {"{\"name\":\"J\",\"accent\":\"pink\"}", "accent", "There is no such colour."},
         {"{\"name\":\"J\",\"theme\":\"dusk\"}", "theme", "There is no such theme."},
-        {"{\"name\":\"J\",\"lang\":\"english please\"}", "lang", "This is not a language tag. Examples: en, ja, pt-BR."},
+        {"{\"name\":\"J\",\"lang\":\"english please\"}", "lang",
+         "This is not a language tag. Examples: en, ja, pt-BR."},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         card = (struct card){0};
@@ -139,8 +146,11 @@ static void card__counts_its_limits_in_characters(void **state)
 static void card__drops_rows_left_blank(void **state)
 {
     (void)state;
-    card = (struct card){.name = "J", .phones = {{"home", ""}, {NULL, "+49 30 1234567"}, {"x", NULL}}, .phone_count = 3,
-                         .addresses = {{.label = "home"}, {.city = "Bern"}}, .address_count = 2};
+    card = (struct card){.name = "J",
+                         .phones = {{"home", ""}, {NULL, "+49 30 1234567"}, {"x", NULL}},
+                         .phone_count = 3,
+                         .addresses = {{.label = "home"}, {.city = "Bern"}},
+                         .address_count = 2};
     assert_int_equal(checked(), RESULT_OK);
     assert_int_equal(card.phone_count, 1);
     assert_string_equal(card.phones[0].value, "+49 30 1234567");
@@ -163,8 +173,9 @@ static void handle__is_short_lower_case_and_not_the_houses(void **state)
     const char *valid[] = {"jane", "jo", "a-1", "j4ne-doe", "abcdefghijklmnopqrstuvwxyz012345"};
     for (size_t i = 0; i < sizeof valid / sizeof *valid; i++)
         assert_true(handle_is_valid(valid[i]));
-    const char *wrong[] = {"", "j", "-jane", "jane-", "Jane", "jane_doe", "jane doe", "jané", "admin", "support", "www",
-                           "abcdefghijklmnopqrstuvwxyz0123456", "a/b", "a.b"};
+    const char *wrong[] = {"",         "j",    "-jane", "jane-",   "Jane", "jane_doe",
+                           "jane doe", "jané", "admin", "support", "www",  "abcdefghijklmnopqrstuvwxyz0123456",
+                           "a/b",      "a.b"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_false(handle_is_valid(wrong[i]));
     assert_false(handle_is_valid(NULL));
@@ -218,8 +229,26 @@ static void text__runs_as_its_first_strong_letter_does(void **state)
 /* A JSON value of any kind; strings of pieces that have made trouble somewhere. */
 static json_t *any_json(int depth)
 {
-    static const char *const pieces[] = {"", " ", "a@b.co", "+49 30 1234567", "example.org", "https://example.org/x", "Zoe\u0308", "\u202E", "名",
-                                         "\n", "👩‍💻", "pine", "dark", "en", "\u200B", "x\ty", "javascript:1", "\u0301", "file:///x", "\u3164"};
+    static const char *const pieces[] = {"",
+                                         " ",
+                                         "a@b.co",
+                                         "+49 30 1234567",
+                                         "example.org",
+                                         "https://example.org/x",
+                                         "Zoe\u0308",
+                                         "\u202E",
+                                         "名",
+                                         "\n",
+                                         "👩‍💻",
+                                         "pine",
+                                         "dark",
+                                         "en",
+                                         "\u200B",
+                                         "x\ty",
+                                         "javascript:1",
+                                         "\u0301",
+                                         "file:///x",
+                                         "\u3164"};
     switch (random() % (depth ? 8 : 6)) {
     case 0:
         return json_null();
@@ -234,8 +263,9 @@ static json_t *any_json(int depth)
         return array;
     }
     case 7: {
-        static const char *const names[] = {"name", "given", "family", "title", "note", "lang", "accent", "theme", "emails", "phones", "links",
-                                            "addresses", "label", "address", "number", "url", "city", "street", "id", "pronouns", "名"};
+        static const char *const names[] = {"name",   "given",  "family", "title",  "note",      "lang",     "accent",
+                                            "theme",  "emails", "phones", "links",  "addresses", "label",    "address",
+                                            "number", "url",    "city",   "street", "id",        "pronouns", "名"};
         json_t *object = json_object();
         for (int i = (int)(random() % 8); i > 0; i--)
             json_object_set_new(object, names[(size_t)random() % (sizeof names / sizeof *names)], any_json(depth - 1));

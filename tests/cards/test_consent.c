@@ -15,8 +15,12 @@ static void consent__calls_people_as_they_are_called(void **state)
     static const struct {
         const char *name, *given, *family, *called;
     } cases[] = {
-        {"Dr. Jane van der Berg", NULL, NULL, "Jane"}, {"J. Doe", "Jane", "Doe", "Jane"}, {"Cher", NULL, NULL, "Cher"},
-        {"山田太郎", "太郎", "山田", "山田太郎"}, {"김민준", NULL, NULL, "김민준"}, {"Doe GmbH", NULL, "Doe", "Doe GmbH"},
+        {"Dr. Jane van der Berg", NULL, NULL, "Jane"},
+        {"J. Doe", "Jane", "Doe", "Jane"},
+        {"Cher", NULL, NULL, "Cher"},
+        {"山田太郎", "太郎", "山田", "山田太郎"},
+        {"김민준", NULL, NULL, "김민준"},
+        {"Doe GmbH", NULL, "Doe", "Doe GmbH"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct card card = {.name = cases[i].name, .given = cases[i].given, .family = cases[i].family};

@@ -13,11 +13,30 @@ static const int64_t NOW_MS = 1795325596123; /* 2026-11-22T05:33:16.123Z, by dat
 enum { SECOND_MS = 1000, MINUTE_MS = 60000, HOUR_MS = 3600000 };
 
 static struct hand chain[] = {
-    {.share_id = 11, .token = "0123456789ABCDEF", .member_id = 1, .handle = "jane", .name = "Jane Doe", .channel = CHANNEL_EVENT},
-    {.share_id = 12, .token = "ZZZZZZZZZZZZZZZZ", .lead_id = 9, .name = "Kenji", .vouch = "She delivers.", .channel = CHANNEL_WHATSAPP},
+    {.share_id = 11,
+     .token = "0123456789ABCDEF",
+     .member_id = 1,
+     .handle = "jane",
+     .name = "Jane Doe",
+     .channel = CHANNEL_EVENT},
+    {.share_id = 12,
+     .token = "ZZZZZZZZZZZZZZZZ",
+     .lead_id = 9,
+     .name = "Kenji",
+     .vouch = "She delivers.",
+     .channel = CHANNEL_WHATSAPP},
 };
-static struct share share = {.id = 12, .owner_id = 1, .card_id = 5, .parent_id = 11, .sharer_lead_id = 9, .created_ms = 1795325596123,
-                             .token = "ZZZZZZZZZZZZZZZZ", .channel = CHANNEL_WHATSAPP, .label = "Berlin fair", .chain = chain, .chain_len = 2};
+static struct share share = {.id = 12,
+                             .owner_id = 1,
+                             .card_id = 5,
+                             .parent_id = 11,
+                             .sharer_lead_id = 9,
+                             .created_ms = 1795325596123,
+                             .token = "ZZZZZZZZZZZZZZZZ",
+                             .channel = CHANNEL_WHATSAPP,
+                             .label = "Berlin fair",
+                             .chain = chain,
+                             .chain_len = 2};
 
 static void assert_json(json_t *json, const char *expected)
 {
@@ -32,21 +51,32 @@ static void assert_json(json_t *json, const char *expected)
 static void lead__is_told_in_full(void **state)
 {
     (void)state;
-    const struct lead lead = {.id = 32, .referral = true, .stage = STAGE_NEW, .endorser_lead_id = 9, .endorser_name = "Kenji",
-                              .endorser_vouch = "She delivers.", .name = "Zoë", .email = "z@example.org", .message = "Call me.\nSoon.",
-                              .created_ms = NOW_MS, .identified_ms = NOW_MS + 1, .updated_ms = NOW_MS + 2, .share = &share};
-    assert_json(lead_to_json(&lead),
-                "{\"id\":\"led_0000000000010\",\"kind\":\"referral\",\"stage\":\"new\","
-                "\"sharer\":{\"id\":\"led_0000000000009\",\"handle\":null,\"name\":\"Kenji\"},"
-                "\"share\":{\"id\":\"shr_000000000000C\",\"token\":\"ZZZZZZZZZZZZZZZZ\",\"channel\":\"whatsapp\",\"label\":\"Berlin fair\"},"
-                "\"chain\":[{\"share_id\":\"shr_000000000000B\",\"token\":\"0123456789ABCDEF\",\"channel\":\"event\","
-                "\"sharer\":{\"id\":\"mem_0000000000001\",\"handle\":\"jane\",\"name\":\"Jane Doe\"},\"vouch\":null},"
-                "{\"share_id\":\"shr_000000000000C\",\"token\":\"ZZZZZZZZZZZZZZZZ\",\"channel\":\"whatsapp\","
-                "\"sharer\":{\"id\":\"led_0000000000009\",\"handle\":null,\"name\":\"Kenji\"},\"vouch\":\"She delivers.\"}],"
-                "\"endorser\":{\"id\":\"led_0000000000009\",\"handle\":null,\"name\":\"Kenji\",\"vouch\":\"She delivers.\"},"
-                "\"name\":\"Zoë\",\"email\":\"z@example.org\",\"phone\":null,\"company\":null,\"message\":\"Call me.\\nSoon.\","
-                "\"recipient\":null,\"set_aside\":null,\"created_at\":\"2026-11-22T05:33:16.123Z\","
-                "\"identified_at\":\"2026-11-22T05:33:16.124Z\",\"updated_at\":\"2026-11-22T05:33:16.125Z\"}");
+    const struct lead lead = {.id = 32,
+                              .referral = true,
+                              .stage = STAGE_NEW,
+                              .endorser_lead_id = 9,
+                              .endorser_name = "Kenji",
+                              .endorser_vouch = "She delivers.",
+                              .name = "Zoë",
+                              .email = "z@example.org",
+                              .message = "Call me.\nSoon.",
+                              .created_ms = NOW_MS,
+                              .identified_ms = NOW_MS + 1,
+                              .updated_ms = NOW_MS + 2,
+                              .share = &share};
+    assert_json(
+        lead_to_json(&lead),
+        "{\"id\":\"led_0000000000010\",\"kind\":\"referral\",\"stage\":\"new\","
+        "\"sharer\":{\"id\":\"led_0000000000009\",\"handle\":null,\"name\":\"Kenji\"},"
+        "\"share\":{\"id\":\"shr_000000000000C\",\"token\":\"ZZZZZZZZZZZZZZZZ\",\"channel\":\"whatsapp\",\"label\":\"Berlin fair\"},"
+        "\"chain\":[{\"share_id\":\"shr_000000000000B\",\"token\":\"0123456789ABCDEF\",\"channel\":\"event\","
+        "\"sharer\":{\"id\":\"mem_0000000000001\",\"handle\":\"jane\",\"name\":\"Jane Doe\"},\"vouch\":null},"
+        "{\"share_id\":\"shr_000000000000C\",\"token\":\"ZZZZZZZZZZZZZZZZ\",\"channel\":\"whatsapp\","
+        "\"sharer\":{\"id\":\"led_0000000000009\",\"handle\":null,\"name\":\"Kenji\"},\"vouch\":\"She delivers.\"}],"
+        "\"endorser\":{\"id\":\"led_0000000000009\",\"handle\":null,\"name\":\"Kenji\",\"vouch\":\"She delivers.\"},"
+        "\"name\":\"Zoë\",\"email\":\"z@example.org\",\"phone\":null,\"company\":null,\"message\":\"Call me.\\nSoon.\","
+        "\"recipient\":null,\"set_aside\":null,\"created_at\":\"2026-11-22T05:33:16.123Z\","
+        "\"identified_at\":\"2026-11-22T05:33:16.124Z\",\"updated_at\":\"2026-11-22T05:33:16.125Z\"}");
 }
 
 static void lead__of_a_stranger_has_no_endorser(void **state)
@@ -54,7 +84,8 @@ static void lead__of_a_stranger_has_no_endorser(void **state)
     (void)state;
     struct share own = share;
     own.chain_len = 1;
-    const struct lead lead = {.id = 32, .stage = STAGE_POTENTIAL, .recipient = "Bob", .created_ms = NOW_MS, .share = &own};
+    const struct lead lead = {
+        .id = 32, .stage = STAGE_POTENTIAL, .recipient = "Bob", .created_ms = NOW_MS, .share = &own};
     json_t *json = lead_to_json(&lead);
     assert_string_equal(json_string_value(json_object_get(json, "kind")), "lead");
     assert_true(json_is_null(json_object_get(json, "endorser")));
@@ -80,12 +111,13 @@ static void share__is_told_with_its_addresses(void **state)
     told.chain_len = 0;
     told.chain = NULL;
     told.expires_ms = NOW_MS + 1000;
-    assert_json(share_to_json(&told, "https://cards.example"),
-                "{\"id\":\"shr_000000000000C\",\"token\":\"ZZZZZZZZZZZZZZZZ\",\"url\":\"https://cards.example/c/ZZZZZZZZZZZZZZZZ\","
-                "\"qr_png_url\":\"https://cards.example/c/ZZZZZZZZZZZZZZZZ.png\",\"qr_svg_url\":\"https://cards.example/c/ZZZZZZZZZZZZZZZZ.svg\","
-                "\"card_id\":\"crd_0000000000005\",\"channel\":\"whatsapp\",\"label\":\"Berlin fair\",\"recipient\":null,"
-                "\"parent\":\"shr_000000000000B\",\"sharer\":{\"id\":\"led_0000000000009\",\"handle\":null,\"name\":null},\"chain\":[],"
-                "\"created_at\":\"2026-11-22T05:33:16.123Z\",\"expires_at\":\"2026-11-22T05:33:17.123Z\",\"revoked_at\":null}");
+    assert_json(
+        share_to_json(&told, "https://cards.example"),
+        "{\"id\":\"shr_000000000000C\",\"token\":\"ZZZZZZZZZZZZZZZZ\",\"url\":\"https://cards.example/c/ZZZZZZZZZZZZZZZZ\","
+        "\"qr_png_url\":\"https://cards.example/c/ZZZZZZZZZZZZZZZZ.png\",\"qr_svg_url\":\"https://cards.example/c/ZZZZZZZZZZZZZZZZ.svg\","
+        "\"card_id\":\"crd_0000000000005\",\"channel\":\"whatsapp\",\"label\":\"Berlin fair\",\"recipient\":null,"
+        "\"parent\":\"shr_000000000000B\",\"sharer\":{\"id\":\"led_0000000000009\",\"handle\":null,\"name\":null},\"chain\":[],"
+        "\"created_at\":\"2026-11-22T05:33:16.123Z\",\"expires_at\":\"2026-11-22T05:33:17.123Z\",\"revoked_at\":null}");
 }
 
 static void time__is_rfc_3339_in_utc(void **state)
@@ -114,7 +146,8 @@ static void event__body_is_type_timestamp_and_data(void **state)
 {
     (void)state;
     const char *body = event_body(EVENT_WEBHOOK_PING, NOW_MS, json_pack("{s:s}", "note", "hello"), &arena);
-    assert_string_equal(body, "{\"type\":\"webhook.ping\",\"timestamp\":\"2026-11-22T05:33:16.123Z\",\"data\":{\"note\":\"hello\"}}");
+    assert_string_equal(
+        body, "{\"type\":\"webhook.ping\",\"timestamp\":\"2026-11-22T05:33:16.123Z\",\"data\":{\"note\":\"hello\"}}");
 }
 
 static const char *of_length(int points, const char *point)
@@ -132,19 +165,35 @@ static void event__body_always_fits(void **state)
     (void)state;
     struct hand hands[SHARE_CHAIN_MAX];
     for (int i = 0; i < SHARE_CHAIN_MAX; i++)
-        hands[i] = (struct hand){.share_id = INT64_MAX - i, .token = "0123456789ABCDEF", .member_id = INT64_MAX - i, .handle = of_length(32, "h"),
-                                 .name = of_length(120, "𠮷"), .vouch = of_length(240, "𠮷"), .channel = CHANNEL_SIGNATURE};
+        hands[i] = (struct hand){.share_id = INT64_MAX - i,
+                                 .token = "0123456789ABCDEF",
+                                 .member_id = INT64_MAX - i,
+                                 .handle = of_length(32, "h"),
+                                 .name = of_length(120, "𠮷"),
+                                 .vouch = of_length(240, "𠮷"),
+                                 .channel = CHANNEL_SIGNATURE};
     struct share long_share = share;
     long_share.chain = hands;
     long_share.chain_len = SHARE_CHAIN_MAX;
     long_share.label = of_length(80, "𠮷");
-    struct lead lead = {.id = INT64_MAX, .referral = true, .endorser_member_id = 7, .endorser_name = of_length(120, "𠮷"),
-                        .endorser_handle = of_length(32, "h"), .endorser_vouch = of_length(240, "𠮷"), .name = of_length(120, "𠮷"),
-                        .email = of_length(254, "e"), .phone = of_length(254, "1"), .company = of_length(120, "𠮷"),
-                        .message = of_length(2000, "𠮷"), .recipient = of_length(120, "𠮷"), .created_ms = NOW_MS, .share = &long_share};
+    struct lead lead = {.id = INT64_MAX,
+                        .referral = true,
+                        .endorser_member_id = 7,
+                        .endorser_name = of_length(120, "𠮷"),
+                        .endorser_handle = of_length(32, "h"),
+                        .endorser_vouch = of_length(240, "𠮷"),
+                        .name = of_length(120, "𠮷"),
+                        .email = of_length(254, "e"),
+                        .phone = of_length(254, "1"),
+                        .company = of_length(120, "𠮷"),
+                        .message = of_length(2000, "𠮷"),
+                        .recipient = of_length(120, "𠮷"),
+                        .created_ms = NOW_MS,
+                        .share = &long_share};
     for (int round = 0; round < 3; round++) {
         lead.message = of_length(2000, round == 0 ? "𠮷" : round == 1 ? "\n" : "\"");
-        const char *body = event_body(EVENT_LEAD_CREATED, NOW_MS, json_pack("{s:o}", "lead", lead_to_json(&lead)), &arena);
+        const char *body =
+            event_body(EVENT_LEAD_CREATED, NOW_MS, json_pack("{s:o}", "lead", lead_to_json(&lead)), &arena);
         assert_true(strlen(body) <= EVENT_BODY_MAX);
         json_t *json = json_loads(body, 0, NULL);
         assert_non_null(json);
@@ -163,8 +212,8 @@ static void event__body_that_fits_is_not_cut(void **state)
     assert_non_null(strstr(body, lead.message));
 }
 
-static const int64_t STEPS_MS[] = {5 * SECOND_MS, MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS, 5 * HOUR_MS, 10 * HOUR_MS, 14 * HOUR_MS,
-                                   20 * HOUR_MS, 24 * HOUR_MS};
+static const int64_t STEPS_MS[] = {5 * SECOND_MS, MINUTE_MS,    5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS,
+                                   5 * HOUR_MS,   10 * HOUR_MS, 14 * HOUR_MS,  20 * HOUR_MS,   24 * HOUR_MS};
 
 static int64_t jitter_max(int64_t step)
 {

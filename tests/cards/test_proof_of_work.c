@@ -96,8 +96,10 @@ static void proof__expires(void **state)
     (void)state;
     terms.bits = 0;
     const char *challenge = asked();
-    assert_int_equal(proof_of_work_check(challenge, "0", KEY, CARD, "lead", terms.expires_ms - 1, &read_back), RESULT_OK);
-    assert_int_equal(proof_of_work_check(challenge, "0", KEY, CARD, "lead", terms.expires_ms, &read_back), RESULT_INVALID);
+    assert_int_equal(proof_of_work_check(challenge, "0", KEY, CARD, "lead", terms.expires_ms - 1, &read_back),
+                     RESULT_OK);
+    assert_int_equal(proof_of_work_check(challenge, "0", KEY, CARD, "lead", terms.expires_ms, &read_back),
+                     RESULT_INVALID);
 }
 
 static void proof__with_any_character_changed_is_refused(void **state)
@@ -154,7 +156,8 @@ static int fresh(void **state)
 {
     (void)state;
     arena_init(&arena);
-    terms = (struct proof_of_work){.card_id = CARD, .purpose = "lead", .expires_ms = NOW_MS + 600000, .bits = 8, .nonce = "sixteen bytes!!"};
+    terms = (struct proof_of_work){
+        .card_id = CARD, .purpose = "lead", .expires_ms = NOW_MS + 600000, .bits = 8, .nonce = "sixteen bytes!!"};
     return 0;
 }
 

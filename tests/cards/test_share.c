@@ -35,7 +35,8 @@ static void share__is_cleaned_when_checked(void **state)
 {
     (void)state;
     struct complaints complaints = {0};
-    struct share share = {.label = "  Berlin fair,\nbadge ", .recipient = " ", .vouch = "Kla\u0308r", .expires_ms = NOW_MS + 1};
+    struct share share = {
+        .label = "  Berlin fair,\nbadge ", .recipient = " ", .vouch = "Kla\u0308r", .expires_ms = NOW_MS + 1};
     assert_int_equal(share_check(&share, NOW_MS, &arena, &complaints), RESULT_OK);
     assert_string_equal(share.label, "Berlin fair, badge");
     assert_null(share.recipient);
@@ -107,7 +108,8 @@ static void share__of_a_stranger_is_a_lead_and_of_an_identified_visitor_a_referr
 static void share__credits_the_hand_nearest_to_the_visitor(void **state)
 {
     (void)state;
-    struct hand chain[] = {{.member_id = OWNER}, {.lead_id = 9}, {.member_id = COLLEAGUE}, {.name = "unknown"}, {.member_id = OWNER}};
+    struct hand chain[] = {
+        {.member_id = OWNER}, {.lead_id = 9}, {.member_id = COLLEAGUE}, {.name = "unknown"}, {.member_id = OWNER}};
     assert_ptr_equal(endorser(chain, 5), &chain[2]);
     assert_ptr_equal(endorser(chain, 2), &chain[1]);
 }
@@ -124,8 +126,10 @@ static void channel__names_are_read_back_and_differ(void **state)
     assert_int_equal(channel_parse(NULL), CHANNEL_COUNT);
 }
 
-#define IPHONE "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 "
-#define ANDROID "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0 Mobile Safari/537.36 "
+#define IPHONE \
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 "
+#define ANDROID \
+    "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0 Mobile Safari/537.36 "
 
 static void channel__of_a_plain_link_is_what_the_app_says(void **state)
 {
@@ -163,12 +167,21 @@ static void channel__of_a_plain_link_is_where_the_visitor_came_from(void **state
         const char *host;
         enum channel channel;
     } cases[] = {
-        {"t.co", CHANNEL_X}, {"www.linkedin.com", CHANNEL_LINKEDIN}, {"lnkd.in", CHANNEL_LINKEDIN},
-        {"l.facebook.com", CHANNEL_FACEBOOK}, {"LM.FACEBOOK.COM", CHANNEL_FACEBOOK}, {"l.instagram.com", CHANNEL_INSTAGRAM},
-        {"web.whatsapp.com", CHANNEL_WHATSAPP}, {"web.telegram.org", CHANNEL_TELEGRAM},
-        {"org.telegram.messenger", CHANNEL_TELEGRAM}, {"com.google.android.gm", CHANNEL_EMAIL},
-        {"mail.google.com", CHANNEL_EMAIL}, {"www.google.com", CHANNEL_LINK}, {"not-t.co", CHANNEL_LINK},
-        {"facebook.com.evil.example", CHANNEL_LINK}, {"", CHANNEL_LINK},
+        {"t.co", CHANNEL_X},
+        {"www.linkedin.com", CHANNEL_LINKEDIN},
+        {"lnkd.in", CHANNEL_LINKEDIN},
+        {"l.facebook.com", CHANNEL_FACEBOOK},
+        {"LM.FACEBOOK.COM", CHANNEL_FACEBOOK},
+        {"l.instagram.com", CHANNEL_INSTAGRAM},
+        {"web.whatsapp.com", CHANNEL_WHATSAPP},
+        {"web.telegram.org", CHANNEL_TELEGRAM},
+        {"org.telegram.messenger", CHANNEL_TELEGRAM},
+        {"com.google.android.gm", CHANNEL_EMAIL},
+        {"mail.google.com", CHANNEL_EMAIL},
+        {"www.google.com", CHANNEL_LINK},
+        {"not-t.co", CHANNEL_LINK},
+        {"facebook.com.evil.example", CHANNEL_LINK},
+        {"", CHANNEL_LINK},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(channel_refine(CHANNEL_LINK, NULL, cases[i].host), cases[i].channel);

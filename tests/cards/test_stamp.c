@@ -31,7 +31,8 @@ static void stamp__is_the_base64url_of_another_library(void **state)
     size_t len;
     stamp_write(text, KEY, 0x0102030405060708, 9);
     assert_int_equal(sodium_base642bin(bytes, sizeof bytes, text, STAMP_LEN, NULL, &len, NULL,
-                                       sodium_base64_VARIANT_URLSAFE_NO_PADDING), 0);
+                                       sodium_base64_VARIANT_URLSAFE_NO_PADDING),
+                     0);
     assert_int_equal(len, 30);
     assert_memory_equal(bytes, "\1\2\3\4\5\6\7\10", 8);
 }

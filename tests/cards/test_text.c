@@ -44,7 +44,12 @@ static void text__is_composed(void **state)
 static void text__loses_controls_and_direction_overrides(void **state)
 {
     (void)state;
-    assert_string_equal(cleaned("a\x01" "b\x7F" "c\xC2\x90" "d\u202Ee\u2066f\u2069", TEXT_LINE), "abcdef");
+    assert_string_equal(cleaned("a\x01"
+                                "b\x7F"
+                                "c\xC2\x90"
+                                "d\u202Ee\u2066f\u2069",
+                                TEXT_LINE),
+                        "abcdef");
 }
 
 static void text__keeps_joiners_flags_and_emoji(void **state)
@@ -101,9 +106,15 @@ static void text__is_cut_between_characters(void **state)
 static void text__folds_alike_what_a_search_takes_for_alike(void **state)
 {
     (void)state;
-    const char *alike[][2] = {{"Zoë ÅNGSTRÖM", "zoe angstrom"}, {"STRASSE", "straße"}, {"ｊａｎｅ１", "Jane1"},
-                              {"ΣΊΣΥΦΟΣ", "σισυφος"}, {"ﬁn", "FIN"}, {"Nguyễn", "nguyen"}, {"ｶﾞ", "ガ"},
-                              {"שָׁלוֹם", "שלום"}, {"한글", "\u1112\u1161\u11AB\u1100\u1173\u11AF"}};
+    const char *alike[][2] = {{"Zoë ÅNGSTRÖM", "zoe angstrom"},
+                              {"STRASSE", "straße"},
+                              {"ｊａｎｅ１", "Jane1"},
+                              {"ΣΊΣΥΦΟΣ", "σισυφος"},
+                              {"ﬁn", "FIN"},
+                              {"Nguyễn", "nguyen"},
+                              {"ｶﾞ", "ガ"},
+                              {"שָׁלוֹם", "שלום"},
+                              {"한글", "\u1112\u1161\u11AB\u1100\u1173\u11AF"}};
     for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
         assert_string_equal(text_fold(alike[i][0], &arena), text_fold(alike[i][1], &arena));
 }
@@ -120,8 +131,9 @@ static void text__cleaned_once_is_clean(void **state)
 {
     (void)state;
     srandom(20261122);
-    static const uint32_t pool[] = {'a', ' ', '\n', '\r', 0x301, 0x300, 0x200B, 0x200D, 0x1F469, 0x5C71, 0x202E, 0x85, 0x3099,
-                                    0x304B, 0x1100, 0x1161, 0x11A8, 0xFB01, 0xFEFF, 0x10FFFF, 0xE0067, 0x327, 0xAD};
+    static const uint32_t pool[] = {'a',     ' ',    '\n',   '\r',     0x301,   0x300,  0x200B, 0x200D,
+                                    0x1F469, 0x5C71, 0x202E, 0x85,     0x3099,  0x304B, 0x1100, 0x1161,
+                                    0x11A8,  0xFB01, 0xFEFF, 0x10FFFF, 0xE0067, 0x327,  0xAD};
     for (int round = 0; round < 20000; round++) {
         struct arena own;
         arena_init(&own);

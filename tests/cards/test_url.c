@@ -52,15 +52,39 @@ static void url__reads_odd_numbers_as_the_address_they_are(void **state)
 static void url__refuses_what_is_no_web_address(void **state)
 {
     (void)state;
-    const char *refused[] = {"", "file:///etc/passwd", "FILE:///etc/passwd", "ftp://example.org/", "gopher://example.org/",
-                             "javascript:alert(1)", "javascript://example.org/%0aalert(1)", "data:text/html,x", "https://",
-                             "https:///path", "https://user@example.org/", "https://user:secret@example.org/",
-                             "https://exa mple.org/", "https://example.org/a b", "https://example.org\\@evil.example/",
-                             "https://-a.example/", "https://a-.example/", "https://a..b/", "https://.example/",
-                             "https://example.org:0/", "https://example.org:65536/", "https://example.org:port/",
-                             "https://[::1", "https://[fe80::1%25eth0]/", "https://1.2.3.4.5/", "https://example.1/",
-                             "https://a%00b.example/", "https://a%2fb.example/", "https://ex\xFF.org/",
-                             "https://example.org/\x01", "example.org", "//example.org/", "mailto:jane@example.org"};
+    const char *refused[] = {"",
+                             "file:///etc/passwd",
+                             "FILE:///etc/passwd",
+                             "ftp://example.org/",
+                             "gopher://example.org/",
+                             "javascript:alert(1)",
+                             "javascript://example.org/%0aalert(1)",
+                             "data:text/html,x",
+                             "https://",
+                             "https:///path",
+                             "https://user@example.org/",
+                             "https://user:secret@example.org/",
+                             "https://exa mple.org/",
+                             "https://example.org/a b",
+                             "https://example.org\\@evil.example/",
+                             "https://-a.example/",
+                             "https://a-.example/",
+                             "https://a..b/",
+                             "https://.example/",
+                             "https://example.org:0/",
+                             "https://example.org:65536/",
+                             "https://example.org:port/",
+                             "https://[::1",
+                             "https://[fe80::1%25eth0]/",
+                             "https://1.2.3.4.5/",
+                             "https://example.1/",
+                             "https://a%00b.example/",
+                             "https://a%2fb.example/",
+                             "https://ex\xFF.org/",
+                             "https://example.org/\x01",
+                             "example.org",
+                             "//example.org/",
+                             "mailto:jane@example.org"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         assert_string_equal(spelt(refused[i], 0), "refused");
 }
@@ -71,7 +95,8 @@ static void url__guesses_https_when_asked(void **state)
     assert_string_equal(spelt("example.org/me", URL_GUESS_SCHEME), "https://example.org/me");
     assert_string_equal(spelt("www.example.org", URL_GUESS_SCHEME), "https://www.example.org/");
     assert_string_equal(spelt("ftp.example.org", URL_GUESS_SCHEME), "https://ftp.example.org/");
-    assert_string_equal(spelt("example.org/?to=https://a.example", URL_GUESS_SCHEME), "https://example.org/?to=https://a.example");
+    assert_string_equal(spelt("example.org/?to=https://a.example", URL_GUESS_SCHEME),
+                        "https://example.org/?to=https://a.example");
     assert_string_equal(spelt("example.org:8080", URL_GUESS_SCHEME), "https://example.org:8080/");
     assert_string_equal(spelt("javascript:alert(1)", URL_GUESS_SCHEME), "refused");
     assert_string_equal(spelt("mailto:jane@example.org", URL_GUESS_SCHEME), "refused");

@@ -11,7 +11,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define IOS "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-#define WEBVIEW "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0 Mobile Safari/537.36 "
+#define WEBVIEW \
+    "Mozilla/5.0 (Linux; Android 14; Pixel 8; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0 Mobile Safari/537.36 "
 #define SAFARI IOS "Version/17.5 Mobile/15E148 Safari/604.1"
 
 static struct request_signs signs_of(const char *agent)
@@ -47,12 +48,21 @@ static void verdict__of_a_browser_waits_for_an_act(void **state)
 
 /* The tokens of every network that draws previews, as they send them. */
 static const char *const PREVIEW_AGENTS[] = {
-    "WhatsApp/2.23.20.0 A", "WhatsApp/2", "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)", "Facebot",
-    "Meta-ExternalHit/1.1", "meta-externalagent/1.1 (+https://developers.facebook.com/docs/sharing/webmasters/crawler)",
-    "meta-externalfetcher/1.1", "meta-webindexer/1.1", "Twitterbot/1.0",
-    "LinkedInBot/1.0 (compatible; Mozilla/5.0; Apache-HttpClient +http://www.linkedin.com)", "Slackbot 1.0 (+https://api.slack.com/robots)",
-    "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", "Slack-ImgProxy (+https://api.slack.com/robots)",
-    "TelegramBot (like TwitterBot)", "Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)",
+    "WhatsApp/2.23.20.0 A",
+    "WhatsApp/2",
+    "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+    "Facebot",
+    "Meta-ExternalHit/1.1",
+    "meta-externalagent/1.1 (+https://developers.facebook.com/docs/sharing/webmasters/crawler)",
+    "meta-externalfetcher/1.1",
+    "meta-webindexer/1.1",
+    "Twitterbot/1.0",
+    "LinkedInBot/1.0 (compatible; Mozilla/5.0; Apache-HttpClient +http://www.linkedin.com)",
+    "Slackbot 1.0 (+https://api.slack.com/robots)",
+    "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
+    "Slack-ImgProxy (+https://api.slack.com/robots)",
+    "TelegramBot (like TwitterBot)",
+    "Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)",
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 (KHTML, like Gecko) Version/9.0.1 Safari/601.2.4 "
     "facebookexternalhit/1.1 Facebot Twitterbot/1.0",
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; Google Web Preview) Chrome/27.0.1453 Safari/537.36",
@@ -62,14 +72,28 @@ static const char *const PREVIEW_AGENTS[] = {
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko; compatible; MicrosoftPreview/2.0; "
     "+https://aka.ms/MicrosoftPreview) Chrome/112.0 Safari/537.36",
     "Mozilla/5.0 (compatible; redditbot/1.0; +http://www.reddit.com/feedback)",
-    "Mozilla/5.0 (compatible; Pinterestbot/1.0; +http://www.pinterest.com/bot.html)", "Viber", "Snap URL Preview Service; bot; snapchat",
-    "SnapURLPreview/1.0", "Mozilla/5.0 (compatible; vkShare; +http://vk.com/dev/Share)", "Mozilla/5.0 (compatible; OdklBot/1.0)",
+    "Mozilla/5.0 (compatible; Pinterestbot/1.0; +http://www.pinterest.com/bot.html)",
+    "Viber",
+    "Snap URL Preview Service; bot; snapchat",
+    "SnapURLPreview/1.0",
+    "Mozilla/5.0 (compatible; vkShare; +http://vk.com/dev/Share)",
+    "Mozilla/5.0 (compatible; OdklBot/1.0)",
     "Mozilla/5.0 (compatible;Linespider/1.1;+https://lin.ee/4dwXkTH)",
-    "facebookexternalhit/1.1; kakaotalk-scrap/1.0; +https://devtalk.kakao.com", "kakaotalk-scrap/1.0", "Mastodon/4.2.8 (http.rb/5.1.1; +https://m.example/)",
-    "Lemmy/0.19.3; +https://lemmy.example", "Friendica 'Giant Rhubarb' 2023.12; https://f.example", "SummalyBot/5.1.0",
-    "Mozilla/5.0 (compatible; Bluesky Cardyb/1.1; +mailto:support@bsky.app)", "Synapse (bot; +https://github.com/matrix-org/synapse)",
-    "Mattermost-Bot/1.1", "GroupMeBot/1.0", "Mozilla/5.0 (compatible; Embedly/0.2; +http://support.embed.ly/)",
-    "Iframely/1.3.1 (+https://iframely.com/docs/about)", "Notion/1", "Tumblr/14.0.835.186", "Mozilla/5.0 (compatible; FlipboardProxy/1.2)",
+    "facebookexternalhit/1.1; kakaotalk-scrap/1.0; +https://devtalk.kakao.com",
+    "kakaotalk-scrap/1.0",
+    "Mastodon/4.2.8 (http.rb/5.1.1; +https://m.example/)",
+    "Lemmy/0.19.3; +https://lemmy.example",
+    "Friendica 'Giant Rhubarb' 2023.12; https://f.example",
+    "SummalyBot/5.1.0",
+    "Mozilla/5.0 (compatible; Bluesky Cardyb/1.1; +mailto:support@bsky.app)",
+    "Synapse (bot; +https://github.com/matrix-org/synapse)",
+    "Mattermost-Bot/1.1",
+    "GroupMeBot/1.0",
+    "Mozilla/5.0 (compatible; Embedly/0.2; +http://support.embed.ly/)",
+    "Iframely/1.3.1 (+https://iframely.com/docs/about)",
+    "Notion/1",
+    "Tumblr/14.0.835.186",
+    "Mozilla/5.0 (compatible; FlipboardProxy/1.2)",
     "Mozilla/5.0 (compatible; Yahoo Link Preview; https://help.yahoo.com/)",
 };
 
@@ -97,10 +121,11 @@ static void verdict__of_a_preview_stands_from_its_family_alone(void **state)
 static void verdict__of_search_and_other_robots_is_bot(void **state)
 {
     (void)state;
-    const char *agents[] = {"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
-                            "Mozilla/5.0 (compatible; Google-InspectionTool/1.0;)",
-                            SAFARI " (Applebot/0.1; +http://www.apple.com/go/applebot)", "meta-externalads/1.1",
-                            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/120.0.0.0 Safari/537.36"};
+    const char *agents[] = {
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "Mozilla/5.0 (compatible; Google-InspectionTool/1.0;)",
+        SAFARI " (Applebot/0.1; +http://www.apple.com/go/applebot)", "meta-externalads/1.1",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/120.0.0.0 Safari/537.36"};
     for (size_t i = 0; i < COUNT(agents); i++) {
         assert_judged(signs_of(agents[i]), 0, VERDICT_BOT, "crawler");
         assert_judged(signs_of(agents[i]), ACT_SEEN | ACT_TAP | ACT_SAVE, VERDICT_BOT, "crawler");
@@ -146,18 +171,24 @@ static void family__is_a_product_and_a_device_class(void **state)
         const char *agent, *family;
     } cases[] = {
         {SAFARI, "Safari on iOS"},
-        {"Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/126.0 Mobile/15E148 Safari/604.1", "Chrome on iOS"},
+        {"Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/126.0 Mobile/15E148 Safari/604.1",
+         "Chrome on iOS"},
         {IOS "FxiOS/127.0 Mobile/15E148 Safari/605.1.15", "Firefox on iOS"},
         {IOS "GSA/323.0 Mobile/15E148 Safari/604.1", "Google app on iOS"},
         {IOS "Mobile/15E148", "Web view on iOS"},
-        {"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36", "Chrome on Android"},
+        {"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
+         "Chrome on Android"},
         {WEBVIEW, "Web view on Android"},
-        {"Mozilla/5.0 (Linux; Android 14; SAMSUNG SM-S911B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0 Mobile Safari/537.36", "Samsung Internet on Android"},
+        {"Mozilla/5.0 (Linux; Android 14; SAMSUNG SM-S911B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0 Mobile Safari/537.36",
+         "Samsung Internet on Android"},
         {"Mozilla/5.0 (Android 14; Mobile; rv:127.0) Gecko/127.0 Firefox/127.0", "Firefox on Android"},
-        {"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0", "Edge on Windows"},
-        {"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15", "Safari on macOS"},
+        {"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0",
+         "Edge on Windows"},
+        {"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15",
+         "Safari on macOS"},
         {"Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0", "Firefox on Linux"},
-        {"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36", "Chrome on ChromeOS"},
+        {"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+         "Chrome on ChromeOS"},
         {"WhatsApp/2.23.20.0 A", "WhatsApp"},
         {"curl/7.88.1", "curl"},
         {"python-requests/2.31.0", "python-requests"},
@@ -181,8 +212,17 @@ static void family__is_a_product_and_a_device_class(void **state)
 static void verdict__of_a_tool_needs_the_form(void **state)
 {
     (void)state;
-    const char *agents[] = {"curl/7.88.1", "Wget/1.21.3", "python-requests/2.31.0", "Python-urllib/3.11", "Go-http-client/1.1", "okhttp/4.12.0",
-                            "Java/17.0.2", "node", "axios/1.6.0", "PostmanRuntime/7.36", "Mail/3774 CFNetwork/1490 Darwin/23.2.0"};
+    const char *agents[] = {"curl/7.88.1",
+                            "Wget/1.21.3",
+                            "python-requests/2.31.0",
+                            "Python-urllib/3.11",
+                            "Go-http-client/1.1",
+                            "okhttp/4.12.0",
+                            "Java/17.0.2",
+                            "node",
+                            "axios/1.6.0",
+                            "PostmanRuntime/7.36",
+                            "Mail/3774 CFNetwork/1490 Darwin/23.2.0"};
     for (size_t i = 0; i < COUNT(agents); i++) {
         assert_judged(signs_of(agents[i]), 0, VERDICT_BOT, "tool");
         assert_judged(signs_of(agents[i]), ACT_SEEN | ACT_TAP | ACT_SAVE, VERDICT_BOT, "tool");
@@ -204,7 +244,8 @@ static void verdict__of_head_is_bot_whatever_follows(void **state)
 static void verdict__of_a_page_loaded_ahead_waits_until_it_shows(void **state)
 {
     (void)state;
-    const char *purposes[] = {"prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip", "Prefetch", "prerender", "preview"};
+    const char *purposes[] = {"prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip",
+                              "Prefetch", "prerender",          "preview"};
     for (size_t i = 0; i < COUNT(purposes); i++) {
         struct request_signs signs = signs_of(SAFARI);
         signs.purpose = purposes[i];
@@ -237,7 +278,8 @@ static void verdict__without_an_agent_is_bot_until_the_page_shows(void **state)
 static void verdict__of_a_burst_is_scanner_until_somebody_acts(void **state)
 {
     (void)state;
-    struct request_signs signs = signs_of("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36");
+    struct request_signs signs = signs_of(
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36");
     signs.burst = true;
     assert_judged(signs, 0, VERDICT_SCANNER, "burst");
     assert_judged(signs, ACT_SEEN, VERDICT_SCANNER, "burst");
@@ -260,7 +302,8 @@ static void verdict__of_a_followed_link_without_language_stays_open(void **state
 static void verdict__of_the_member_is_self_before_all(void **state)
 {
     (void)state;
-    struct request_signs signs = {.user_agent = "curl/8", .self = true, .head = true, .burst = true, .purpose = "prefetch"};
+    struct request_signs signs = {
+        .user_agent = "curl/8", .self = true, .head = true, .burst = true, .purpose = "prefetch"};
     for (uint32_t acts = 0; acts < 64; acts++)
         assert_judged(signs, acts, VERDICT_SELF, "own visit");
 }
@@ -338,10 +381,18 @@ static void referrer__keeps_the_host_alone(void **state)
     static const struct {
         const char *referrer, *host;
     } cases[] = {
-        {"https://www.LinkedIn.com/feed/?secret=1#x", "www.linkedin.com"}, {"https://t.co", "t.co"},
-        {"http://example.org:8080/x", "example.org"}, {"android-app://com.google.android.gm/", "com.google.android.gm"},
-        {"https://user@example.org/", ""}, {"https://user:pw@example.org/", ""}, {"about:blank", ""}, {"", ""}, {NULL, ""},
-        {"https://ex\xFFmple.org/", ""}, {"https://[::1]/", ""}, {"a very long scheme indeed://x", ""},
+        {"https://www.LinkedIn.com/feed/?secret=1#x", "www.linkedin.com"},
+        {"https://t.co", "t.co"},
+        {"http://example.org:8080/x", "example.org"},
+        {"android-app://com.google.android.gm/", "com.google.android.gm"},
+        {"https://user@example.org/", ""},
+        {"https://user:pw@example.org/", ""},
+        {"about:blank", ""},
+        {"", ""},
+        {NULL, ""},
+        {"https://ex\xFFmple.org/", ""},
+        {"https://[::1]/", ""},
+        {"a very long scheme indeed://x", ""},
         {"https://a234567890123456789012345678901234567890123456789012345678901234.example/", ""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -355,7 +406,8 @@ static void facts__of_any_bytes_stay_in_bounds(void **state)
 {
     (void)state;
     srandom(7);
-    static const char *const pieces[] = {"Mozilla/5.0 ", "compatible; ", "bot", "Instagram", "(", ";", "/", "\xFF", "WhatsApp", " on ", "curl/", "\t"};
+    static const char *const pieces[] = {"Mozilla/5.0 ", "compatible; ", "bot",  "Instagram", "(", ";", "/",
+                                         "\xFF",         "WhatsApp",     " on ", "curl/",     "\t"};
     for (int round = 0; round < 20000; round++) {
         char agent[2000] = "", family[AGENT_FAMILY_SIZE];
         for (int i = (int)(random() % 40); i > 0; i--)

@@ -21,9 +21,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     uint32_t acts = data[0] & 63;
     size_t half = (size - 2) / 2;
-    char *agent = strndup((const char *)data + 2, half), *other = strndup((const char *)data + 2 + half, size - 2 - half);
-    struct request_signs signs = {.head = data[1] & 1, .user_agent = agent, .referrer = other, .purpose = other,
-                                  .quiet = data[1] & 2, .self = data[1] & 4, .burst = data[1] & 8};
+    char *agent = strndup((const char *)data + 2, half),
+         *other = strndup((const char *)data + 2 + half, size - 2 - half);
+    struct request_signs signs = {.head = data[1] & 1,
+                                  .user_agent = agent,
+                                  .referrer = other,
+                                  .purpose = other,
+                                  .quiet = data[1] & 2,
+                                  .self = data[1] & 4,
+                                  .burst = data[1] & 8};
     char family[AGENT_FAMILY_SIZE], host[REFERRER_HOST_SIZE];
     uint32_t facts = facts_of(&signs, family);
     require(memchr(family, '\0', sizeof family) != NULL);
