@@ -14,6 +14,7 @@
 #include "server/api/problem.h"
 #include "server/app.h"
 #include "server/auth/caller.h"
+#include "server/http/assets.h"
 #include "server/http/request.h"
 #include "server/pages/card_files.h"
 #include "server/pages/error.h"
@@ -59,7 +60,7 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/privacy", ANYONE, WORKER, NULL, 0, privacy_page),
 
     /* the house */
-    ROUTE(GET, "/assets/{*}", ANYONE, INLINE, NULL, 0, asset_page),
+    ROUTE(GET, "/assets/{*}", ANYONE, INLINE, NULL, 0, asset_serve),
     ROUTE(GET, "/healthz", ANYONE, INLINE, NULL, 0, health_alive),
     ROUTE(GET, "/readyz", ANYONE, WORKER, NULL, 0, health_ready),
     ROUTE(GET, "/metrics", OPERATOR, WORKER, NULL, 0, metrics_page),

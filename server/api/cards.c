@@ -73,7 +73,7 @@ enum result api_card_add(struct app *app, struct request *request)
     struct card card = {.owner_id = request_caller(request)->member.id};
     if (read_card(request, &card, true) != RESULT_OK)
         return RESULT_OK;
-    enum result result = store_card_add(app->store, &card, now_ms());
+    enum result result = store_card_add(app->store, &request->arena, &card, now_ms());
     if (result == RESULT_CONFLICT) {
         problem_reply(request, 409, "That handle is taken.", NULL);
         return RESULT_OK;

@@ -238,7 +238,6 @@ int cli_run_words(struct app *app, struct cli_call *call, int argc, char **argv)
 /* In this process if the store is free, else in the server that has it. */
 static int run_on_store(const struct config *config, struct cli_call *call, int argc, char **argv)
 {
-    struct app app;
     const char *why = "The store cannot be opened.";
     int code = EX_UNAVAILABLE;
     const char *folder = store_folder(config->store, call->arena);
@@ -250,7 +249,8 @@ static int run_on_store(const struct config *config, struct cli_call *call, int 
     struct config local = *config;
     if (!local.url) /* what a server on this machine would say */
         local.url = strncmp(local.listen, "unix:", 5) ? arena_printf(call->arena, "http://%s", local.listen) : "http://localhost";
-    result = app_open(&local, call->arena, false, &app, &why);
+    struct app app = {.config = &local};
+    result = app_open(&app, call->arena, false, NULL, NULL, &why);
     if (result == RESULT_CONFLICT)
         return cli_say(call, EX_TEMPFAIL, "%s", why);
     if (result != RESULT_OK)

@@ -64,7 +64,7 @@ static enum result make_card(struct demo *demo)
                           .emails = {{"work", "mika@tanaka-dach.example"}}, .email_count = 1,
                           .links = {{"web", "https://tanaka-dach.example"}}, .link_count = 1};
     enum result result = card_check(card, demo->arena, &complaints);
-    return result == RESULT_OK ? store_card_add(demo->app->store, card, now_ms()) : result;
+    return result == RESULT_OK ? store_card_add(demo->app->store, demo->arena, card, now_ms()) : result;
 }
 
 /* The id a hit would have had if it had come so long ago. */

@@ -65,13 +65,12 @@ static void check_address(struct report *report, const struct config *config)
 static void check_store(struct report *report, const struct config *config)
 {
     struct arena *arena = report->call->arena;
-    struct app app;
+    struct app app = {.config = config};
     const char *why = "it cannot be opened";
     const char *folder = store_folder(config->store, arena);
     if (folder && access(folder, F_OK))
         return; /* said already */
-    struct config local = *config;
-    if (app_open(&local, arena, true, &app, &why) != RESULT_OK) {
+    if (app_open(&app, arena, true, NULL, NULL, &why) != RESULT_OK) {
         note(report, false, "store", why);
         return;
     }

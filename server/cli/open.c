@@ -3,30 +3,35 @@
 
 #include <sodium.h>
 
+#include "server/store/paths.h"
 #include "server/store/store.h"
 
 enum { READERS = 8 };
 
-enum result app_open(const struct config *config, struct arena *arena, bool read_only, struct app *out, const char **why)
+enum result app_open(struct app *app, struct arena *arena, bool read_only, void (*on_broken)(void *context),
+                     void *broken_context, const char **why)
 {
-    *out = (struct app){.config = config};
+    const struct config *config = app->config;
+    const char *key_file = config->key_file, *folder = store_folder(config->store, arena);
     if (sodium_init() < 0)
         return RESULT_FAILED;
-    const char *key_file = config->key_file;
-    if (!key_file) {
-        const char *folder = store_folder(config->store, arena);
-        if (!folder) {
-            *why = "MEISHI_KEY_FILE must name the key file, since this store is not a folder of this machine.";
-            return RESULT_INVALID;
-        }
-        key_file = arena_printf(arena, "%s/meishi.key", folder);
+    if (!key_file && !folder) {
+        *why = "MEISHI_KEY_FILE must name the key file, since this store is not a folder of this machine.";
+        return RESULT_INVALID;
     }
-    enum result result = keys_open(key_file, arena, &out->keys, why);
+    if (folder && paths_make_folder(folder) != RESULT_OK) {
+        *why = arena_printf(arena, "The folder %s cannot be made.", folder);
+        return RESULT_FAILED;
+    }
+    if (!key_file)
+        key_file = arena_printf(arena, "%s/meishi.key", folder);
+    enum result result = keys_open(key_file, arena, &app->keys, why);
     if (result != RESULT_OK)
         return result;
-    struct store_options options = {.url = config->store, .base_url = config->url ? config->url : "http://127.0.0.1:8080",
-                                    .seal_key = out->keys.seal, .read_only = read_only, .readers = READERS};
-    return store_open(&options, arena, &out->store, why);
+    struct store_options options = {.url = config->store, .base_url = config->url, .seal_key = app->keys.seal,
+                                    .read_only = read_only, .readers = READERS, .on_broken = on_broken,
+                                    .broken_context = broken_context};
+    return store_open(&options, arena, &app->store, why);
 }
 
 void app_close(struct app *app)

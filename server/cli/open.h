@@ -4,8 +4,10 @@
 
 #include "server/app.h"
 
-/* Keys and store, without threads or network. RESULT_CONFLICT: a server has the store. */
-enum result app_open(const struct config *config, struct arena *arena, bool read_only, struct app *out, const char **why) MUST_CHECK;
+/* Keys and store, without threads or network, into an app of which the config is set. RESULT_CONFLICT: a server has the
+ * store. ON_BROKEN (may be NULL) as in struct store_options. */
+enum result app_open(struct app *app, struct arena *arena, bool read_only, void (*on_broken)(void *context),
+                     void *broken_context, const char **why) MUST_CHECK;
 void app_close(struct app *app);
 
 #endif

@@ -24,6 +24,7 @@
 #include "server/http/systemd.h"
 #include "server/ids.h"
 #include "server/log.h"
+#include "server/notify/courier.h"
 #include "server/notify/deliver.h"
 #include "server/pages/page_cache.h"
 #include "server/pages/visitor.h"
@@ -86,32 +87,35 @@ static void settle_url(struct server *server, struct arena *arena)
         return;
     const char *address = http_address(server->app.http);
     server->config.url = strncmp(address, "unix:", 5) ? arena_strdup(arena, address) : "http://localhost";
-    store_set_base_url(server->app.store, server->config.url);
 }
 
+/* The address is bound first, since links are made of it, and answered last. */
 static enum result start(struct server *server, struct arena *arena, const char **why)
 {
     struct app *app = &server->app;
-    enum result result = app_open(&server->config, arena, false, app, why);
-    if (result != RESULT_OK)
-        return result;
-    store_on_broken(app->store, on_broken, server);
-    app->throttle = throttle_open();
-    app->visits = visits_open();
-    app->passwords = password_gate_open();
-    app->pages = page_cache_open(PAGE_CACHE_BYTES);
     struct http_options options = {.listen = server->config.listen, .trusted_proxies = &server->config.trusted_proxies,
                                    .unix_is_trusted = true, .handlers = routes_handlers(app)};
-    result = http_open(&options, &app->http, why);
+    enum result result = address_policy_parse(server->config.webhook_allow, &app->webhook_policy, why);
+    if (result == RESULT_OK)
+        result = http_open(&options, &app->http, why);
     if (result != RESULT_OK)
         return result;
     server->config.listen = listen_again(app->http, server->config.listen, arena);
     settle_url(server, arena);
+    app->config = &server->config;
+    result = app_open(app, arena, false, on_broken, server, why);
+    if (result != RESULT_OK)
+        return result;
+    app->throttle = throttle_open();
+    app->visits = visits_open();
+    app->passwords = password_gate_open();
+    app->pages = page_cache_open(PAGE_CACHE_BYTES);
     result = store_start(app->store);
     if (result == RESULT_OK)
         result = sender_start(app->store, server->config.webhook_allow, arena, &app->sender, why);
-    if (result == RESULT_OK && store_folder(server->config.store, arena)) {
-        server->control = control_open(app, store_folder(server->config.store, arena), arena, why);
+    const char *folder = store_folder(server->config.store, arena);
+    if (result == RESULT_OK && folder) {
+        server->control = control_open(app, folder, arena, why);
         result = server->control ? RESULT_OK : RESULT_FAILED;
     }
     return result == RESULT_OK ? http_run(app->http) : result;
@@ -165,6 +169,7 @@ int cli_serve(const struct config *config, struct arena *arena, int argc, char *
     }
     prctl(PR_SET_DUMPABLE, 0); /* secrets of members are in memory: no core files */
     raise_file_limit();
+    courier_scrub_environment();
     sigset_t signals = block_signals();
     int64_t started_ms = monotonic_ms();
     enum result result = start(&server, arena, &why);

@@ -11,8 +11,6 @@ handler receipt_page;    /* GET /receipt/{secret}: what was kept about this visi
 handler receipt_erase;   /* POST /receipt/{secret}/erase */
 handler privacy_page;    /* GET /privacy */
 
-handler asset_page; /* GET /assets/{name}: style sheets, scripts, drawings, for ever */
-
 handler health_alive; /* GET /healthz */
 handler health_ready; /* GET /readyz */
 handler metrics_page; /* GET /metrics: Prometheus text format 0.0.4 */
