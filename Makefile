@@ -34,7 +34,7 @@ ALL_CFLAGS = $(BASE_CFLAGS) -DMEISHI_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS) $(
 
 CARDS := $(wildcard cards/*.c cards/base/*.c)
 # Files whose neighbours are still on their way.
-WAITING := server/api/webhooks.c server/cli/cli.c server/cli/serve.c server/pages/health.c
+WAITING := server/cli/serve.c server/pages/health.c
 SERVER := $(filter-out server/main.c $(WAITING),$(wildcard server/*.c server/*/*.c))
 TEMPLATES := $(wildcard templates/*.html)
 CARD_OBJECTS := $(CARDS:%.c=$(BUILD)/%.o) $(BUILD)/gen/crawlers.o
