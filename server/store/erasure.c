@@ -19,13 +19,14 @@ static void hash_of(int64_t lead_id, unsigned char out[HASH_SIZE])
 /* $1 owner, $2 lead, in this order because rows refer to one another. */
 static const char *const STEPS[] = {
     "UPDATE events SET body = '' WHERE owner_id = $1 AND lead_id = $2",
+    /* What they called themselves and said when passing the card on; the hand stays, without a name. */
+    "UPDATE shares SET sharer_name = NULL, vouch = NULL WHERE owner_id = $1 AND sharer_hit_id IN (SELECT visitor_hit_id FROM leads "
+    "WHERE owner_id = $1 AND id = $2)",
+    "UPDATE shares SET sharer_name = NULL, vouch = NULL, sharer_lead_id = NULL, sharer_hit_id = (SELECT visitor_hit_id FROM leads "
+    "WHERE owner_id = $1 AND id = $2) WHERE owner_id = $1 AND sharer_lead_id = $2",
     "DELETE FROM consents WHERE owner_id = $1 AND lead_id = $2",
     "DELETE FROM receipts WHERE owner_id = $1 AND lead_id = $2",
     "DELETE FROM lead_moments WHERE owner_id = $1 AND lead_id = $2",
-    /* What they called themselves and said when passing the card on; the hand stays, without a name. */
-    "UPDATE shares SET sharer_name = NULL, vouch = NULL, sharer_hit_id = COALESCE(sharer_hit_id, (SELECT visitor_hit_id FROM leads "
-    "WHERE owner_id = $1 AND id = $2)), sharer_lead_id = NULL WHERE owner_id = $1 AND (sharer_lead_id = $2 OR sharer_hit_id = "
-    "(SELECT visitor_hit_id FROM leads WHERE owner_id = $1 AND id = $2))",
     /* Whom the share was sent to, if that is who they were. */
     "UPDATE shares SET recipient = NULL WHERE owner_id = $1 AND id = (SELECT share_id FROM leads WHERE owner_id = $1 AND id = $2 "
     "AND recipient IS NOT NULL)",

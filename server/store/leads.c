@@ -51,6 +51,21 @@ static enum result insert_lead(struct db *db, const struct lead *lead, const cha
     return result == RESULT_OK && !db_changes(db) ? RESULT_CONFLICT : result;
 }
 
+enum result lead_claim_shares(struct db *db, int64_t owner_id, int64_t visitor_hit_id)
+{
+    struct db_rows *rows;
+    enum result result = db_one(db,
+                                "SELECT r.lead_id FROM receipts r JOIN leads l ON l.owner_id = r.owner_id AND l.id = r.lead_id "
+                                "WHERE r.owner_id = $1 AND r.visitor_hit_id = $2 AND l.set_aside IS NULL",
+                                DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id)), &rows);
+    if (result != RESULT_OK)
+        return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    int64_t lead_id = db_column_int(rows, 0);
+    db_finish(&rows);
+    return db_run(db, "UPDATE shares SET sharer_lead_id = $3, sharer_hit_id = NULL WHERE owner_id = $1 AND sharer_hit_id = $2",
+                  DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id), DB_INT(lead_id)));
+}
+
 /* ---- potential leads ---- */
 
 /* The first visitor of a share that was sent to somebody by name is that somebody. */
@@ -167,13 +182,11 @@ static enum result keep_form(struct db *db, const struct addition *addition, int
         result = keep_consent(db, form, lead_id, moment_id, addition->now_ms);
     if (result != RESULT_OK)
         return result;
-    return db_run(db,
-                  "INSERT INTO receipts (hash, owner_id, lead_id, visitor_hit_id, moment_id, said, created_ms) "
+    result = db_run(db,
+                    "INSERT INTO receipts (hash, owner_id, lead_id, visitor_hit_id, moment_id, said, created_ms) "
                   "VALUES ($1, $2, $3, $4, $5, $6, $7)",
                   DB_ARGS(db_blob(addition->receipt_hash, HASH_SIZE), DB_INT(form->owner_id), DB_INT(lead_id),
-                          db_int_or_null(form->visitor_hit_id), DB_INT(moment_id),
-                          db_text(joined ? said_of(form, addition->arena) : NULL), DB_INT(addition->now_ms)));
-}
+                XX
 
 /* The visitor's potential lead was the person of LEAD_ID all along: its story moves there. */
 static enum result absorb(struct db *db, int64_t owner_id, int64_t potential_id, int64_t lead_id)
@@ -329,6 +342,8 @@ static enum result change_aside(struct db *db, const struct changing *changing, 
 {
     lead->set_aside = changing->change->set_aside ? "set aside by hand" : NULL;
     enum result result = claim_email(db, changing, lead);
+    if (result == RESULT_OK && !lead->set_aside && lead->visitor_hit_id)
+        result = lead_claim_shares(db, lead->owner_id, lead->visitor_hit_id);
     if (result != RESULT_OK)
         return result;
     return lead_moment_add(db, lead->owner_id, lead->id, changing->now_ms, "set-aside", lead->set_aside ? lead->set_aside : "taken in");
