@@ -19,6 +19,19 @@ json_t *lead_event_data(const struct lead *lead)
     return data;
 }
 
+/* The first column of the first row, 0 when there is none. */
+static enum result one_id(struct db *db, const char *sql, const struct db_value *args, int arg_count, int64_t *out)
+{
+    struct db_rows *rows;
+    *out = 0;
+    enum result result = db_one(db, sql, args, arg_count, &rows);
+    if (result != RESULT_OK)
+        return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    *out = db_column_int(rows, 0);
+    db_finish(&rows);
+    return RESULT_OK;
+}
+
 enum result lead_moment_add(struct db *db, int64_t owner_id, int64_t lead_id, int64_t at_ms, const char *kind, const char *words)
 {
     return db_run(db, "INSERT INTO lead_moments (owner_id, lead_id, id, at_ms, kind, words) VALUES ($1, $2, $3, $4, $5, $6)",
@@ -88,6 +101,13 @@ enum result lead_add_potential(struct store *store, struct db *db, struct arena 
     enum result result;
     if (hit_id && share->recipient && (result = meet_recipient(db, share, hit_id, now_ms)) != RESULT_NOT_FOUND)
         return result == RESULT_CONFLICT ? RESULT_OK : result;
+    /* A form of theirs may have joined another lead already. */
+    int64_t joined = 0;
+    result = hit_id ? one_id(db, "SELECT lead_id FROM receipts WHERE owner_id = $1 AND visitor_hit_id = $2",
+                             DB_ARGS(DB_INT(share->owner_id), DB_INT(hit_id)), &joined)
+                    : RESULT_OK;
+    if (result != RESULT_OK || joined)
+        return result;
     decide_kind(&lead, share);
     result = insert_lead(db, &lead, NULL);
     if (result != RESULT_OK)
@@ -113,18 +133,6 @@ struct addition {
     struct lead *out;
     bool known;        /* this very form was taken before: *out is its lead */
 };
-
-static enum result one_id(struct db *db, const char *sql, const struct db_value *args, int arg_count, int64_t *out)
-{
-    struct db_rows *rows;
-    *out = 0;
-    enum result result = db_one(db, sql, args, arg_count, &rows);
-    if (result != RESULT_OK)
-        return result == RESULT_NOT_FOUND ? RESULT_OK : result;
-    *out = db_column_int(rows, 0);
-    db_finish(&rows);
-    return RESULT_OK;
-}
 
 static enum result keep_consent(struct db *db, const struct lead *form, int64_t lead_id, int64_t moment_id, int64_t now_ms)
 {
@@ -184,9 +192,14 @@ static enum result keep_form(struct db *db, const struct addition *addition, int
         return result;
     result = db_run(db,
                     "INSERT INTO receipts (hash, owner_id, lead_id, visitor_hit_id, moment_id, said, created_ms) "
-                  "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                  DB_ARGS(db_blob(addition->receipt_hash, HASH_SIZE), DB_INT(form->owner_id), DB_INT(lead_id),
-                XX
+                    "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    DB_ARGS(db_blob(addition->receipt_hash, HASH_SIZE), DB_INT(form->owner_id), DB_INT(lead_id),
+                            db_int_or_null(form->visitor_hit_id), DB_INT(moment_id),
+                            db_text(joined ? said_of(form, addition->arena) : NULL), DB_INT(addition->now_ms)));
+    if (result != RESULT_OK || !form->visitor_hit_id)
+        return result;
+    return lead_claim_shares(db, form->owner_id, form->visitor_hit_id);
+}
 
 /* The visitor's potential lead was the person of LEAD_ID all along: its story moves there. */
 static enum result absorb(struct db *db, int64_t owner_id, int64_t potential_id, int64_t lead_id)
