@@ -123,6 +123,8 @@ static enum result take_apart(CURLU *handle, unsigned flags, struct arena *arena
     if (url.port < 1 || url.port > 65535)
         return RESULT_INVALID;
     url.path = part(handle, CURLUPART_PATH, 0, arena);
+    if (!url.path)
+        return RESULT_INVALID;
     bool has_query = part(handle, CURLUPART_QUERY, 0, arena), has_fragment = part(handle, CURLUPART_FRAGMENT, 0, arena);
     if ((flags & (URL_NO_FRAGMENT | URL_BASE) && has_fragment) ||
         (flags & URL_BASE && (has_query || strcmp(url.path, "/"))))
