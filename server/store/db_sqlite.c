@@ -508,7 +508,7 @@ static char *with_row_numbers(const char *sql)
     size_t size = strlen(sql) + 1;
     for (const char *at = sql; (at = strstr(at, portable)); at += strlen(portable))
         size += strlen(own) - strlen(portable);
-    char *text = malloc(size), *to = text;
+    char *text = calloc(1, size), *to = text;
     if (!text)
         abort();
     for (const char *found; (found = strstr(sql, portable)); sql = found + strlen(portable)) {

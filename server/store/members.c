@@ -35,7 +35,12 @@ static enum result add(struct db *db, void *context)
     struct adding *adding = context;
     struct member *member = adding->member;
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT 1 FROM members LIMIT 1", NULL, 0, &rows);
+    /* Members and cards share the names behind /@. */
+    enum result result = db_one(db, "SELECT 1 FROM cards WHERE handle = $1", DB_ARGS(db_text(member->handle)), &rows);
+    db_finish(&rows);
+    if (result != RESULT_NOT_FOUND)
+        return result == RESULT_OK ? RESULT_CONFLICT : result;
+    result = db_one(db, "SELECT 1 FROM members LIMIT 1", NULL, 0, &rows);
     db_finish(&rows);
     if (result == RESULT_NOT_FOUND)
         member->role = ROLE_OWNER;

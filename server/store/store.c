@@ -44,14 +44,16 @@ enum result store_write(struct store *store, const char *name, db_body *body, vo
     pthread_mutex_lock(&store->write_lock);
     store->outbox_filled = false;
     enum result result = db_transaction(store->writer, name, body, context);
-    /* Below the lock, so that whoever takes the callback back is not called any more. */
-    if (result == RESULT_OK && store->outbox_filled && store->wake_outbox)
-        store->wake_outbox(store->wake_context);
+    bool wake = result == RESULT_OK && store->outbox_filled;
     bool broken = store->writer->broken;
+    void (*wake_outbox)(void *) = store->wake_outbox;
+    void *wake_context = store->wake_context;
     pthread_mutex_unlock(&store->write_lock);
     note_write(store, result);
     if (broken)
         store_broken(store);
+    if (wake && wake_outbox)
+        wake_outbox(wake_context);
     return result;
 }
 
@@ -260,7 +262,6 @@ static void give_up(struct store *store)
     free(store->url);
     free(store->base_url);
     explicit_bzero(store->seal_key, sizeof store->seal_key);
-    outbox_forget_wants(store);
     free(store);
 }
 
@@ -268,7 +269,7 @@ enum result store_open(const struct store_options *options, struct arena *arena,
 {
     *out = NULL;
     *why = NULL;
-    const struct db_driver *driver = db_driver_of(options->url);
+    const struct db_driver *driver = options->driver ? options->driver : db_driver_of(options->url);
     if (!driver) {
         *why = "MEISHI_STORE is no store this program knows: write sqlite:FOLDER or sqlite:FILE.db.";
         return RESULT_FAILED;

@@ -15,9 +15,11 @@
 #include "server/store/webhooks.h"
 
 struct store;
+struct db_driver;
 
 struct store_options {
     const char *url;     /* sqlite:FOLDER or sqlite:FILE.db */
+    const struct db_driver *driver; /* NULL: the one that URL names; tests give their own */
     const char *base_url; /* goes into event bodies */
     const unsigned char *seal_key; /* 32 bytes: seals webhook secrets */
     bool read_only;      /* no writer, no lock, no threads */

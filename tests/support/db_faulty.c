@@ -1,0 +1,233 @@
+/* See db_faulty.h. */
+#include "tests/support/db_faulty.h"
+
+#include <stdlib.h>
+
+struct faulty {
+    struct db db;
+    struct db *inner;
+    bool in_transaction, failed_inside;
+};
+
+struct faulty_rows {
+    struct db_rows rows;
+    struct db_rows *inner;
+};
+
+static struct {
+    struct fault_plan plan;
+    int calls, struck, violations;
+} now;
+
+void faults_plan(const struct fault_plan *plan)
+{
+    now.plan = *plan;
+    now.calls = now.struck = now.violations = 0;
+}
+
+int faults_calls(void)
+{
+    return now.calls;
+}
+
+int faults_struck(void)
+{
+    return now.struck;
+}
+
+int faults_violations(void)
+{
+    return now.violations;
+}
+
+static struct faulty *faulty_of(const struct db *db)
+{
+    return (struct faulty *)(uintptr_t)db;
+}
+
+static bool strikes(void)
+{
+    now.calls++;
+    bool strikes = now.plan.fail_at && (now.plan.sticky ? now.calls >= now.plan.fail_at : now.calls == now.plan.fail_at);
+    now.struck += strikes;
+    return strikes;
+}
+
+static enum result fault(struct faulty *faulty)
+{
+    if (faulty && now.plan.breaks)
+        faulty->db.broken = true;
+    if (faulty)
+        faulty->failed_inside = faulty->in_transaction;
+    return now.plan.with ? now.plan.with : RESULT_FAILED;
+}
+
+/* Whether the call is to fail; also looks whether it should have been made. */
+static bool strikes_on(struct faulty *faulty)
+{
+    now.violations += faulty->failed_inside;
+    return strikes();
+}
+
+static enum result noted(struct faulty *faulty, enum result result)
+{
+    if (result == RESULT_FAILED || result == RESULT_BUSY)
+        faulty->failed_inside = faulty->in_transaction;
+    faulty->db.broken |= faulty->inner->broken;
+    return result;
+}
+
+static enum result open_faulty(const char *url, enum db_part part, enum db_mode mode, struct db **out)
+{
+    *out = NULL;
+    if (strikes())
+        return fault(NULL);
+    struct faulty *faulty = calloc(1, sizeof *faulty);
+    if (!faulty)
+        abort();
+    faulty->db.driver = &db_faulty;
+    enum result result = db_sqlite.open(url, part, mode, &faulty->inner);
+    if (result == RESULT_OK)
+        *out = &faulty->db;
+    else
+        free(faulty);
+    return result;
+}
+
+static void close_faulty(struct db *db)
+{
+    db_sqlite.close(faulty_of(db)->inner);
+    free(db);
+}
+
+static enum result begin(struct db *db)
+{
+    struct faulty *faulty = faulty_of(db);
+    if (strikes_on(faulty) || db->broken)
+        return fault(faulty);
+    enum result result = db_sqlite.begin(faulty->inner);
+    faulty->in_transaction = result == RESULT_OK;
+    return result;
+}
+
+static enum result end(struct db *db, bool commit)
+{
+    struct faulty *faulty = faulty_of(db);
+    now.violations += commit && faulty->failed_inside;
+    bool struck = strikes();
+    enum result result = db_sqlite.end(faulty->inner, commit && (!struck || now.plan.too_late));
+    faulty->in_transaction = faulty->failed_inside = false;
+    return struck ? fault(faulty) : result;
+}
+
+static enum result script(struct db *db, const char *sql)
+{
+    struct faulty *faulty = faulty_of(db);
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.script(faulty->inner, sql));
+}
+
+static enum result query(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out)
+{
+    struct faulty *faulty = faulty_of(db);
+    *out = NULL;
+    if (strikes_on(faulty))
+        return fault(faulty);
+    struct db_rows *inner;
+    enum result result = noted(faulty, db_sqlite.query(faulty->inner, sql, args, arg_count, &inner));
+    if (result != RESULT_OK)
+        return result;
+    struct faulty_rows *rows = calloc(1, sizeof *rows);
+    if (!rows)
+        abort();
+    rows->rows.db = db;
+    rows->inner = inner;
+    *out = &rows->rows;
+    return RESULT_OK;
+}
+
+static struct db_rows *inner_of(const struct db_rows *rows)
+{
+    return ((const struct faulty_rows *)rows)->inner;
+}
+
+static enum result next(struct db_rows *rows)
+{
+    struct faulty *faulty = faulty_of(rows->db);
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.next(inner_of(rows)));
+}
+
+static int64_t integer(const struct db_rows *rows, int column)
+{
+    return db_sqlite.integer(inner_of(rows), column);
+}
+
+static const void *bytes(const struct db_rows *rows, int column, size_t *len)
+{
+    return db_sqlite.bytes(inner_of(rows), column, len);
+}
+
+static void finish(struct db_rows **rows)
+{
+    struct faulty_rows *faulty = (struct faulty_rows *)*rows;
+    if (!faulty)
+        return;
+    db_sqlite.finish(&faulty->inner);
+    free(faulty);
+    *rows = NULL;
+}
+
+static int64_t changes(const struct db *db)
+{
+    return db_sqlite.changes(faulty_of(db)->inner);
+}
+
+static enum result append(struct db *db, const char *insert, const struct db_value *values, int column_count, int row_count)
+{
+    struct faulty *faulty = faulty_of(db);
+    if (strikes_on(faulty))
+        return fault(faulty);
+    return noted(faulty, db_sqlite.append(faulty->inner, insert, values, column_count, row_count));
+}
+
+static enum result tidy(struct db *db, bool idle)
+{
+    struct faulty *faulty = faulty_of(db);
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.tidy(faulty->inner, idle));
+}
+
+static enum result copy_to(struct db *db, const char *path)
+{
+    struct faulty *faulty = faulty_of(db);
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.copy_to(faulty->inner, path));
+}
+
+static enum result check(struct db *db, bool thorough)
+{
+    struct faulty *faulty = faulty_of(db);
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.check(faulty->inner, thorough));
+}
+
+static const char *error(const struct db *db)
+{
+    return now.struck ? "a fault of the plan" : db_sqlite.error(faulty_of(db)->inner);
+}
+
+const struct db_driver db_faulty = {
+    .scheme = "sqlite",
+    .open = open_faulty,
+    .close = close_faulty,
+    .begin = begin,
+    .end = end,
+    .script = script,
+    .query = query,
+    .next = next,
+    .integer = integer,
+    .bytes = bytes,
+    .finish = finish,
+    .changes = changes,
+    .append = append,
+    .tidy = tidy,
+    .copy_to = copy_to,
+    .check = check,
+    .error = error,
+};

@@ -1,0 +1,27 @@
+/* A store in a folder of its own for one test, with a member who has a card. The steps of a test that are not its subject:
+ * they abort when they fail. */
+#ifndef MEISHI_TESTS_STORE_PLACE_H
+#define MEISHI_TESTS_STORE_PLACE_H
+
+#include "server/store/store.h"
+
+struct store_place {
+    char folder[64], url[96];
+    struct arena arena;
+    const struct db_driver *driver;
+    struct store *store;
+    struct member jane;
+    struct card card;
+};
+
+/* DRIVER NULL: the one of the URL. Opened, not started. */
+struct store_place *store_place_make(const struct db_driver *driver);
+void store_place_open(struct store_place *place); /* again, after store_close */
+void store_place_drop(struct store_place *place); /* closes and removes everything */
+
+struct member store_place_member(struct store_place *place, const char *handle);
+struct card store_place_card(struct store_place *place, int64_t owner_id, const char *name);
+/* A share of place->card on a channel; PARENT_ID 0 for none. */
+struct share store_place_share(struct store_place *place, enum channel channel, int64_t parent_id);
+
+#endif
