@@ -545,7 +545,7 @@ static void raise_limits(void)
 
 static void spin(void)
 {
-    for (volatile int i = 0;; i++)
+    for (volatile unsigned i = 0;; i++)
         continue;
 }
 
