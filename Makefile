@@ -41,6 +41,7 @@ CARD_OBJECTS := $(CARDS:%.c=$(BUILD)/%.o) $(BUILD)/gen/crawlers.o
 SERVER_OBJECTS := $(SERVER:%.c=$(BUILD)/%.o) $(BUILD)/gen/templates.o $(BUILD)/gen/assets.o
 SUPPORT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cards/test_*.c tests/server/test_*.c tests/templates/test_*.c))
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BINARY := $(if $(WAITING),,$(BUILD)/meishi)
 
@@ -165,8 +166,10 @@ faults: test-deps ## crashes, full disks and slow syncs, in full
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) FAULTS=full tests/run.sh $(sort $(wildcard tests/faults/*.sh))
 bench: test-deps ## ratios against named references
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all $(BENCHES)
 	@for bench in $(sort $(wildcard tests/bench/*.sh)); do BUILD=$(BUILD) $$bench || exit 1; done
+$(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(SUPPORT_OBJECTS) $(BUILD)/libserver.a $(BUILD)/libcards.a
+	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(TEST_LIBS) $(PACKAGE_LIBS)
 
 # --- Form -----------------------------------------------------------------------------------------------------------
 

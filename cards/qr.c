@@ -87,7 +87,8 @@ enum result qr_png(const struct qr *qr, int size, struct arena *arena, const voi
 void qr_svg(struct str *out, const struct qr *qr, const char *title)
 {
     int across = qr->modules + 2 * QR_QUIET_MODULES;
-    str_addf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\"><title>", across, across);
+    str_addf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\"><title>", across,
+             across);
     escape_html(out, title);
     str_addf(out, "</title><rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>", across, across);
     str_add(out, "<path fill=\"#000\" shape-rendering=\"crispEdges\" d=\"");

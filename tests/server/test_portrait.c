@@ -1,4 +1,4 @@
-/* The portrait jail from outside and from inside. The worker is this very program started again, as the server starts
+/* Portraits, and the child that makes them. The worker is this very program started again, as the server starts
  * itself; an upload that begins with a word of ours makes it misbehave as a broken decoder might. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,20 +12,15 @@
 #include <cairo.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <webp/encode.h>
 
 #include "cards/jpeg.h"
-#include "server/jail.h"
 #include "server/portrait.h"
 
 struct file {
@@ -471,113 +466,6 @@ static void portrait__many_threads_may_ask_at_once(void **state)
     }
 }
 
-/* How a jailed child that does one thing ends: its wait status. */
-static int in_jail(void (*deed)(void))
-{
-    pid_t child = fork();
-    if (!child) {
-        if (jail_enter((size_t)512 << 20, 2) != RESULT_OK)
-            _exit(99);
-        deed();
-        _exit(42);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return status;
-}
-
-static void do_nothing(void)
-{
-}
-
-static void use_memory(void)
-{
-    for (int i = 1; i < 200; i++) {
-        char *bytes = malloc((size_t)i * 100000);
-        if (!bytes)
-            _exit(1);
-        memset(bytes, 1, (size_t)i * 100000);
-        if (i % 2)
-            free(bytes);
-    }
-}
-
-static void open_file(void)
-{
-    (void)!open("/etc/passwd", O_RDONLY | O_CLOEXEC);
-}
-
-static void open_socket(void)
-{
-    (void)!socket(AF_INET, SOCK_STREAM, 0);
-}
-
-static void make_process(void)
-{
-    (void)!fork();
-}
-
-static void run_program(void)
-{
-    execl("/bin/true", "true", (char *)NULL);
-}
-
-static void make_code(void)
-{
-    (void)!mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
-static void write_elsewhere(void)
-{
-    (void)!write(STDERR_FILENO, "x", 1);
-}
-
-static void signal_parent(void)
-{
-    kill(getppid(), SIGCONT);
-}
-
-static void raise_limits(void)
-{
-    struct rlimit more = {RLIM_INFINITY, RLIM_INFINITY};
-    setrlimit(RLIMIT_AS, &more);
-}
-
-static void spin(void)
-{
-    for (volatile unsigned i = 0;; i++)
-        continue;
-}
-
-static void jail__lets_work_be_done(void **state)
-{
-    (void)state;
-    int status = in_jail(do_nothing);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
-    status = in_jail(use_memory);
-    assert_true(WIFEXITED(status));
-}
-
-static void jail__kills_whatever_reaches_out(void **state)
-{
-    (void)state;
-    static void (*const deeds[])(void) = {open_file, open_socket,     make_process,  run_program,
-                                          make_code, write_elsewhere, signal_parent, raise_limits};
-    for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++) {
-        int status = in_jail(deeds[i]);
-        if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
-            fail_msg("deed %zu ended with status %x", i, (unsigned)status);
-    }
-}
-
-static void jail__ends_endless_work(void **state)
-{
-    (void)state;
-    int status = in_jail(spin);
-    assert_true(WIFSIGNALED(status));
-    assert_true(WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGXCPU);
-}
-
 /* The worker, or what a worker that went wrong would do. Its input is a file, so it can be looked at first. */
 static int work(void)
 {
@@ -635,9 +523,6 @@ int main(int argc, char **argv)
         TEST(portrait__survives_noise_behind_every_head),
         TEST(portrait__ends_a_worker_that_hangs_crashes_or_never_stops_talking),
         TEST(portrait__many_threads_may_ask_at_once),
-        cmocka_unit_test(jail__lets_work_be_done),
-        cmocka_unit_test(jail__kills_whatever_reaches_out),
-        cmocka_unit_test(jail__ends_endless_work),
     };
     return cmocka_run_group_tests_name("portrait", tests, NULL, NULL);
 }
