@@ -144,7 +144,7 @@ tsan: test-deps ## the suite under ThreadSanitizer
 valgrind: test-deps ## the unit tests under valgrind
 	@tests/packages.sh valgrind
 	@$(MAKE) --no-print-directory unit-tests
-	@BUILD=$(BUILD) UNDER="valgrind -q --leak-check=full --error-exitcode=9" tests/run.sh $(UNIT_TESTS)
+	@BUILD=$(BUILD) UNDER="valgrind -q --leak-check=full --error-exitcode=9 --suppressions=tests/valgrind.supp" tests/run.sh $(UNIT_TESTS)
 cover: test-deps ## lines that the suite reaches, file by file
 	@$(MAKE) --no-print-directory test-now BUILD=build/cover CFLAGS="-O0 -g" HARDENING=-fPIE SANITIZE=--coverage
 	@tests/cover.sh build/cover
