@@ -13,6 +13,7 @@ enum { DECODE_FLAGS = TJFLAG_LIMITSCANS | TJFLAG_ACCURATEDCT };
 enum result jpeg_size(const void *jpeg, size_t len, int *width, int *height)
 {
     int subsampling, colours;
+    *width = *height = 0; /* a header without a frame sets nothing */
     tjhandle handle = tjInitDecompress();
     if (!handle)
         return RESULT_FAILED;
@@ -58,13 +59,15 @@ static void cmyk_to_bgrx(uint8_t *pixels, int width, int height, int stride)
 
 enum result jpeg_decode(const void *jpeg, size_t len, int side_min, cairo_surface_t **out)
 {
-    int width, height, subsampling, colours;
+    /* A file cut before its frame has a good header that sets nothing. */
+    int width = 0, height = 0, subsampling = 0, colours = 0;
     enum result result = RESULT_INVALID;
     cairo_surface_t *surface = NULL;
     tjhandle handle = tjInitDecompress();
     if (!handle)
         return RESULT_FAILED;
-    if (tjDecompressHeader3(handle, jpeg, (unsigned long)len, &width, &height, &subsampling, &colours))
+    if (tjDecompressHeader3(handle, jpeg, (unsigned long)len, &width, &height, &subsampling, &colours) || width < 1 ||
+        height < 1)
         goto done;
     scale_down(&width, &height, side_min);
     surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);

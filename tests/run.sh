@@ -6,6 +6,7 @@ passed=0 failed=0
 export BUILD="${BUILD:-build}" CMOCKA_MESSAGE_OUTPUT=TAP
 export MEISHI="$PWD/$BUILD/meishi" MEISHI_VCARD_WRITER="$PWD/$BUILD/tests/cards/test_vcard"
 export LSAN_OPTIONS="suppressions=$PWD/tests/leaks.txt:print_suppressions=0"
+export TSAN_OPTIONS="suppressions=$PWD/tests/races.txt:print_suppressions=0"
 output=$(mktemp) || exit 1
 trap 'rm -f "$output"' EXIT
 for program in "$@"; do
