@@ -120,7 +120,7 @@ test: test-deps ## the whole suite
 	@$(MAKE) --no-print-directory test-now
 test-now: unit-tests $(BINARY) $(BUILD)/tools/template-compiler
 	@BUILD=$(BUILD) CC=$(CC) tests/run.sh $(UNIT_TESTS) $(sort $(wildcard tests/node/*.test.mjs tests/assets/test_*.sh \
-	    tests/templates/test_*.sh tests/journeys/*.sh tests/browser/*.mjs))
+	    tests/templates/test_*.sh tests/journeys/*.mjs tests/browser/*.mjs))
 unit-tests: $(UNIT_TESTS)
 
 $(BUILD)/tests/cards/test_%: $(BUILD)/tests/cards/test_%.o $(BUILD)/libcards.a
