@@ -33,9 +33,7 @@ BASE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
 ALL_CFLAGS = $(BASE_CFLAGS) -DMEISHI_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS) $(HARDENING) $(SANITIZE)
 
 CARDS := $(wildcard cards/*.c cards/base/*.c)
-# Files whose neighbours are still on their way.
-WAITING := server/cli/serve.c server/pages/health.c
-SERVER := $(filter-out server/main.c $(WAITING),$(wildcard server/*.c server/*/*.c))
+SERVER := $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c))
 TEMPLATES := $(wildcard templates/*.html)
 CARD_OBJECTS := $(CARDS:%.c=$(BUILD)/%.o) $(BUILD)/gen/crawlers.o
 SERVER_OBJECTS := $(SERVER:%.c=$(BUILD)/%.o) $(BUILD)/gen/templates.o $(BUILD)/gen/assets.o
@@ -43,7 +41,7 @@ SUPPORT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cards/test_*.c tests/server/test_*.c tests/templates/test_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-BINARY := $(if $(WAITING),,$(BUILD)/meishi)
+BINARY := $(BUILD)/meishi
 
 # V=1 shows whole command lines.
 say = $(if $(V),,@echo '  $(1)  $@';)

@@ -1,7 +1,9 @@
 /* meishi demo: a roofer with a card, the ways it went, and the people who came by it, to look around in. Everything goes
  * through the verbs that visitors and members use, so what is shown is what the product does. */
+#include <stdatomic.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "server/auth/sign_in_link.h"
 #include "server/cli/cli.h"
@@ -50,6 +52,7 @@ struct demo {
     struct card card;
     struct share shares[SHARE_COUNT];
     int64_t person_hits[PERSON_COUNT];
+    atomic_int under_way; /* hits that the writer has not finished: they live in the arena */
 };
 
 static enum result make_card(struct demo *demo)
@@ -75,8 +78,26 @@ static int64_t hit_id_at(int64_t at_ms)
 
 static void hit_done(struct hit *hit, enum result result)
 {
-    (void)hit;
-    (void)result;
+    (void)result; /* the fold at the end says if the store does not write */
+    atomic_fetch_sub((atomic_int *)hit->owner, 1);
+}
+
+static enum result submit(struct demo *demo, struct hit *hit)
+{
+    hit->done = hit_done;
+    hit->owner = &demo->under_way;
+    atomic_fetch_add(&demo->under_way, 1);
+    enum result result = store_hit_submit(demo->app->store, hit);
+    if (result != RESULT_OK)
+        atomic_fetch_sub(&demo->under_way, 1);
+    return result;
+}
+
+static void wait_for_hits(struct demo *demo)
+{
+    store_hits_wake(demo->app->store);
+    while (atomic_load(&demo->under_way))
+        usleep(1000);
 }
 
 /* One opening of a share's page and what followed it. */
@@ -84,15 +105,15 @@ static enum result visit(struct demo *demo, const struct share *share, int64_t h
 {
     static const char *const FAMILIES[] = {"Safari on iOS", "Chrome on Android", "Chrome on Windows"};
     struct hit *hits = arena_alloc(demo->arena, 2 * sizeof *hits);
-    hits[0] = (struct hit){.done = hit_done, .id = hit_id, .owner_id = share->owner_id, .share_id = share->id, .channel = share->channel};
+    hits[0] = (struct hit){.id = hit_id, .owner_id = share->owner_id, .share_id = share->id, .channel = share->channel};
     strncpy(hits[0].family, FAMILIES[random_u64() % 3], sizeof hits[0].family - 1);
-    enum result result = store_hit_submit(demo->app->store, &hits[0]);
+    enum result result = submit(demo, &hits[0]);
     if (result != RESULT_OK || !acts)
         return result;
     hits[1] = hits[0];
     hits[1].acts = acts;
     hits[1].act_at_ms = id_time_ms(hit_id) + 4000;
-    return store_hit_submit(demo->app->store, &hits[1]);
+    return submit(demo, &hits[1]);
 }
 
 static enum result make_share(struct demo *demo, int index)
@@ -158,7 +179,7 @@ static enum result fill(struct demo *demo)
     for (int i = 0; i < PERSON_COUNT && result == RESULT_OK; i++)
         if (SHARES[PEOPLE[i].share].passed_on_by)
             result = make_person(demo, i);
-    store_hits_wake(demo->app->store);
+    wait_for_hits(demo);
     return result == RESULT_OK ? store_fold_now(demo->app->store) : result;
 }
 
