@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 30
 BUILD_PACKAGES := gcc libc6-dev pkg-config ca-certificates libmicrohttpd-dev libsqlite3-dev libjansson-dev libsodium-dev \
                   libcurl4-openssl-dev libqrencode-dev libpng-dev libcairo2-dev libpango1.0-dev libjpeg62-turbo-dev \
                   libturbojpeg0-dev libwebp-dev libseccomp-dev libidn2-dev libunistring-dev libbrotli-dev zlib1g-dev
-TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl
+TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl chromium
 
 PACKAGES := libmicrohttpd sqlite3 jansson libsodium libcurl libqrencode libpng cairo pango pangocairo libjpeg libturbojpeg \
             libwebp libseccomp libidn2
@@ -116,7 +116,7 @@ tests/node_modules/.installed: tests/package.json tests/package-lock.json tests/
 
 test: test-deps ## the whole suite
 	@$(MAKE) --no-print-directory test-now
-test-now: unit-tests $(BINARY) $(BUILD)/tools/template-compiler
+test-now: unit-tests $(BINARY) $(BUILD)/tests/browser/render $(BUILD)/tools/template-compiler
 	@BUILD=$(BUILD) CC=$(CC) tests/run.sh $(UNIT_TESTS) $(sort $(wildcard tests/node/*.test.mjs tests/assets/test_*.sh \
 	    tests/templates/test_*.sh tests/journeys/*.mjs tests/browser/*.mjs))
 unit-tests: $(UNIT_TESTS)
@@ -125,6 +125,10 @@ $(BUILD)/tests/cards/test_%: $(BUILD)/tests/cards/test_%.o $(BUILD)/libcards.a
 	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(TEST_LIBS) $(PACKAGE_LIBS)
 $(BUILD)/tests/server/test_%: $(BUILD)/tests/server/test_%.o $(SUPPORT_OBJECTS) $(BUILD)/libserver.a $(BUILD)/libcards.a
 	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(TEST_LIBS) $(PACKAGE_LIBS)
+
+$(BUILD)/tests/browser/render: $(BUILD)/tests/browser/render.o $(BUILD)/libserver.a $(BUILD)/libcards.a
+	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(PACKAGE_LIBS)
+$(BUILD)/tests/browser/render.o: | $(BUILD)/gen/templates.h
 
 GOLDEN := $(BUILD)/tests/templates/golden
 $(GOLDEN).c $(GOLDEN).h &: $(BUILD)/tools/template-compiler $(wildcard tests/templates/golden/*)

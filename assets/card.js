@@ -65,6 +65,15 @@ document.querySelector('a[href="#leave"]')?.addEventListener("click", (event) =>
   document.getElementById("name").focus({ preventScroll: true }); // within the tap, or no keyboard opens
 });
 
+/* At a desk the card is wanted on the phone that lies beside. The same link, so it is the same share. */
+if (card && matchMedia("(min-width: 56rem)").matches) {
+  const sheet = document.createElement("p");
+  sheet.className = "sheet qr";
+  const code = Object.assign(new Image(104, 104), { src: card + ".svg", alt: "QR code of this page" });
+  sheet.append(code, "Rather on your phone? Scan this.");
+  document.querySelector(".h-card").append(sheet);
+}
+
 /* --- Passing it on ---------------------------------------------------------------------------------------------------- */
 
 async function passOn(form, minted) {

@@ -82,9 +82,10 @@ struct receipt_view {
     const char *agreed_at;                /* the same for machines, RFC 3339 */
 };
 
-/* After the visitor erased what was kept. */
+
+/* After the visitor erased what was kept: there is nothing left to tell. */
 struct erased_view {
-    const char *what; /* nothing yet to say but that it is done: the day in words */
+    char nothing;
 };
 
 /* A visitor's own link, ready to be sent. */
