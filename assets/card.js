@@ -55,9 +55,15 @@ if (stamp) {
 
 /* Apps' own browsers often drop a contact without a word. */
 const IN_APP = /FBAN|FBAV|FB_IAB|Instagram|LinkedInApp|Snapchat|\bLine\/|MicroMessenger|musical_ly|TikTok|BytedanceWebview|Twitter/;
-const hint = document.getElementById("in-app");
-if (hint && IN_APP.test(navigator.userAgent))
-  document.querySelector(".bar a")?.addEventListener("click", () => setTimeout(() => (hint.hidden = false), 1200));
+if (card && IN_APP.test(navigator.userAgent)) {
+  const hint = document.createElement("p");
+  hint.className = "hint";
+  hint.setAttribute("role", "status");
+  document.querySelector(".bar").prepend(hint);
+  document.querySelector(".bar a").addEventListener("click", () => setTimeout(() => {
+    hint.textContent = "Nothing saved? This app may not pass contacts on. Choose “Open in browser” from its menu, then save again.";
+  }, 1200));
+}
 
 document.querySelector('a[href="#leave"]')?.addEventListener("click", (event) => {
   event.preventDefault();
@@ -116,20 +122,19 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 
 /* --- Proof of work ---------------------------------------------------------------------------------------------------- */
 
-/* A number whose SHA-256 together with the challenge begins with so many zero bits (cards/proof_of_work.h). In slices, so
- * that typing stays smooth. */
-async function solve(challenge, bits, progress) {
+/* A number that, written after the challenge, gives a SHA-256 that begins with so many zero bits (cards/proof_of_work.h). In
+ * slices, so that typing stays smooth. */
+async function solve(challenge, bits) {
   const text = new TextEncoder();
   const slice = 512;
   for (let first = 0; ; first += slice) {
     const digests = await Promise.all(
-      Array.from({ length: slice }, (_, i) => crypto.subtle.digest("SHA-256", text.encode(`${challenge}.${first + i}`))));
+      Array.from({ length: slice }, (_, i) => crypto.subtle.digest("SHA-256", text.encode(challenge + (first + i)))));
     const found = digests.findIndex((digest) => {
       const head = new DataView(digest).getUint32(0);
       return Math.clz32(head) >= bits;
     });
     if (found >= 0) return String(first + found);
-    progress(first);
   }
 }
 
@@ -138,7 +143,7 @@ if (challenge && globalThis.crypto?.subtle) {
   const { form } = challenge;
   const word = document.getElementById("work");
   word.textContent = "Many people are here at once. One moment, while this phone shows that a person is at it …";
-  const answer = solve(challenge.value, Number(challenge.dataset.bits), () => {}).then((number) => {
+  const answer = solve(challenge.value, Number(challenge.dataset.bits)).then((number) => {
     form.elements.answer.value = number;
     word.textContent = "Ready to send.";
   });

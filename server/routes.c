@@ -48,6 +48,7 @@ static const struct route ROUTES[] = {
     ROUTE(POST, "/c/{}/seen", VISITOR, WORKER, FORM, 1 * KB, visitor_seen),
     ROUTE(POST, "/c/{}/lead", VISITOR, WORKER, FORM, 64 * KB, visitor_lead),
     ROUTE(POST, "/c/{}/pass-on", VISITOR, WORKER, FORM, 8 * KB, visitor_pass_on),
+    ROUTE(GET, "/c/{}/pass-on", ANYONE, WORKER, NULL, 0, pass_on_page),
     ROUTE(GET, "/c/{}.vcf", ANYONE, INLINE, NULL, 0, card_file_vcf),
     ROUTE(GET, "/c/{}.png", ANYONE, INLINE, NULL, 0, card_file_qr_png),
     ROUTE(GET, "/c/{}.svg", ANYONE, INLINE, NULL, 0, card_file_qr_svg),

@@ -7,6 +7,7 @@
 #include "cards/base/escape.h"
 #include "cards/base/id.h"
 #include "cards/base/text.h"
+#include "cards/consent.h"
 #include "cards/event.h"
 #include "server/pages/page_cache.h"
 #include "templates.h"
@@ -31,15 +32,9 @@ static bool is_hangul(uint32_t c)
     return (c >= 0xac00 && c <= 0xd7af) || (c >= 0x1100 && c <= 0x11ff);
 }
 
-static bool is_ideograph(uint32_t c)
-{
-    return (c >= 0x2e80 && c <= 0x9fff) || (c >= 0xf900 && c <= 0xfaff) || (c >= 0x20000 && c <= 0x3ffff);
-}
-
 static bool is_cjk_name(const char *name)
 {
-    uint32_t first = text_next(&name);
-    return is_ideograph(first) || is_hangul(first);
+    return text_is_cjk(text_next(&name));
 }
 
 /* How wide a name is in Latin letters: one of a square script takes two. */
@@ -47,7 +42,7 @@ static int name_width(const char *name)
 {
     int width = 0;
     for (uint32_t c; (c = text_next(&name));)
-        width += is_ideograph(c) || is_hangul(c) ? 2 : 1;
+        width += text_is_cjk(c) ? 2 : 1;
     return width;
 }
 
@@ -74,18 +69,6 @@ static const char *language(const struct card *card)
                 break;
         }
     return NULL;
-}
-
-const char *card_view_short_name(const struct card *card)
-{
-    return card->given ? card->given : card->name;
-}
-
-const char *card_view_consent(const struct card *card, struct arena *arena)
-{
-    return arena_printf(arena,
-                        "This goes to %s, to answer you. You get a page that shows what is kept and lets you erase it.",
-                        card->name);
 }
 
 static const char *join(struct arena *arena, const char *first, const char *between, const char *second)
@@ -210,6 +193,7 @@ static void fill_head(const char *base_url, struct arena *arena, const struct ca
 void card_view_fill(const char *base_url, struct arena *arena, const struct card *card, const struct share *share,
                     const char *token, const char *stamp, struct card_view *out)
 {
+    struct consent consent = consent_of(card, arena);
     *out = (struct card_view){
         .token = token,
         .stamp = stamp,
@@ -219,7 +203,7 @@ void card_view_fill(const char *base_url, struct arena *arena, const struct card
         .dir = text_direction(card->name),
         .name = card->name,
         .name_class = name_class(card->name, arena),
-        .short_name = card_view_short_name(card),
+        .short_name = card_first_name(card, arena),
         .given = card->given,
         .additional = card->additional,
         .family = card->family,
@@ -228,7 +212,8 @@ void card_view_fill(const char *base_url, struct arena *arena, const struct card
         .role = card->title,
         .note = card->note,
         .initials = card_initials(card, arena),
-        .consent = card_view_consent(card, arena),
+        .consent = consent.sentence,
+        .box = consent.box,
     };
     out->ground = !strcmp(out->theme, "dark") ? "#141311" : "#f5f2ea";
     if (is_cjk_name(card->name)) {

@@ -21,9 +21,5 @@ const char *card_view_csp(void);
 /* The hand that the visitor is told of: the endorser, else the last visitor who said a name; NULL when the card came
  * straight from its owner. */
 const struct hand *card_view_hand(const struct share *share);
-/* The name for use in a sentence: the given name if there is one. Borrows from CARD. */
-const char *card_view_short_name(const struct card *card);
-/* What a visitor agrees to by sending the form. In ARENA. */
-const char *card_view_consent(const struct card *card, struct arena *arena);
 
 #endif

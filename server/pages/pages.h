@@ -7,6 +7,7 @@
 handler visitor_seen;    /* POST /c/{token}/seen: the page is visible to a person, or they tapped something */
 handler visitor_lead;    /* POST /c/{token}/lead: the visitor's details */
 handler visitor_pass_on; /* POST /c/{token}/pass-on: a child share for the visitor to send on */
+handler pass_on_page;    /* GET /c/{token}/pass-on: that share's link, ready to be sent */
 handler receipt_page;    /* GET /receipt/{secret}: what was kept about this visitor */
 handler receipt_erase;   /* POST /receipt/{secret}/erase */
 handler privacy_page;    /* GET /privacy */

@@ -28,6 +28,7 @@ struct place_view {
 struct lead_form_view {
     const char *words; /* above the form: that nothing was sent, and why */
     const char *name, *reach, *message;
+    bool ticked;
     const char *name_error, *reach_error, *message_error;
     bool focus_reach, focus_message; /* at most one field takes the focus: the first that is wrong */
     const char *challenge; /* proof of work that is asked for (cards/proof_of_work.h) */
@@ -60,7 +61,8 @@ struct card_view {
     int phones_count, emails_count, links_count, places_count;
     bool has_ways;
 
-    const char *consent; /* the text that is agreed to by sending the form */
+    const char *consent; /* what is agreed to by sending the form (cards/consent.h) */
+    const char *box;     /* beside a box that is never ticked beforehand */
     struct lead_form_view form;
 };
 
@@ -101,8 +103,6 @@ struct passed_on_view {
 /* What is kept about visitors, from the facts of this installation. */
 struct privacy_view {
     const char *host;
-    int hits_months; /* how long hits are kept, 0 while the operator sets no end */
-    int stamp_hours; /* how long a page may be used after it was opened */
 };
 
 #endif
