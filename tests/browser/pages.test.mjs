@@ -65,16 +65,18 @@ for (const colorScheme of ["light", "dark"])
     });
 
 test("nothing scrolls sideways at 320 px nor with text twice as large", async () => {
-  for (const name of pages)
+  for (const name of pages) {
+    const page = await open(name);
     for (const [width, size] of [[320, "100%"], [390, "200%"], [1280, "200%"]]) {
-      const page = await open(name, { viewport: { width, height: 700 } });
+      await page.setViewportSize({ width, height: 700 });
       const over = await page.evaluate((size) => {
         document.documentElement.style.fontSize = size;
         return document.documentElement.scrollWidth - innerWidth;
       }, size);
       assert.ok(over <= 0, `${name} at ${width} px, ${size}: ${over} px too wide`);
-      await page.context().close();
     }
+    await page.context().close();
+  }
 });
 
 test("a typical card fits the first flight of packets, and none is over 30 KB", () => {
@@ -116,6 +118,7 @@ test("what has the focus is never under the bar", async () => {
 test("everything to tap is 44 px high or more, but links within a sentence", async () => {
   const page = await open("card");
   const small = await page.evaluate(() => [...document.querySelectorAll(".btn, .ways a, input:not([type=hidden], .trap *), textarea, summary")]
+    .map((it) => it.closest("label.tick") ?? it)
     .filter((it) => it.checkVisibility() && it.getBoundingClientRect().height < 44).map((it) => it.outerHTML));
   assert.deepEqual(small, []);
 });
