@@ -6,11 +6,11 @@
  *
  *   form, pass on   a deliberate POST with something typed or pressed. Proves a person whatever else is known, except for
  *                   a scanner by its own name, which fills in forms for a living.
- *   saved           a GET of the contact, which whatever follows links does too. Proves a person for a browser, with two
- *                   exceptions where it needs `seen` beside it: in a burst, and when the browser named no language, as
- *                   every browser does and hardly any link follower.
- *   tap, seen       a same-origin POST by our script. Prove a person for anything that could be a browser; a burst needs
- *                   seen and one more act, for a scanner that opens ten links at once shows all ten pages.
+ *   saved           a GET of the contact, which whatever follows links does too. Proves a person for a browser, except in
+ *                   a burst, where it needs one of the next two beside it.
+ *   tap, seen       a same-origin POST by our script from a page that is visible. Prove a person for anything that could
+ *                   be a browser, in a burst too: a hall where phones of one make open card after card is the very place
+ *                   this is for, and is commoner than a scanner that runs scripts.
  *
  * A robot that gives its name, or a tool such as curl, is not made a person by its script or by the links it follows. No
  * agent at all may be a careful person, so there a page that was seen or tapped counts. A page loaded ahead becomes a
@@ -45,7 +45,6 @@ enum rule {
     RULE_TOOL,
     RULE_NO_AGENT,
     RULE_BURST,
-    RULE_LINK_FOLLOWED,
     RULE_COUNT
 };
 
@@ -73,8 +72,6 @@ static const struct {
     [RULE_NO_AGENT] = {"no agent", VERDICT_BOT, "Whatever fetched the page did not say what it is, as browsers do."},
     [RULE_BURST] = {"burst", VERDICT_SCANNER,
                     "Several cards were opened from one network within seconds, as mail scanners do."},
-    [RULE_LINK_FOLLOWED] = {"link followed", VERDICT_UNCONFIRMED,
-                            "The contact was fetched, but by something that named no language, as every browser does."},
 };
 
 static const char *const VERDICTS[VERDICT_COUNT] = {
@@ -169,7 +166,7 @@ static enum rule rule_of_acts(uint32_t acts)
 /* The rule that keeps this hit from being a person's although acts may have followed, or RULE_NO_ACT for none. */
 static enum rule rule_against(uint32_t facts, uint32_t acts, enum agent_kind known)
 {
-    bool deliberate = acts & (ACT_FORM | ACT_PASS_ON), seen = acts & ACT_SEEN;
+    bool deliberate = acts & (ACT_FORM | ACT_PASS_ON);
     bool app = facts & FACT_IN_APP, ahead = facts & FACT_PREFETCH && !(acts & (ACT_SEEN | ACT_TAP));
     if (ahead && !deliberate)
         return RULE_PREFETCH;
@@ -183,12 +180,10 @@ static enum rule rule_against(uint32_t facts, uint32_t acts, enum agent_kind kno
         return RULE_CRAWLER;
     if (facts & FACT_TOOL)
         return RULE_TOOL;
-    if (facts & FACT_BURST && !(seen && acts & (ACT_TAP | ACT_SAVE)))
+    if (facts & FACT_BURST && !(acts & (ACT_SEEN | ACT_TAP)))
         return RULE_BURST;
     if (facts & FACT_NO_AGENT && !(acts & (ACT_SEEN | ACT_TAP)))
         return RULE_NO_AGENT;
-    if (facts & FACT_NO_LANGUAGE && acts & ACT_SAVE && !(acts & (ACT_SEEN | ACT_TAP)))
-        return RULE_LINK_FOLLOWED;
     return RULE_NO_ACT;
 }
 
