@@ -20,7 +20,8 @@ enum {
 };
 
 /* JPEG, PNG or WebP in, the portrait in the arena out. INVALID with *WHY a sentence for the person who sent it; FAILED when no
- * child could be had, with *WHY one as well. Blocks for up to PORTRAIT_DEADLINE_MS: never call it in the event loop. */
+ * child could be had, with *WHY one as well. Blocks for up to PORTRAIT_DEADLINE_MS: never call it in the event loop. The child is
+ * /proc/self/exe: a program that calls this must hand `portrait-worker` on to portrait_worker_main. */
 enum result portrait_make(const void *bytes, size_t len, struct arena *arena, const void **jpeg, size_t *jpeg_len,
                           const char **why) MUST_CHECK;
 /* The child's whole life, `meishi portrait-worker`: the upload on standard input, one byte of outcome and the portrait on

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <webp/decode.h>
 
+#include "cards/exif.h"
 #include "cards/jpeg.h"
 #include "server/jail.h"
 #include "server/portrait_outcome.h"
@@ -36,73 +37,6 @@ static bool starts_with(const struct upload *upload, size_t at, const char *magi
     return upload->len >= at + len && !memcmp(upload->bytes + at, magic, len);
 }
 
-/* A number of a TIFF structure, SIZE bytes at AT in its own byte order; 0 beyond the end, which is no valid value here. */
-static uint32_t tiff_number(const struct upload *tiff, size_t at, size_t size)
-{
-    uint32_t value = 0;
-    if (at > tiff->len || size > tiff->len - at)
-        return 0;
-    bool little = tiff->bytes[0] == 'I';
-    for (size_t i = 0; i < size; i++)
-        value |= (uint32_t)tiff->bytes[at + i] << 8 * (little ? i : size - 1 - i);
-    return value;
-}
-
-/* The orientation tag (0x0112) of the first directory, 1 to 8; 1 when there is none. Exif 2.32, 4.6.4. */
-static int tiff_orientation(const struct upload *tiff)
-{
-    if (!starts_with(tiff, 0, "II*\0", 4) && !starts_with(tiff, 0, "MM\0*", 4))
-        return 1;
-    size_t directory = tiff_number(tiff, 4, 4);
-    uint32_t count = tiff_number(tiff, directory, 2);
-    for (uint32_t i = 0; i < count && i < 1000; i++) {
-        size_t entry = directory + 2 + (size_t)i * 12;
-        if (tiff_number(tiff, entry, 2) != 0x0112)
-            continue;
-        uint32_t value = tiff_number(tiff, entry + 8, 2);
-        return value >= 1 && value <= 8 ? (int)value : 1;
-    }
-    return 1;
-}
-
-/* JPEG keeps Exif in an APP1 segment before the picture. */
-static int jpeg_orientation(const struct upload *upload)
-{
-    for (size_t at = 2; at + 10 < upload->len && upload->bytes[at] == 0xff;) {
-        uint8_t marker = upload->bytes[at + 1];
-        size_t size = (size_t)upload->bytes[at + 2] << 8 | upload->bytes[at + 3];
-        if (marker == 0xda || size < 2 || size > upload->len - at - 2)
-            return 1;
-        if (marker == 0xe1 && size > 8 && starts_with(upload, at + 4, "Exif\0\0", 6)) {
-            struct upload tiff = {upload->bytes + at + 10, size - 8};
-            return tiff_orientation(&tiff);
-        }
-        at += 2 + size;
-    }
-    return 1;
-}
-
-/* PNG keeps it in a chunk of length, name, data, check; WebP in one of name, length the other way round, data. */
-static int chunk_orientation(const struct upload *upload, size_t at, const char *name, bool png)
-{
-    while (at + 12 <= upload->len) {
-        const uint8_t *head = upload->bytes + at;
-        const uint8_t *count = png ? head : head + 4;
-        size_t size =
-            png ? big32(count) : (size_t)count[3] << 24 | (size_t)count[2] << 16 | (size_t)count[1] << 8 | count[0];
-        if (size > upload->len - at - 8)
-            return 1;
-        if (!memcmp(png ? head + 4 : head, name, 4)) {
-            struct upload tiff = {head + 8, size};
-            if (starts_with(&tiff, 0, "Exif\0\0", 6))
-                tiff = (struct upload){head + 14, size - 6};
-            return tiff_orientation(&tiff);
-        }
-        at += png ? size + 12 : 8 + size + (size & 1);
-    }
-    return 1;
-}
-
 static enum portrait_outcome judge_size(int64_t width, int64_t height)
 {
     if (width > PORTRAIT_SIDE_MAX || height > PORTRAIT_SIDE_MAX || width * height > PORTRAIT_PIXELS_MAX)
@@ -112,7 +46,7 @@ static enum portrait_outcome judge_size(int64_t width, int64_t height)
     return PORTRAIT_MADE;
 }
 
-static enum portrait_outcome open_jpeg(const struct upload *upload, cairo_surface_t **out, int *orientation)
+static enum portrait_outcome open_jpeg(const struct upload *upload, cairo_surface_t **out)
 {
     int width, height;
     if (jpeg_size(upload->bytes, upload->len, &width, &height) != RESULT_OK)
@@ -120,7 +54,6 @@ static enum portrait_outcome open_jpeg(const struct upload *upload, cairo_surfac
     enum portrait_outcome outcome = judge_size(width, height);
     if (outcome != PORTRAIT_MADE)
         return outcome;
-    *orientation = jpeg_orientation(upload);
     return jpeg_decode(upload->bytes, upload->len, 2 * PORTRAIT_SIDE, out) == RESULT_OK ? PORTRAIT_MADE
                                                                                         : PORTRAIT_DAMAGED;
 }
@@ -136,20 +69,19 @@ static cairo_status_t give(void *from, unsigned char *into, unsigned int len)
     return CAIRO_STATUS_SUCCESS;
 }
 
-static enum portrait_outcome open_png(const struct upload *upload, cairo_surface_t **out, int *orientation)
+static enum portrait_outcome open_png(const struct upload *upload, cairo_surface_t **out)
 {
     if (!starts_with(upload, 12, "IHDR", 4) || upload->len < 33)
         return PORTRAIT_DAMAGED;
     enum portrait_outcome outcome = judge_size(big32(upload->bytes + 16), big32(upload->bytes + 20));
     if (outcome != PORTRAIT_MADE)
         return outcome;
-    *orientation = chunk_orientation(upload, 8, "eXIf", true);
     struct upload rest = *upload;
     *out = cairo_image_surface_create_from_png_stream(give, &rest);
     return cairo_surface_status(*out) == CAIRO_STATUS_SUCCESS ? PORTRAIT_MADE : PORTRAIT_DAMAGED;
 }
 
-static enum portrait_outcome open_webp(const struct upload *upload, cairo_surface_t **out, int *orientation)
+static enum portrait_outcome open_webp(const struct upload *upload, cairo_surface_t **out)
 {
     WebPDecoderConfig config;
     if (!WebPInitDecoderConfig(&config) || WebPGetFeatures(upload->bytes, upload->len, &config.input) != VP8_STATUS_OK)
@@ -160,7 +92,6 @@ static enum portrait_outcome open_webp(const struct upload *upload, cairo_surfac
     enum portrait_outcome outcome = judge_size(width, height);
     if (outcome != PORTRAIT_MADE)
         return outcome;
-    *orientation = chunk_orientation(upload, 12, "EXIF", false);
     *out = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, width, height);
     if (cairo_surface_status(*out) != CAIRO_STATUS_SUCCESS)
         return PORTRAIT_DAMAGED;
@@ -175,14 +106,14 @@ static enum portrait_outcome open_webp(const struct upload *upload, cairo_surfac
     return status == VP8_STATUS_OK ? PORTRAIT_MADE : PORTRAIT_DAMAGED;
 }
 
-static enum portrait_outcome open_upload(const struct upload *upload, cairo_surface_t **out, int *orientation)
+static enum portrait_outcome open_upload(const struct upload *upload, cairo_surface_t **out)
 {
     if (starts_with(upload, 0, "\xff\xd8\xff", 3))
-        return open_jpeg(upload, out, orientation);
+        return open_jpeg(upload, out);
     if (starts_with(upload, 0, "\x89PNG\r\n\x1a\n", 8))
-        return open_png(upload, out, orientation);
+        return open_png(upload, out);
     if (starts_with(upload, 0, "RIFF", 4) && starts_with(upload, 8, "WEBP", 4))
-        return open_webp(upload, out, orientation);
+        return open_webp(upload, out);
     return PORTRAIT_UNKNOWN;
 }
 
@@ -268,15 +199,15 @@ int portrait_worker_main(void)
     struct arena arena;
     struct upload upload;
     cairo_surface_t *picture = NULL;
-    int orientation = 1;
     if (jail_enter(memory_max, CPU_SECONDS) != RESULT_OK)
         _exit(EXIT_FAILURE);
     arena_init(&arena);
     if (!read_upload(&arena, &upload))
         _exit(EXIT_FAILURE);
-    enum portrait_outcome outcome = open_upload(&upload, &picture, &orientation);
-    bool written =
-        outcome == PORTRAIT_MADE ? answer_portrait(cropped(picture, orientation), &arena) : answer(outcome, NULL, 0);
+    enum portrait_outcome outcome = open_upload(&upload, &picture);
+    bool written = outcome == PORTRAIT_MADE
+                       ? answer_portrait(cropped(picture, exif_orientation(upload.bytes, upload.len)), &arena)
+                       : answer(outcome, NULL, 0);
     /* No clean-up: what a decoder may have spoilt is not looked at again. */
     _exit(written ? EXIT_SUCCESS : EXIT_FAILURE);
 }
