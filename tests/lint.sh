@@ -25,7 +25,7 @@ only() { # "where" "except" "allowed prefixes" "words"
 only cards/base '' 'cards/base/' 'cards/base includes nothing else of ours'
 only cards '' 'cards/' 'cards/ includes nothing of server/'
 only server/store '' 'cards/|server/store/|server/log\.h|server/ids\.h' 'the store includes cards/ only'
-only server/http '' 'cards/base/|server/http/|server/log\.h' 'http includes cards/base only'
+only server/http '' 'cards/base/|server/http/|server/log\.h|server/ids\.h' 'http includes cards/base only'
 forbid 'server cards' '^server/store/' '^#include "server/store/(db|internal)' 'db.h is for the store alone'
 
 belongs() { # "header pattern" "the files that may"
@@ -46,7 +46,7 @@ forbid 'server/pages' '' '^#include <jansson\.h>' 'jansson.h is for api and card
 word='(^|[^A-Za-z0-9_.>])'
 forbid 'cards server templates assets' '' "$word(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|rand|srand|gets|localtime|gmtime|asctime|ctime|strncpy|alloca|system|popen|tmpnam|mktemp) *\(" 'a banned call'
 forbid 'cards' '^cards/base/' "$word(malloc|calloc|realloc) *\(" 'memory comes from an arena'
-forbid 'server templates assets' '^server/pages/page_cache\.c$' "$word(malloc|realloc) *\(" 'memory comes from an arena, or calloc in an open'
+forbid 'server templates assets' '^server/(http/reply|pages/page_cache)\.c$' "$word(malloc|realloc) *\(" 'memory comes from an arena, or calloc in an open'
 forbid 'cards' '' "$word(time|clock_gettime|gettimeofday|random|getrandom|randombytes_buf|fopen|open|printf|getenv) *\(" 'cards/ is pure: time, random bytes and files come in as arguments'
 forbid 'cards server templates assets tests' '' '^typedef (struct|enum|union)[^(]*$' 'no typedefs for structs'
 forbid 'cards server templates assets tests' '^tests/lint' "$word(TODO|FIXME|XXX)($|[^A-Za-z])" 'unfinished'
