@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "server/ids.h"
 
 static const unsigned char SEAL_KEY[32] = "thirty-two bytes that seal well";
@@ -29,7 +30,8 @@ struct store_place *store_place_make(const struct db_driver *driver)
     struct store_place *place = calloc(1, sizeof *place);
     if (!place)
         abort();
-    snprintf(place->folder, sizeof place->folder, "/tmp/meishi-store-XXXXXX");
+    /* In memory where there is such a place: what is tested here is not whether the disk holds. */
+    snprintf(place->folder, sizeof place->folder, "%s/meishi-store-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(place->folder))
         abort();
     snprintf(place->url, sizeof place->url, "sqlite:%s/store", place->folder);
