@@ -7,6 +7,7 @@
 #include <idn2.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cards/base/str.h"
 #include "cards/base/text.h"
 
 enum { HOST_MAX = 253, LABEL_MAX = 63 };
@@ -87,6 +88,20 @@ static bool has_forbidden(const char *text)
     return false;
 }
 
+/* curl encodes path and query and leaves the fragment as it came. */
+static const char *encode_rest(const char *text, struct arena *arena)
+{
+    struct str out;
+    str_init(&out, arena, 3 * strlen(text));
+    for (const char *at = text; *at; at++) {
+        if ((unsigned char)*at < 0x80)
+            str_add_char(&out, *at);
+        else
+            str_addf(&out, "%%%02x", (unsigned char)*at);
+    }
+    return out.data;
+}
+
 /* Fills OUT from what the parser made of it; INVALID when it is not an address of ours. */
 static enum result take_apart(CURLU *handle, unsigned flags, struct arena *arena, struct url *out)
 {
@@ -108,12 +123,17 @@ static enum result take_apart(CURLU *handle, unsigned flags, struct arena *arena
     if (url.port < 1 || url.port > 65535)
         return RESULT_INVALID;
     url.path = part(handle, CURLUPART_PATH, 0, arena);
+    if (!url.path)
+        return RESULT_INVALID;
     bool has_query = part(handle, CURLUPART_QUERY, 0, arena), has_fragment = part(handle, CURLUPART_FRAGMENT, 0, arena);
     if ((flags & (URL_NO_FRAGMENT | URL_BASE) && has_fragment) ||
         (flags & URL_BASE && (has_query || strcmp(url.path, "/"))))
         return RESULT_INVALID;
     url.text = part(handle, CURLUPART_URL, CURLU_NO_DEFAULT_PORT, arena);
-    if (!url.text || strlen(url.text) > URL_BYTES_MAX)
+    if (!url.text)
+        return RESULT_INVALID;
+    url.text = encode_rest(url.text, arena);
+    if (strlen(url.text) > URL_BYTES_MAX)
         return RESULT_INVALID;
     if (flags & URL_BASE)
         url.text = arena_strndup(arena, url.text, strlen(url.text) - 1);

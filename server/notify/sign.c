@@ -7,10 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-void webhook_secret_text(char out[WEBHOOK_SECRET_TEXT_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE])
+char *webhook_secret_text(char out[WEBHOOK_SECRET_TEXT_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE])
 {
     memcpy(out, "whsec_", 6);
     sodium_bin2base64(out + 6, WEBHOOK_SECRET_TEXT_SIZE - 6, secret, WEBHOOK_SECRET_SIZE, sodium_base64_VARIANT_ORIGINAL);
+    return out;
 }
 
 void webhook_sign(char out[WEBHOOK_SIGNATURE_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE], const char *message_id,

@@ -12,8 +12,8 @@ enum {
     WEBHOOK_SIGNATURE_SIZE = 3 + 44 + 1    /* "v1,", base64 of 32 bytes, NUL */
 };
 
-/* The secret as it is shown to the member, once. */
-void webhook_secret_text(char out[WEBHOOK_SECRET_TEXT_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE]);
+/* The secret as it is shown to the member, once. Returns OUT. */
+char *webhook_secret_text(char out[WEBHOOK_SECRET_TEXT_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE]);
 /* The value of webhook-signature for one attempt: over "MESSAGE_ID.TIMESTAMP_S.BODY". MESSAGE_ID holds no dot. */
 void webhook_sign(char out[WEBHOOK_SIGNATURE_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE], const char *message_id,
                   int64_t timestamp_s, const char *body);

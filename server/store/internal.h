@@ -82,12 +82,14 @@ enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int
  * nothing done when the visitor has a lead already. */
 enum result lead_add_potential(struct store *store, struct db *db, struct arena *arena, const struct share *share,
                                int64_t hit_id, int64_t now_ms) MUST_CHECK;
+/* leads.c: what the visitor of this hit passed on becomes their lead's, if they left their details: before or after. */
+enum result lead_claim_shares(struct db *db, int64_t owner_id, int64_t visitor_hit_id) MUST_CHECK;
 /* leads.c: one line of a lead's timeline, in the running transaction. WORDS may be NULL. */
 enum result lead_moment_add(struct db *db, int64_t owner_id, int64_t lead_id, int64_t at_ms, const char *kind,
                             const char *words) MUST_CHECK;
 /* lead_rows.c: the lead with its share, chain and consent. */
 enum result lead_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead *out) MUST_CHECK;
-/* leads.c: erases again what ids in `erased` name, after a restore, in the running transaction; nobody is told, and STORE
+/* erasure.c: erases again what ids in `erased` name, after a restore, in the running transaction; nobody is told, and STORE
  * is NULL. */
 enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms) MUST_CHECK;
 

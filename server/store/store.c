@@ -44,16 +44,14 @@ enum result store_write(struct store *store, const char *name, db_body *body, vo
     pthread_mutex_lock(&store->write_lock);
     store->outbox_filled = false;
     enum result result = db_transaction(store->writer, name, body, context);
-    bool wake = result == RESULT_OK && store->outbox_filled;
+    /* Below the lock, so that whoever takes the callback back is not called any more. */
+    if (result == RESULT_OK && store->outbox_filled && store->wake_outbox)
+        store->wake_outbox(store->wake_context);
     bool broken = store->writer->broken;
-    void (*wake_outbox)(void *) = store->wake_outbox;
-    void *wake_context = store->wake_context;
     pthread_mutex_unlock(&store->write_lock);
     note_write(store, result);
     if (broken)
         store_broken(store);
-    if (wake && wake_outbox)
-        wake_outbox(wake_context);
     return result;
 }
 
@@ -262,6 +260,7 @@ static void give_up(struct store *store)
     free(store->url);
     free(store->base_url);
     explicit_bzero(store->seal_key, sizeof store->seal_key);
+    outbox_forget_wants(store);
     free(store);
 }
 

@@ -175,6 +175,17 @@ static void email__has_at_most_64_and_254_bytes(void **state)
     assert_false(email_is_valid(text));
 }
 
+static void email__has_domain_labels_of_63_at_most(void **state)
+{
+    (void)state;
+    char text[80] = "a@";
+    memset(text + 2, 'b', 64);
+    memcpy(text + 2 + 63, ".co", 4);
+    assert_true(email_is_valid(text));
+    memcpy(text + 2 + 63, "b.co", 5);
+    assert_false(email_is_valid(text));
+}
+
 static void phone__of_every_usual_shape_is_valid(void **state)
 {
     (void)state;
@@ -269,6 +280,7 @@ int main(void)
         CASE(lead__consents_only_when_the_box_is_ticked),
         CASE(email__of_every_usual_shape_is_valid),
         CASE(email__has_at_most_64_and_254_bytes),
+        CASE(email__has_domain_labels_of_63_at_most),
         CASE(phone__of_every_usual_shape_is_valid),
         CASE(phone__in_other_digits_is_understood),
         CASE(email__key_ignores_case_and_guesses_nothing),

@@ -73,6 +73,16 @@ static void stamp__with_any_letter_changed_is_refused(void **state)
     assert_true(stamp_read(text, KEY, 77) != 0);
 }
 
+static void stamp__of_no_hit_is_refused(void **state)
+{
+    (void)state;
+    char text[STAMP_SIZE];
+    stamp_write(text, KEY, -5, 77);
+    assert_true(stamp_read(text, KEY, 77) == 0);
+    stamp_write(text, KEY, 0, 77);
+    assert_true(stamp_read(text, KEY, 77) == 0);
+}
+
 static void stamp__of_a_wrong_length_is_refused(void **state)
 {
     (void)state;
@@ -95,6 +105,7 @@ int main(void)
         cmocka_unit_test(stamp__of_another_share_is_refused),
         cmocka_unit_test(stamp__of_another_key_is_refused),
         cmocka_unit_test(stamp__with_any_letter_changed_is_refused),
+        cmocka_unit_test(stamp__of_no_hit_is_refused),
         cmocka_unit_test(stamp__of_a_wrong_length_is_refused),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ static void url__is_brought_to_one_spelling(void **state)
     assert_string_equal(spelt("http://example.org", 0), "http://example.org/");
     assert_string_equal(spelt("http://example.org:8080", 0), "http://example.org:8080/");
     assert_string_equal(spelt("https://Bücher.example/名", 0), "https://xn--bcher-kva.example/%e5%90%8d");
+    assert_string_equal(spelt("https://example.org/#名", 0), "https://example.org/#%e5%90%8d");
     assert_string_equal(spelt("https://[::0001]:8443/x", 0), "https://[::1]:8443/x");
 }
 

@@ -164,6 +164,15 @@ static void verdict__of_an_apps_own_browser_is_a_persons(void **state)
     }
 }
 
+static void verdict__of_a_robot_with_an_apps_name_is_not_a_persons(void **state)
+{
+    (void)state;
+    assert_judged(signs_of(IOS "Mobile/15E148 [FBAN/FBIOS;FBAV/470.0] facebookexternalhit/1.1"), ACT_SEEN,
+                  VERDICT_PREVIEW, "crawler: preview");
+    assert_judged(signs_of(WEBVIEW "Instagram 338.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"),
+                  ACT_SEEN, VERDICT_BOT, "crawler");
+}
+
 static void family__is_a_product_and_a_device_class(void **state)
 {
     (void)state;
@@ -418,6 +427,7 @@ int main(void)
         cmocka_unit_test(verdict__of_a_preview_stands_from_its_family_alone),
         cmocka_unit_test(verdict__of_search_and_other_robots_is_bot),
         cmocka_unit_test(verdict__of_an_apps_own_browser_is_a_persons),
+        cmocka_unit_test(verdict__of_a_robot_with_an_apps_name_is_not_a_persons),
         cmocka_unit_test(family__is_a_product_and_a_device_class),
         cmocka_unit_test(verdict__of_a_tool_needs_the_form),
         cmocka_unit_test(verdict__of_head_is_bot_whatever_follows),

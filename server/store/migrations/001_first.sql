@@ -126,6 +126,7 @@ CREATE TABLE shares (
     FOREIGN KEY (owner_id, parent_id) REFERENCES shares (owner_id, id)
 );
 CREATE INDEX shares_by_card ON shares (owner_id, card_id, id);
+CREATE INDEX shares_by_visitor ON shares (owner_id, sharer_hit_id) WHERE sharer_hit_id IS NOT NULL;
 
 -- tray says which list a lead lies in, so that each list is read from one end of one index: 0 leads, 1 referrals,
 -- 2 potential, 3 junk, 4 set aside. It follows from referral, stage and set_aside, and leads.c alone writes it.

@@ -1,0 +1,216 @@
+/* See deliver.h. */
+#include "server/notify/deliver.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include "server/ids.h"
+#include "server/log.h"
+#include "server/notify/courier.h"
+#include "server/notify/sign.h"
+#include "server/store/store.h"
+
+enum {
+    LEASE_MS = 60000, /* well over COURIER_DEADLINE_MS and the time to record */
+    SLEEP_MAX_MS = 60000,
+    PAUSE_MS = 1000, /* after the store would not answer */
+    STOP_MS = 5000
+};
+
+/* What must be remembered of a delivery until its outcome is known. */
+struct flight {
+    int64_t delivery_id; /* 0: free */
+    int64_t at_ms;
+    int attempts; /* before this one */
+};
+
+struct sender {
+    struct store *store;
+    struct courier *courier;
+    pthread_t thread;
+    atomic_bool stopping, woken;
+    atomic_llong attempts, delivered, in_flight;
+    struct flight flights[COURIER_JOBS_MAX];
+};
+
+static void wake(void *context)
+{
+    struct sender *sender = context;
+    atomic_store(&sender->woken, true);
+    courier_wake(sender->courier);
+}
+
+static struct flight *flight_of(struct sender *sender, int64_t delivery_id)
+{
+    for (int i = 0; i < COURIER_JOBS_MAX; i++)
+        if (sender->flights[i].delivery_id == delivery_id)
+            return &sender->flights[i];
+    return NULL;
+}
+
+/* ---- out ---- */
+
+static void send_one(struct sender *sender, const struct delivery *delivery, struct arena *arena)
+{
+    char message_id[ID_TEXT_SIZE], signature[WEBHOOK_SIGNATURE_SIZE];
+    int64_t now = now_ms(), now_s = now / 1000;
+    id_format(message_id, "msg", delivery->event_id);
+    webhook_sign(signature, delivery->webhook.secret, message_id, now_s, delivery->body);
+    struct send_job job = {
+        .id = delivery->id,
+        .group = delivery->owner_id,
+        .url = delivery->webhook.url,
+        .headers = {"Content-Type: application/json", "User-Agent: Meishi-Webhooks/1", arena_printf(arena, "webhook-id: %s", message_id),
+                    arena_printf(arena, "webhook-timestamp: %" PRId64, now_s), arena_printf(arena, "webhook-signature: %s", signature)},
+        .body = delivery->body,
+    };
+    struct flight *flight = flight_of(sender, 0);
+    if (!flight || courier_add(sender->courier, &job) != RESULT_OK)
+        return; /* cannot be: only as many are claimed as are free; the lease would bring it back */
+    *flight = (struct flight){.delivery_id = delivery->id, .at_ms = now, .attempts = delivery->attempts};
+    atomic_fetch_add(&sender->attempts, 1);
+    atomic_fetch_add(&sender->in_flight, 1);
+}
+
+/* Claims as many as there is room for and sends them; says how long nothing more will be due. */
+static int claim_and_send(struct sender *sender)
+{
+    struct arena arena;
+    struct delivery *deliveries;
+    size_t count, room = COURIER_JOBS_MAX - courier_busy(sender->courier);
+    int64_t now = now_ms(), next_due_ms;
+    arena_init(&arena);
+    enum result result = store_delivery_claim(sender->store, &arena, now, LEASE_MS, room, &deliveries, &count, &next_due_ms);
+    for (size_t i = 0; i < count; i++) {
+        send_one(sender, &deliveries[i], &arena);
+        sodium_memzero(deliveries[i].webhook.secret, sizeof deliveries[i].webhook.secret);
+    }
+    arena_free(&arena);
+    if (result != RESULT_OK)
+        return PAUSE_MS;
+    int64_t wait = next_due_ms ? next_due_ms - now : SLEEP_MAX_MS;
+    if (wait > SLEEP_MAX_MS)
+        return SLEEP_MAX_MS;
+    /* More than there was room for: outcomes will make room, and end the sleep. */
+    return wait > 0 ? (int)wait : PAUSE_MS;
+}
+
+/* ---- back ---- */
+
+static bool is_slow(const struct send_outcome *sent)
+{
+    return sent->error == SEND_TIMEOUT || sent->status == 429 || (sent->status >= 502 && sent->status <= 504);
+}
+
+static struct outcome judge_outcome(const struct send_outcome *sent, const struct flight *flight)
+{
+    struct outcome outcome = {
+        .delivery_id = sent->id,
+        .attempt = {.at_ms = flight->at_ms, .status = sent->status, .latency_ms = sent->latency_ms, .error = send_error_name(sent->error)},
+        .state = DELIVERY_DELIVERED,
+    };
+    if (sent->error == SEND_OK)
+        return outcome;
+    if (sent->status == 410) {
+        outcome.state = DELIVERY_DISABLED;
+        outcome.disable_why = "the receiver answered 410 Gone";
+        return outcome;
+    }
+    outcome.retry_at_ms = event_retry_at(flight->attempts + 1, now_ms(), random_u64(), is_slow(sent), sent->retry_after_ms);
+    outcome.state = outcome.retry_at_ms ? DELIVERY_PENDING : DELIVERY_FAILED;
+    return outcome;
+}
+
+static void record(struct sender *sender, const struct send_outcome *sent, size_t count)
+{
+    struct outcome outcomes[COURIER_JOBS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        struct flight *flight = flight_of(sender, sent[i].id);
+        assert(flight);
+        outcomes[i] = judge_outcome(&sent[i], flight);
+        if (outcomes[i].state == DELIVERY_DELIVERED)
+            atomic_fetch_add(&sender->delivered, 1);
+        *flight = (struct flight){0};
+        atomic_fetch_sub(&sender->in_flight, 1);
+    }
+    if (store_delivery_record(sender->store, outcomes, count, now_ms()) != RESULT_OK)
+        log_error("webhook-record", "count=%zu words=\"sent but not recorded, will be sent again\"", count);
+}
+
+static void *run(void *context)
+{
+    struct sender *sender = context;
+    struct send_outcome sent[COURIER_JOBS_MAX];
+    int64_t look_ms = 0, stop_ms = 0; /* on the monotonic clock: when to look at the outbox again, when to give up */
+    for (;;) {
+        int64_t now = monotonic_ms();
+        if (atomic_load(&sender->stopping)) {
+            if (!stop_ms)
+                stop_ms = now + STOP_MS;
+            if (!courier_busy(sender->courier) || now >= stop_ms)
+                break;
+            look_ms = stop_ms;
+        } else if (atomic_exchange(&sender->woken, false) || now >= look_ms) {
+            look_ms = now + claim_and_send(sender);
+        }
+        now = monotonic_ms();
+        size_t count = courier_run(sender->courier, look_ms > now ? (int)(look_ms - now) : 0, sent, COURIER_JOBS_MAX);
+        if (!count)
+            continue;
+        record(sender, sent, count);
+        look_ms = 0;
+    }
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+enum result sender_start(struct store *store, const char *webhook_allow, struct arena *arena, struct sender **out, const char **why)
+{
+    struct address_policy policy;
+    enum result result = address_policy_parse(webhook_allow, &policy, why);
+    if (result != RESULT_OK) {
+        *why = arena_printf(arena, "MEISHI_WEBHOOK_ALLOW: %s", *why);
+        return result;
+    }
+    struct sender *sender = calloc(1, sizeof *sender);
+    *why = "The thread that sends webhooks could not be started.";
+    if (!sender)
+        return RESULT_FAILED;
+    sender->store = store;
+    if (courier_open(&policy, NULL, &sender->courier) != RESULT_OK)
+        goto failed;
+    store_on_outbox(store, wake, sender);
+    if (!pthread_create(&sender->thread, NULL, run, sender)) {
+        *out = sender;
+        return RESULT_OK;
+    }
+    store_on_outbox(store, NULL, NULL);
+    courier_close(sender->courier);
+failed:
+    free(sender);
+    return RESULT_FAILED;
+}
+
+void sender_stop(struct sender *sender)
+{
+    if (!sender)
+        return;
+    atomic_store(&sender->stopping, true);
+    courier_wake(sender->courier);
+    pthread_join(sender->thread, NULL);
+    store_on_outbox(sender->store, NULL, NULL);
+    courier_close(sender->courier);
+    free(sender);
+}
+
+void sender_figures(struct sender *sender, struct sender_figures *out)
+{
+    *out = (struct sender_figures){.attempts = atomic_load(&sender->attempts), .delivered = atomic_load(&sender->delivered),
+                                   .in_flight = atomic_load(&sender->in_flight)};
+}

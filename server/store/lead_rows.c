@@ -1,0 +1,391 @@
+/* Reading leads: one, the newest of a list, how many there are, the timeline, the visitor's receipt. Changes nothing.
+ *
+ * Every list lies in one tray (leads.tray), so it is read from the newest end of one index; a list over several trays merges
+ * their newest. A page of fifty reads each share once. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "server/store/internal.h"
+#include "server/store/lead_trays.h"
+
+#define LEAD_COLUMNS                                                                                                            \
+    "id, card_id, share_id, visitor_hit_id, referral, stage, endorser_member_id, endorser_lead_id, name, email, phone, company, " \
+    "message, recipient, set_aside, created_ms, identified_ms, updated_ms, revision"
+
+enum { LIST_MAX = 200, FOUND_MAX = 200 };
+
+static void lead_of_row(const struct db_rows *rows, struct arena *arena, int64_t owner_id, struct lead *out)
+{
+    *out = (struct lead){
+        .owner_id = owner_id,
+        .id = db_column_int(rows, 0),
+        .card_id = db_column_int(rows, 1),
+        .share_id = db_column_int(rows, 2),
+        .visitor_hit_id = db_column_int(rows, 3),
+        .referral = db_column_int(rows, 4),
+        .stage = (enum stage)db_column_int(rows, 5),
+        .endorser_member_id = db_column_int(rows, 6),
+        .endorser_lead_id = db_column_int(rows, 7),
+        .name = db_column_text(rows, 8, arena),
+        .email = db_column_text(rows, 9, arena),
+        .phone = db_column_text(rows, 10, arena),
+        .company = db_column_text(rows, 11, arena),
+        .message = db_column_text(rows, 12, arena),
+        .recipient = db_column_text(rows, 13, arena),
+        .set_aside = db_column_text(rows, 14, arena),
+        .created_ms = db_column_int(rows, 15),
+        .identified_ms = db_column_int(rows, 16),
+        .updated_ms = db_column_int(rows, 17),
+        .revision = db_column_int(rows, 18),
+    };
+}
+
+void lead_name_endorser(struct lead *lead)
+{
+    const struct share *share = lead->share;
+    for (int i = share ? share->chain_len : 0; i-- > 0;) {
+        const struct hand *hand = &share->chain[i];
+        if ((!lead->endorser_member_id || hand->member_id != lead->endorser_member_id) &&
+            (!lead->endorser_lead_id || hand->lead_id != lead->endorser_lead_id))
+            continue;
+        lead->endorser_name = hand->name;
+        lead->endorser_handle = hand->handle;
+        lead->endorser_vouch = hand->vouch;
+        return;
+    }
+}
+
+/* Gives each lead its share; leads of one share have the same. */
+static enum result read_shares(struct db *db, struct arena *arena, struct lead *leads, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i && !leads[i].share; j++)
+            if (leads[j].share_id == leads[i].share_id)
+                leads[i].share = leads[j].share;
+        if (!leads[i].share) {
+            leads[i].share = arena_alloc(arena, sizeof *leads[i].share);
+            enum result result = share_read(db, arena, leads[i].owner_id, leads[i].share_id, leads[i].share);
+            if (result != RESULT_OK)
+                return result == RESULT_NOT_FOUND ? RESULT_FAILED : result;
+        }
+        lead_name_endorser(&leads[i]);
+    }
+    return RESULT_OK;
+}
+
+static enum result read_consent(struct db *db, struct arena *arena, struct lead *lead, int64_t moment_id)
+{
+    struct db_rows *rows;
+    enum result result = db_one(db,
+                                "SELECT t.words, c.contact FROM consents c JOIN consent_texts t ON t.hash = c.text_hash "
+                                "WHERE c.owner_id = $1 AND c.lead_id = $2 AND (c.id = $3 OR $3 = 0) ORDER BY c.id LIMIT 1",
+                                DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(moment_id)), &rows);
+    if (result != RESULT_OK)
+        return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    lead->consent_text = db_column_text(rows, 0, arena);
+    lead->consent_contact = db_column_int(rows, 1);
+    db_finish(&rows);
+    return RESULT_OK;
+}
+
+static enum result read_row(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead *out)
+{
+    struct db_rows *rows;
+    enum result result = db_one(db, "SELECT " LEAD_COLUMNS " FROM leads WHERE owner_id = $1 AND id = $2",
+                                DB_ARGS(DB_INT(owner_id), DB_INT(lead_id)), &rows);
+    if (result != RESULT_OK)
+        return result;
+    lead_of_row(rows, arena, owner_id, out);
+    db_finish(&rows);
+    return RESULT_OK;
+}
+
+enum result lead_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead *out)
+{
+    enum result result = read_row(db, arena, owner_id, lead_id, out);
+    if (result == RESULT_OK)
+        result = read_shares(db, arena, out, 1);
+    return result == RESULT_OK ? read_consent(db, arena, out, 0) : result;
+}
+
+enum result store_lead_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead *out)
+{
+    struct db *db;
+    enum result result = store_read_begin(store, &db);
+    if (result != RESULT_OK)
+        return result;
+    result = lead_read(db, arena, owner_id, lead_id, out);
+    store_read_end(store, db);
+    return result;
+}
+
+/* ---- lists ---- */
+
+struct listing {
+    struct db *db;
+    struct arena *arena;
+    int64_t owner_id;
+    const struct lead_filter *filter;
+    bool trays[TRAY_COUNT];
+    int stage; /* or -1 */
+    size_t limit, count;
+    struct lead *leads;
+};
+
+static void choose_trays(struct listing *listing)
+{
+    const struct lead_filter *filter = listing->filter;
+    bool *trays = listing->trays;
+    listing->stage = filter->stage >= 0 ? filter->stage : -1;
+    if (filter->set_aside) {
+        trays[TRAY_SET_ASIDE] = true;
+        return;
+    }
+    if (filter->stage == STAGE_POTENTIAL || filter->stage == -2)
+        trays[TRAY_POTENTIAL] = true;
+    if (filter->stage == STAGE_JUNK || filter->stage == -2)
+        trays[TRAY_JUNK] = true;
+    if (filter->stage != STAGE_POTENTIAL && filter->stage != STAGE_JUNK)
+        trays[TRAY_LEADS] = trays[TRAY_REFERRALS] = true;
+    if (filter->kind == LEAD_KIND_LEAD)
+        trays[TRAY_REFERRALS] = false;
+    if (filter->kind == LEAD_KIND_REFERRAL)
+        trays[TRAY_LEADS] = false;
+}
+
+/* What the index cannot say. The columns stand first in each comparison, so that engines which infer a parameter's type
+ * take it from them. */
+#define LIST_WHERE                                                                                                  \
+    " AND id < $3 AND (stage = $4 OR $4 < 0) AND (channel = $5 OR $5 < 0) AND updated_ms >= $6 "                       \
+    "AND (referral = $7 OR $7 < 0) "
+
+static int kind_parameter(enum lead_kind kind)
+{
+    return kind == LEAD_KIND_ANY ? -1 : kind == LEAD_KIND_REFERRAL;
+}
+
+/* Adds a tray's newest, at most the limit. */
+static enum result add_tray(struct listing *listing, enum tray tray, int64_t before)
+{
+    const struct lead_filter *filter = listing->filter;
+    const struct db_value args[] = {
+        DB_INT(listing->owner_id), DB_INT(tray), DB_INT(before), DB_INT(listing->stage), DB_INT(filter->channel), DB_INT(filter->since_ms),
+        DB_INT(kind_parameter(filter->kind)), DB_INT((int64_t)listing->limit), DB_INT(filter->share_id),
+    };
+    struct db_rows *rows;
+    enum result result =
+        filter->share_id
+            ? db_query(listing->db,
+                       "SELECT " LEAD_COLUMNS " FROM leads WHERE owner_id = $1 AND tray = $2" LIST_WHERE
+                       "AND share_id = $9 ORDER BY id DESC LIMIT $8",
+                       args, 9, &rows)
+            : db_query(listing->db,
+                       "SELECT " LEAD_COLUMNS " FROM leads WHERE owner_id = $1 AND tray = $2" LIST_WHERE "ORDER BY id DESC LIMIT $8",
+                       args, 8, &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
+        lead_of_row(rows, listing->arena, listing->owner_id, &listing->leads[listing->count++]);
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct lead *one = a, *other = b;
+    return one->id < other->id ? 1 : one->id > other->id ? -1 : 0;
+}
+
+static enum result list_trays(struct listing *listing, int64_t before)
+{
+    int chosen = 0;
+    for (int tray = 0; tray < TRAY_COUNT; tray++)
+        chosen += listing->trays[tray];
+    listing->leads = arena_alloc(listing->arena, sizeof *listing->leads * listing->limit * (size_t)(chosen ? chosen : 1));
+    for (int tray = 0; tray < TRAY_COUNT; tray++) {
+        if (!listing->trays[tray])
+            continue;
+        enum result result = add_tray(listing, (enum tray)tray, before);
+        if (result != RESULT_OK)
+            return result;
+    }
+    if (chosen > 1)
+        qsort(listing->leads, listing->count, sizeof *listing->leads, newest_first);
+    if (listing->count > listing->limit)
+        listing->count = listing->limit;
+    return RESULT_OK;
+}
+
+static bool passes(const struct listing *listing, const struct lead *lead)
+{
+    const struct lead_filter *filter = listing->filter;
+    return listing->trays[lead_tray(lead)] && (listing->stage < 0 || (int)lead->stage == listing->stage) &&
+           (filter->kind == LEAD_KIND_ANY || lead->referral == (filter->kind == LEAD_KIND_REFERRAL)) &&
+           (filter->channel < 0 || (int)lead->share->channel == filter->channel) &&
+           (!filter->share_id || lead->share_id == filter->share_id) && lead->updated_ms >= filter->since_ms;
+}
+
+/* Looks for words first and asks the rest of what was found, a batch at a time until the page is full. */
+static enum result list_found(struct listing *listing, const char *q, int64_t before)
+{
+    int64_t ids[FOUND_MAX];
+    size_t found;
+    listing->leads = arena_alloc(listing->arena, sizeof *listing->leads * listing->limit);
+    do {
+        enum result result = search_find(listing->db, listing->arena, listing->owner_id, q, before, FOUND_MAX, ids, &found);
+        for (size_t i = 0; i < found && listing->count < listing->limit && result == RESULT_OK; i++) {
+            struct lead *lead = &listing->leads[listing->count];
+            result = read_row(listing->db, listing->arena, listing->owner_id, ids[i], lead);
+            if (result == RESULT_OK)
+                result = read_shares(listing->db, listing->arena, lead, 1);
+            listing->count += result == RESULT_OK && passes(listing, lead);
+            before = ids[i];
+        }
+        if (result != RESULT_OK)
+            return result;
+    } while (found == FOUND_MAX && listing->count < listing->limit);
+    return RESULT_OK;
+}
+
+enum result store_lead_list(struct store *store, struct arena *arena, int64_t owner_id, const struct lead_filter *filter,
+                            struct lead **out, size_t *count)
+{
+    struct listing listing = {.arena = arena, .owner_id = owner_id, .filter = filter,
+                              .limit = filter->limit && filter->limit < LIST_MAX ? filter->limit : LIST_MAX};
+    int64_t before = filter->before ? filter->before : INT64_MAX;
+    choose_trays(&listing);
+    enum result result = store_read_begin(store, &listing.db);
+    if (result != RESULT_OK)
+        return result;
+    const char *q = filter->q ? search_fold(filter->q, arena) : "";
+    if (*q) {
+        result = list_found(&listing, q, before);
+    } else {
+        result = list_trays(&listing, before);
+        if (result == RESULT_OK)
+            result = read_shares(listing.db, arena, listing.leads, listing.count);
+    }
+    store_read_end(store, listing.db);
+    *out = listing.leads;
+    *count = listing.count;
+    return result;
+}
+
+enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead_totals *out)
+{
+    struct db *db;
+    struct db_rows *rows;
+    *out = (struct lead_totals){0};
+    enum result result = store_read_begin(store, &db);
+    if (result != RESULT_OK)
+        return result;
+    result = db_query(db, "SELECT tray, stage, COUNT(*) FROM leads WHERE owner_id = $1 AND tray IN (0, 1, 4) GROUP BY tray, stage",
+                      DB_ARGS(DB_INT(owner_id)), &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
+        int64_t tray = db_column_int(rows, 0), stage = db_column_int(rows, 1), number = db_column_int(rows, 2);
+        if (tray == TRAY_SET_ASIDE) {
+            out->set_aside += number;
+            continue;
+        }
+        *(tray == TRAY_REFERRALS ? &out->referrals : &out->leads) += number;
+        if (stage == STAGE_NEW)
+            *(tray == TRAY_REFERRALS ? &out->referrals_new : &out->leads_new) += number;
+        if (stage == STAGE_WON)
+            out->customers += number;
+    }
+    db_finish(&rows);
+    /* By itself, because there may be very many and this is read from the index alone. */
+    if (result == RESULT_NOT_FOUND)
+        result = db_one(db, "SELECT COUNT(*) FROM leads WHERE owner_id = $1 AND tray = 2", DB_ARGS(DB_INT(owner_id)), &rows);
+    if (result == RESULT_OK) {
+        out->potential = db_column_int(rows, 0);
+        db_finish(&rows);
+    }
+    store_read_end(store, db);
+    return result;
+}
+
+/* ---- the timeline ---- */
+
+enum { TIMELINE_MAX = 1000 };
+
+static enum result read_timeline(struct db *db, struct arena *arena, const struct lead *lead, struct lead_moment *moments, size_t *count)
+{
+    struct db_rows *rows;
+    *count = 0;
+    /* The first scan is not kept as a row of its own: thousands a second are folded, and the hit's id says when it was. */
+    if (lead->visitor_hit_id)
+        moments[(*count)++] = (struct lead_moment){.id = lead->visitor_hit_id, .at_ms = id_time_ms(lead->visitor_hit_id), .kind = "scan"};
+    enum result result = db_query(db,
+                                  "SELECT id, at_ms, kind, words FROM lead_moments WHERE owner_id = $1 AND lead_id = $2 ORDER BY id LIMIT $3",
+                                  DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(TIMELINE_MAX - 1)), &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
+        moments[(*count)++] = (struct lead_moment){.id = db_column_int(rows, 0), .at_ms = db_column_int(rows, 1),
+                                                   .kind = db_column_text(rows, 2, arena), .words = db_column_text(rows, 3, arena)};
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+enum result store_lead_timeline(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead_moment **out,
+                                size_t *count)
+{
+    struct db *db;
+    struct lead lead;
+    enum result result = store_read_begin(store, &db);
+    if (result != RESULT_OK)
+        return result;
+    result = read_row(db, arena, owner_id, lead_id, &lead);
+    if (result == RESULT_OK) {
+        *out = arena_alloc(arena, sizeof **out * TIMELINE_MAX);
+        result = read_timeline(db, arena, &lead, *out, count);
+    }
+    store_read_end(store, db);
+    return result;
+}
+
+/* ---- the visitor's receipt ---- */
+
+enum result receipt_read(struct db *db, struct arena *arena, const unsigned char hash[HASH_SIZE], struct receipt *out)
+{
+    struct db_rows *rows;
+    enum result result = db_one(db, "SELECT owner_id, lead_id, moment_id, said FROM receipts WHERE hash = $1",
+                                DB_ARGS(db_blob(hash, HASH_SIZE)), &rows);
+    if (result != RESULT_OK)
+        return result;
+    *out = (struct receipt){.owner_id = db_column_int(rows, 0), .lead_id = db_column_int(rows, 1), .moment_id = db_column_int(rows, 2),
+                            .said = db_column_text(rows, 3, arena)};
+    db_finish(&rows);
+    return RESULT_OK;
+}
+
+/* Who joined a lead by its e-mail sees what their own form said and nothing of what stood there before: an address alone
+ * proves nothing. */
+static void show_only_said(struct lead *lead, const char *said, struct arena *arena)
+{
+    json_t *json = json_loads(said, 0, NULL);
+    lead->name = arena_strdup(arena, json_string_value(json_object_get(json, "name")));
+    lead->email = arena_strdup(arena, json_string_value(json_object_get(json, "email")));
+    lead->phone = arena_strdup(arena, json_string_value(json_object_get(json, "phone")));
+    lead->company = arena_strdup(arena, json_string_value(json_object_get(json, "company")));
+    lead->message = arena_strdup(arena, json_string_value(json_object_get(json, "message")));
+    lead->recipient = NULL;
+    lead->consent_text = NULL;
+    lead->consent_contact = false;
+    json_decref(json);
+}
+
+enum result store_receipt_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE], struct lead *out)
+{
+    struct db *db;
+    struct receipt receipt;
+    enum result result = store_read_begin(store, &db);
+    if (result != RESULT_OK)
+        return result;
+    result = receipt_read(db, arena, hash, &receipt);
+    if (result == RESULT_OK)
+        result = lead_read(db, arena, receipt.owner_id, receipt.lead_id, out);
+    if (result == RESULT_OK && receipt.said) {
+        show_only_said(out, receipt.said, arena);
+        result = read_consent(db, arena, out, receipt.moment_id);
+    }
+    store_read_end(store, db);
+    return result;
+}
