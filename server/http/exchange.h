@@ -15,6 +15,7 @@
 enum {
     HEADERS_MAX = 64,           /* header lines of a request; more is 431 */
     CONNECTION_MEMORY = 8192,   /* the library's buffer for a connection: header block, its lists and our header */
+    REPLY_HEADER_MAX = 1536,    /* what the request must leave of it for the reply's header */
     LISTENERS_MAX = 16,         /* sockets that systemd may pass */
     LOOPS_MAX = 64
 };
@@ -53,6 +54,7 @@ struct exchange {
     struct exchange *next; /* in the one list it is in: spare, finished, or a worker's queue */
     enum stage stage;
     bool deferred, on_worker;
+    bool tight;            /* the request's header leaves no room for more than a short one of ours */
     atomic_int holders;    /* who must still let go before the reply is complete: the dispatcher, and a waiter */
     uintptr_t target_at;   /* where the library keeps the raw target; only compared, never read */
     size_t target_len;
@@ -117,9 +119,8 @@ static inline struct exchange *exchange_of(struct request *request)
 bool loop_push(struct loop *loop, struct exchange *exchange) MUST_CHECK;
 void loop_wake(struct loop *loop);
 
-/* gate.c: looks at a request's line and headers. 0: let in, with headers and client filled in; else the status to refuse
- * with, and *WORDS. Any breach but 404-like ones means that the two ends may disagree about where the request ends. */
-
+/* gate.c: looks at a request's line and headers. 0: let in, with method, headers and body_expected filled in; else the
+ * status to refuse with, and *WORDS. After any breach the two ends may disagree about where the request ends: close. */
 int gate_check(struct exchange *exchange, const char *method, const char *version, const char **words);
 
 /* reply.c: queues the reply on the connection; from the loop's thread. */
@@ -130,7 +131,7 @@ void reply_release(struct exchange *exchange);
 /* request.c: who is asking, when the peer is a proxy that we trust. */
 void request_find_client(struct exchange *exchange);
 /* 0, or the status of a target that cannot be accepted (400, 414), cutting it into path and query. */
-int request_parse_target(struct request *request, const char *target, const char **words);
+int request_parse_target(struct request *request, const char *target);
 bool request_has_too_many_fields(const struct request *request);
 /* A cookie's value in the text of one Cookie header (RFC 6265 4.2). */
 const char *request_cookie_in(struct arena *arena, const char *cookies, const char *name);

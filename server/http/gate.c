@@ -18,11 +18,15 @@ static const bool IN_HOST[256] = {['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['
                                   ['.'] = true, ['_'] = true, [':'] = true, ['['] = true, [']'] = true};
 static const bool IN_VALUE[256] = {['\t'] = true, [' ' ... '~'] = true, [0x80 ... 0xff] = true};
 
+/* A connection's memory holds the header block as it came and a list entry for each line, query parameter and cookie; the
+ * cookies it holds twice. The reply's header must fit in what is left, else the library hangs up without a word. */
+enum { LIST_ENTRY = 64 };
+
 struct look {
     struct exchange *exchange;
     uintptr_t expected; /* where the next name must start */
     int hosts, lengths, encodings, status;
-    size_t cookies;
+    size_t cookies, cookie_count;
     const char *words;
 };
 
@@ -46,6 +50,28 @@ static bool is_digits(const char *text, size_t len)
     return len && len <= 18 && strspn(text, "0123456789") == len;
 }
 
+static size_t count_parts(const char *text, char separator)
+{
+    size_t parts = *text != '\0';
+    for (; (text = strchr(text, separator)) != NULL; text++)
+        parts++;
+    return parts;
+}
+
+static enum MHD_Result cookies(struct look *look, const struct header *header)
+{
+    look->cookies += header->value_len;
+    look->cookie_count += count_parts(header->value, ';');
+    return look->cookies > COOKIES_MAX ? stop(look, 431, "There are too many cookies.") : MHD_YES;
+}
+
+static bool leaves_room(const struct look *look, uintptr_t start)
+{
+    const struct exchange *exchange = look->exchange;
+    size_t entries = (size_t)exchange->header_count + look->cookie_count + count_parts(exchange->request.query, '&');
+    return look->expected - start + look->cookies + entries * LIST_ENTRY <= CONNECTION_MEMORY - REPLY_HEADER_MAX;
+}
+
 static enum MHD_Result known(struct look *look, const struct header *header)
 {
     const char *name = header->name, *value = header->value;
@@ -57,8 +83,8 @@ static enum MHD_Result known(struct look *look, const struct header *header)
             return stop(look, 400, "The Host header is not right.");
         return MHD_YES;
     case 6:
-        if (strcasecmp(name, "Cookie") == 0 && (look->cookies += header->value_len) > COOKIES_MAX)
-            return stop(look, 431, "There are too many cookies.");
+        if (strcasecmp(name, "Cookie") == 0)
+            return cookies(look, header);
         if (strcasecmp(name, "Expect") == 0 && strcasecmp(value, "100-continue") != 0)
             return stop(look, 417, "That expectation cannot be met.");
         return MHD_YES;
@@ -127,10 +153,12 @@ int gate_check(struct exchange *exchange, const char *method, const char *versio
     struct look look = {.exchange = exchange, .expected = (uintptr_t)version + strlen(version) + 2};
     MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, look_at, &look);
     *words = look.words;
+    exchange->tight = !leaves_room(&look, (uintptr_t)method);
     if (look.status)
         return look.status;
-    /* The end of the last line and the empty line after it. */
-    if (memcmp((const char *)look.expected - 2, "\0\0\0\0", 4) != 0) {
+    /* After the last line comes the empty one, and there the header ends. */
+    size_t header_len = MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
+    if ((uintptr_t)method + header_len != look.expected + 2) {
         *words = "The header does not end as it should.";
         return 400;
     }
@@ -142,5 +170,6 @@ int gate_check(struct exchange *exchange, const char *method, const char *versio
         *words = "The Host header is missing.";
         return 400;
     }
-    return 0;
+    *words = "The header is too large.";
+    return exchange->tight ? 431 : 0;
 }

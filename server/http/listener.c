@@ -163,10 +163,12 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
     int target_status = request->reply.status;
     request->reply.status = 0;
     int status = gate_check(exchange, method, version, &words);
-    if (status || target_status)
-        return refuse_now(exchange, status ? status : target_status,
-                          status ? words : target_status == 414 ? "The address is too long." : "The address is not right.",
-                          NULL);
+    if (target_status && (!status || status == 431)) {
+        status = target_status;
+        words = status == 414 ? "The address is too long." : "The address is not right.";
+    }
+    if (status)
+        return refuse_now(exchange, status, words, NULL);
     request_find_client(exchange);
     exchange->stage = STAGE_BODY;
     request->route = handlers->match(handlers->app, request, &status, &allow);
@@ -291,7 +293,6 @@ static void *note_target(void *cls, const char *target, struct MHD_Connection *m
     struct loop *loop = cls;
     struct connection *connection = connection_of(mhd);
     struct exchange *exchange = take_exchange(loop);
-    const char *words;
     exchange->mhd = mhd;
     exchange->connection = connection;
     exchange->stage = STAGE_LINE;
@@ -299,7 +300,7 @@ static void *note_target(void *cls, const char *target, struct MHD_Connection *m
     exchange->target_len = strlen(target);
     exchange->request.body = "";
     /* Too early to answer: begin does. */
-    exchange->request.reply.status = request_parse_target(&exchange->request, target, &words);
+    exchange->request.reply.status = request_parse_target(&exchange->request, target);
     connection->exchange = exchange;
     deadline_set(connection, loop->http->options.header_ms, loop);
     return exchange;
@@ -420,6 +421,7 @@ static void *run_loop(void *arg)
     while (!atomic_load_explicit(&loop->http->stopping, memory_order_relaxed))
         turn(loop);
     loop->draining = true;
+    loop->sweep_ms = loop->turn_ms;
     int listen_fd = MHD_quiesce_daemon(loop->daemon);
     if (listen_fd >= 0)
         close(listen_fd);

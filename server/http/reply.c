@@ -371,10 +371,27 @@ static bool has_header(const struct reply *reply, const char *name)
     return false;
 }
 
+/* A refusal for which there is little room: the least that keeps its page harmless. */
+static struct MHD_Response *build_short(const struct reply *reply)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(reply->len, (void *)(uintptr_t)reply->body,
+                                        reply->body_is_malloced ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        abort();
+    add(response, "Content-Type", reply->content_type);
+    add(response, "Content-Security-Policy", "default-src 'none'; style-src 'self'");
+    add(response, "X-Content-Type-Options", "nosniff");
+    add(response, "Connection", "close");
+    return response;
+}
+
 /* A response of this reply's own. */
 static struct MHD_Response *build(const struct exchange *exchange)
 {
     const struct reply *reply = &exchange->request.reply;
+    if (exchange->tight && !reply->ready && !exchange->copy)
+        return build_short(reply);
     struct head head = {.content_type = reply->content_type, .csp = CSP_DEFAULT};
     const void *body = reply->body;
     size_t len = reply->len;

@@ -94,15 +94,13 @@ static bool query_is_clean(const char *query)
     return true;
 }
 
-int request_parse_target(struct request *request, const char *target, const char **words)
+int request_parse_target(struct request *request, const char *target)
 {
     size_t len = strlen(target);
     request->path = "/";
     request->query = "";
-    *words = "The address is too long.";
     if (len > TARGET_MAX)
         return 414;
-    *words = "The address is not right.";
     if (target[0] != '/')
         return 400;
     char *path = arena_strndup(&request->arena, target, len);
