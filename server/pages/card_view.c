@@ -124,21 +124,26 @@ static void fill_ways(const struct card *card, struct arena *arena, struct card_
     out->phones_count = card->phone_count;
     for (int i = 0; i < card->phone_count; i++)
         out->phones[i] = (struct way_view){.href = phone_href(card->phones[i].value, arena),
-                                           .text = card->phones[i].value, .label = card->phones[i].label};
+                                           .text = card->phones[i].value,
+                                           .label = card->phones[i].label};
     out->emails_count = card->email_count;
     for (int i = 0; i < card->email_count; i++)
         out->emails[i] = (struct way_view){.href = email_href(card->emails[i].value, arena),
-                                           .text = card->emails[i].value, .label = card->emails[i].label};
+                                           .text = card->emails[i].value,
+                                           .label = card->emails[i].label};
     out->links_count = card->link_count;
     for (int i = 0; i < card->link_count; i++)
-        out->links[i] = (struct way_view){.href = card->links[i].value, .text = link_text(card->links[i].value, arena),
+        out->links[i] = (struct way_view){.href = card->links[i].value,
+                                          .text = link_text(card->links[i].value, arena),
                                           .label = card->links[i].label};
     out->places_count = card->address_count;
     for (int i = 0; i < card->address_count; i++) {
         const struct card_address *at = &card->addresses[i];
         const char *city = join(arena, at->postcode, " ", at->city);
-        out->places[i] = (struct place_view){.street = at->street, .city = join(arena, city, ", ", at->region),
-                                             .country = at->country, .label = at->label};
+        out->places[i] = (struct place_view){.street = at->street,
+                                             .city = join(arena, city, ", ", at->region),
+                                             .country = at->country,
+                                             .label = at->label};
     }
     out->has_ways = card->phone_count || card->email_count || card->link_count || card->address_count;
 }

@@ -24,7 +24,8 @@ enum {
     PAGE_AGE_MAX_MS = 24 * 3600 * 1000,
     TEN_MINUTES_MS = 10 * 60 * 1000,
     HOUR_MS = 3600 * 1000,
-    TEN_MINUTES_MAX = 10, /* forms of one network for one card, before work is asked for: a fair's Wi-Fi is one network */
+    TEN_MINUTES_MAX =
+        10, /* forms of one network for one card, before work is asked for: a fair's Wi-Fi is one network */
     HOUR_MAX = 30,
     WORK_BITS = 15, /* a second on a phone */
     WORK_TIME_MS = 30 * 60 * 1000
@@ -97,7 +98,9 @@ static enum result show_again(struct app *app, struct request *request, const st
     view->form = (struct lead_form_view){
         .words = words,
         .name = it->form.name,
-        .reach = it->form.reach ? it->form.reach : it->form.email ? it->form.email : it->form.phone,
+        .reach = it->form.reach   ? it->form.reach
+                 : it->form.email ? it->form.email
+                                  : it->form.phone,
         .message = it->form.message,
         .ticked = it->form.consent != NULL,
         .name_error = complaints_about(complaints, "name"),
@@ -167,7 +170,8 @@ static enum result repeat(struct app *app, struct request *request, const struct
     if (result != RESULT_OK && result != RESULT_NOT_FOUND)
         return result;
     return show_again(app, request, it, &(struct complaints){0},
-                      "Somebody sent their details from this page before. Please open the card again, then send yours.", NULL);
+                      "Somebody sent their details from this page before. Please open the card again, then send yours.",
+                      NULL);
 }
 
 static enum result keep(struct app *app, struct request *request, struct submission *it)
@@ -208,9 +212,10 @@ enum result visitor_lead(struct app *app, struct request *request)
         it->lead.set_aside = suspicion(it);
     if (is_crowded(app, request, it) && !has_worked(app, request, it)) {
         if (!request_form(request, "challenge"))
-            return show_again(app, request, it, &complaints,
-                              "Many people on your network write at this moment. Nothing was sent yet: please send it again.",
-                              ask_for_work(app, request, it));
+            return show_again(
+                app, request, it, &complaints,
+                "Many people on your network write at this moment. Nothing was sent yet: please send it again.",
+                ask_for_work(app, request, it));
         if (!it->lead.set_aside)
             it->lead.set_aside = "many from one network";
     }

@@ -115,8 +115,9 @@ enum result visitor_pass_on(struct app *app, struct request *request)
     }
     result = mint(app, request, &child);
     if (result == RESULT_LIMITED) {
-        error_page(app, request, 422, "This card has gone through so many hands that no further one can be kept. "
-                                      "You can still send the link you have.");
+        error_page(app, request, 422,
+                   "This card has gone through so many hands that no further one can be kept. "
+                   "You can still send the link you have.");
         return RESULT_OK;
     }
     if (result != RESULT_OK)
@@ -144,15 +145,15 @@ static void fill_ways(struct passed_on_view *view, struct arena *arena)
     view->sms_href = link_to(arena, "sms:?&body=", whole); /* both old and new iPhones take it so */
     view->telegram_url = arena_printf(arena, "%s%s", link_to(arena, "https://t.me/share/url?url=", view->url),
                                       link_to(arena, "&text=", view->text));
-    view->email_href = arena_printf(arena, "%s%s", link_to(arena, "mailto:?subject=", view->name),
-                                    link_to(arena, "&body=", whole));
+    view->email_href =
+        arena_printf(arena, "%s%s", link_to(arena, "mailto:?subject=", view->name), link_to(arena, "&body=", whole));
 }
 
 enum result pass_on_page(struct app *app, struct request *request)
 {
     struct arena *arena = &request->arena;
     struct open_share open;
-    struct share share;
+    struct share share = {0};
     struct card card;
     enum result result = scan_open_share(app, request->params[0], true, &open);
     if (result == RESULT_OK)

@@ -39,7 +39,7 @@ void receipt_secret(const struct keys *keys, int64_t hit_id, int64_t share_id, c
 void receipt_hash(const char *secret, unsigned char out[HASH_SIZE])
 {
     char upper[RECEIPT_SECRET_SIZE] = "";
-    for (size_t i = 0; secret[i] && i < RECEIPT_SECRET_LEN; i++)
+    for (size_t i = 0; i < RECEIPT_SECRET_LEN && secret[i]; i++)
         upper[i] = (char)toupper((unsigned char)secret[i]);
     crypto_hash_sha256(out, (const unsigned char *)upper, strlen(upper));
 }

@@ -31,7 +31,7 @@ struct lead_form_view {
     bool ticked;
     const char *name_error, *reach_error, *message_error;
     bool focus_reach, focus_message; /* at most one field takes the focus: the first that is wrong */
-    const char *challenge; /* proof of work that is asked for (cards/proof_of_work.h) */
+    const char *challenge;           /* proof of work that is asked for (cards/proof_of_work.h) */
     int challenge_bits;
 };
 
@@ -75,15 +75,14 @@ struct fact_view {
 struct receipt_view {
     const char *secret;
     const char *name, *short_name, *initials, *accent, *firm; /* of the card's owner */
-    const char *card_href, *save_href;    /* NULL when the card is no longer handed out */
-    const char *pass_on_href;             /* where the pass-on form goes, likewise */
-    bool is_new;                          /* the form was sent a moment ago */
+    const char *card_href, *save_href;                        /* NULL when the card is no longer handed out */
+    const char *pass_on_href;                                 /* where the pass-on form goes, likewise */
+    bool is_new;                                              /* the form was sent a moment ago */
     const struct fact_view *facts;
     int facts_count;
-    const char *consent, *agreed_on;      /* the text agreed to, and the day in words */
-    const char *agreed_at;                /* the same for machines, RFC 3339 */
+    const char *consent, *agreed_on; /* the text agreed to, and the day in words */
+    const char *agreed_at;           /* the same for machines, RFC 3339 */
 };
-
 
 /* After the visitor erased what was kept: there is nothing left to tell. */
 struct erased_view {
@@ -93,9 +92,9 @@ struct erased_view {
 /* A visitor's own link, ready to be sent. */
 struct passed_on_view {
     const char *name, *short_name, *initials, *accent;
-    const char *by, *vouch; /* what the next reader sees first */
+    const char *by, *vouch;  /* what the next reader sees first */
     const char *url, *shown; /* the link, and how it looks on paper: without scheme */
-    const char *text;       /* what goes with it */
+    const char *text;        /* what goes with it */
     const char *whatsapp_url, *telegram_url, *email_href, *sms_href;
     const char *card_href;
 };

@@ -39,8 +39,8 @@ static void render_card(const json_t *entry, const char *name, struct arena *are
     struct share share = {.owner_id = 1, .chain = chain, .chain_len = 1};
     size_t i;
     json_t *hand;
-    json_array_foreach(json_object_get(entry, "hands"), i, hand)
-        chain[share.chain_len++] = (struct hand){.lead_id = 1, .name = text(hand, "name"), .vouch = text(hand, "vouch")};
+    json_array_foreach(json_object_get(entry, "hands"), i, hand) chain[share.chain_len++] =
+        (struct hand){.lead_id = 1, .name = text(hand, "name"), .vouch = text(hand, "vouch")};
 
     struct card_view *view = arena_alloc(arena, sizeof *view);
     card_view_fill(BASE_URL, arena, &card, &share, TOKEN, STAMP, view);
