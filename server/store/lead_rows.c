@@ -256,7 +256,7 @@ enum result store_lead_list(struct store *store, struct arena *arena, int64_t ow
     if (result != RESULT_OK)
         return result;
     const char *q = filter->q ? search_fold(filter->q, arena) : "";
-    if (*q) {
+    if (q[strspn(q, " ")]) {
         result = list_found(&listing, q, before);
     } else {
         result = list_trays(&listing, before);

@@ -1,0 +1,400 @@
+/* Endpoints and deliveries in the store, on a clock that the tests move: what is claimed, by whose turn, for how long, and how
+ * each delivery ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include "server/ids.h"
+#include "server/store/internal.h"
+#include "tests/support/fresh_store.h"
+
+enum { LEASE_MS = 60000 };
+
+static int setup(void **state)
+{
+    *state = fresh_open();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fresh_close(*state);
+    return 0;
+}
+
+struct claimed {
+    struct delivery *list;
+    size_t count;
+    int64_t next_due_ms;
+};
+
+static struct claimed claim(struct fresh *fresh, size_t limit)
+{
+    struct claimed claimed;
+    assert_int_equal(store_delivery_claim(fresh->store, &fresh->arena, fresh->now_ms, LEASE_MS, limit, &claimed.list, &claimed.count,
+                                          &claimed.next_due_ms),
+                     RESULT_OK);
+    return claimed;
+}
+
+static void record(struct fresh *fresh, int64_t id, enum delivery_state state, int64_t retry_at_ms, const char *disable_why)
+{
+    struct outcome outcome = {.delivery_id = id, .state = state, .retry_at_ms = retry_at_ms, .disable_why = disable_why,
+                              .attempt = {.at_ms = fresh->now_ms, .status = state == DELIVERY_DELIVERED ? 200 : 500, .latency_ms = 7,
+                                          .error = state == DELIVERY_DELIVERED ? NULL : "status"}};
+    assert_int_equal(store_delivery_record(fresh->store, &outcome, 1, fresh->now_ms), RESULT_OK);
+}
+
+static struct delivery find(struct fresh *fresh, int64_t id, size_t *attempt_count)
+{
+    struct delivery delivery;
+    struct attempt *attempts;
+    assert_int_equal(store_delivery_find(fresh->store, &fresh->arena, fresh->jane.id, id, &delivery, &attempts, attempt_count), RESULT_OK);
+    return delivery;
+}
+
+static int64_t ping(struct fresh *fresh, const struct webhook *webhook)
+{
+    int64_t id;
+    assert_int_equal(store_webhook_ping(fresh->store, fresh->jane.id, webhook->id, fresh->now_ms, &id), RESULT_OK);
+    return id;
+}
+
+/* ---- endpoints ---- */
+
+static void webhook__keeps_its_secret_sealed(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook"), found;
+    char path[128];
+    snprintf(path, sizeof path, "%s/meishi.db", fresh->folder);
+    assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
+    unsigned char nothing[WEBHOOK_SECRET_SIZE] = {0};
+    assert_memory_equal(found.secret, nothing, sizeof nothing);
+    ping(fresh, &webhook);
+    struct claimed claimed = claim(fresh, 10);
+    assert_int_equal(claimed.count, 1);
+    assert_memory_equal(claimed.list[0].webhook.secret, webhook.secret, sizeof webhook.secret);
+    store_tidy(fresh->store, true);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    char *bytes = arena_alloc(&fresh->arena, 8 << 20);
+    size_t len = fread(bytes, 1, 8 << 20, file);
+    fclose(file);
+    assert_non_null(memmem(bytes, len, "crm.example", 11));
+    assert_null(memmem(bytes, len, webhook.secret, sizeof webhook.secret));
+}
+
+static void webhook__are_at_most_twenty(void **state)
+{
+    struct fresh *fresh = *state;
+    for (int i = 0; i < WEBHOOKS_MAX; i++)
+        fresh_webhook(fresh, "https://crm.example/hook");
+    struct webhook one_more = {.owner_id = fresh->jane.id, .url = "https://crm.example/hook", .events = 1}, *list;
+    assert_int_equal(store_webhook_add(fresh->store, &one_more, fresh->now_ms), RESULT_LIMITED);
+    size_t count;
+    assert_int_equal(store_webhook_list(fresh->store, &fresh->arena, fresh->jane.id, &list, &count), RESULT_OK);
+    assert_int_equal(count, WEBHOOKS_MAX);
+    assert_int_equal(store_webhook_remove(fresh->store, fresh->jane.id, list[0].id, fresh->now_ms), RESULT_OK);
+    assert_int_equal(store_webhook_add(fresh->store, &one_more, fresh->now_ms), RESULT_OK);
+}
+
+static void webhook__of_another_member_is_not_found(void **state)
+{
+    struct fresh *fresh = *state;
+    struct member bob = fresh_member(fresh, "bob");
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook"), out;
+    int64_t id;
+    assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, bob.id, webhook.id, &out), RESULT_NOT_FOUND);
+    assert_int_equal(store_webhook_remove(fresh->store, bob.id, webhook.id, fresh->now_ms), RESULT_NOT_FOUND);
+    assert_int_equal(store_webhook_ping(fresh->store, bob.id, webhook.id, fresh->now_ms, &id), RESULT_NOT_FOUND);
+    webhook.owner_id = bob.id;
+    assert_int_equal(store_webhook_change(fresh->store, &webhook, fresh->now_ms), RESULT_NOT_FOUND);
+}
+
+static void webhook__hears_only_what_it_asked_for(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook created = {.owner_id = fresh->jane.id, .url = "https://a.example/", .events = 1u << EVENT_LEAD_CREATED};
+    struct webhook erased = {.owner_id = fresh->jane.id, .url = "https://b.example/", .events = 1u << EVENT_LEAD_ERASED};
+    assert_int_equal(store_webhook_add(fresh->store, &created, fresh->now_ms), RESULT_OK);
+    assert_int_equal(store_webhook_add(fresh->store, &erased, fresh->now_ms), RESULT_OK);
+    struct lead lead;
+    assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
+    struct claimed claimed = claim(fresh, 10);
+    assert_int_equal(claimed.count, 1);
+    assert_int_equal(claimed.list[0].webhook_id, created.id);
+    assert_int_equal(claimed.list[0].type, EVENT_LEAD_CREATED);
+    assert_int_equal(claimed.list[0].lead_id, lead.id);
+}
+
+struct wants {
+    struct fresh *fresh;
+    bool created, erased;
+};
+
+static enum result wants_body(struct db *db, void *context)
+{
+    struct wants *wants = context;
+    wants->created = outbox_wanted(wants->fresh->store, db, wants->fresh->jane.id, EVENT_LEAD_CREATED);
+    wants->erased = outbox_wanted(wants->fresh->store, db, wants->fresh->jane.id, EVENT_LEAD_ERASED);
+    return RESULT_OK;
+}
+
+static struct wants wants_of(struct fresh *fresh)
+{
+    struct wants wants = {.fresh = fresh};
+    assert_int_equal(store_write(fresh->store, "test", wants_body, &wants), RESULT_OK);
+    return wants;
+}
+
+static void outbox__knows_who_wants_what_after_every_change(void **state)
+{
+    struct fresh *fresh = *state;
+    assert_false(wants_of(fresh).created);
+    struct webhook webhook = {.owner_id = fresh->jane.id, .url = "https://a.example/", .events = 1u << EVENT_LEAD_CREATED};
+    assert_int_equal(store_webhook_add(fresh->store, &webhook, fresh->now_ms), RESULT_OK);
+    assert_true(wants_of(fresh).created);
+    assert_false(wants_of(fresh).erased);
+    webhook.events = 1u << EVENT_LEAD_ERASED;
+    assert_int_equal(store_webhook_change(fresh->store, &webhook, fresh->now_ms), RESULT_OK);
+    assert_false(wants_of(fresh).created);
+    assert_true(wants_of(fresh).erased);
+    webhook.disabled_ms = fresh->now_ms;
+    assert_int_equal(store_webhook_change(fresh->store, &webhook, fresh->now_ms), RESULT_OK);
+    assert_false(wants_of(fresh).erased);
+    webhook.disabled_ms = 0;
+    assert_int_equal(store_webhook_change(fresh->store, &webhook, fresh->now_ms), RESULT_OK);
+    assert_true(wants_of(fresh).erased);
+    assert_int_equal(store_webhook_remove(fresh->store, fresh->jane.id, webhook.id, fresh->now_ms), RESULT_OK);
+    assert_false(wants_of(fresh).erased);
+}
+
+static enum result add_then_fail(struct db *db, void *context)
+{
+    struct fresh *fresh = context;
+    enum result result = outbox_add(fresh->store, db, fresh->jane.id, EVENT_LEAD_CREATED, json_object(), 0, fresh->now_ms);
+    return result == RESULT_OK ? RESULT_CONFLICT : result;
+}
+
+static void count_wakes(void *context)
+{
+    ++*(int *)context;
+}
+
+static void outbox__tells_nothing_that_was_rolled_back(void **state)
+{
+    struct fresh *fresh = *state;
+    int wakes = 0;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
+    store_on_outbox(fresh->store, count_wakes, &wakes);
+    assert_int_equal(store_write(fresh->store, "test", add_then_fail, fresh), RESULT_CONFLICT);
+    assert_int_equal(wakes, 0);
+    assert_int_equal(claim(fresh, 10).count, 0);
+    ping(fresh, &webhook);
+    assert_int_equal(wakes, 1);
+}
+
+/* ---- claiming ---- */
+
+static void delivery__is_leased_to_one_and_comes_back_with_its_id(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
+    int64_t id = ping(fresh, &webhook);
+    struct claimed first = claim(fresh, 10);
+    assert_int_equal(first.count, 1);
+    assert_int_equal(first.list[0].id, id);
+    assert_int_equal(first.next_due_ms, fresh->now_ms + LEASE_MS);
+    assert_int_equal(claim(fresh, 10).count, 0);
+    fresh_reopen(fresh); /* the sender died after sending, before recording */
+    assert_int_equal(claim(fresh, 10).count, 0);
+    fresh->now_ms += LEASE_MS;
+    struct claimed again = claim(fresh, 10);
+    assert_int_equal(again.count, 1);
+    assert_int_equal(again.list[0].id, id);
+    assert_int_equal(again.list[0].event_id, first.list[0].event_id);
+    assert_string_equal(again.list[0].body, first.list[0].body);
+}
+
+static void delivery__backlog_of_one_endpoint_holds_up_no_other(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook busy = fresh_webhook(fresh, "https://busy.example/"), quiet = fresh_webhook(fresh, "https://quiet.example/");
+    for (int i = 0; i < 200; i++)
+        ping(fresh, &busy);
+    fresh->now_ms += 1000;
+    int64_t waiting = ping(fresh, &quiet);
+    struct claimed claimed = claim(fresh, 64);
+    size_t of_busy = 0;
+    bool found = false;
+    for (size_t i = 0; i < claimed.count; i++) {
+        of_busy += claimed.list[i].webhook_id == busy.id;
+        found = found || claimed.list[i].id == waiting;
+    }
+    assert_true(found);
+    assert_int_equal(of_busy, 2);
+    assert_int_equal(claim(fresh, 64).count, 0);
+    record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0, NULL);
+    record(fresh, claimed.list[1].id, DELIVERY_DELIVERED, 0, NULL);
+    record(fresh, claimed.list[2].id, DELIVERY_DELIVERED, 0, NULL);
+    assert_int_equal(claim(fresh, 64).count, 2);
+}
+
+static void delivery__endpoints_take_turns(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook one = fresh_webhook(fresh, "https://one.example/"), other = fresh_webhook(fresh, "https://other.example/");
+    int64_t last = 0;
+    for (int i = 0; i < 6; i++) {
+        ping(fresh, &one);
+        ping(fresh, &other);
+    }
+    for (int i = 0; i < 12; i++) {
+        fresh->now_ms++;
+        struct claimed claimed = claim(fresh, 1);
+        assert_int_equal(claimed.count, 1);
+        assert_int_not_equal(claimed.list[0].webhook_id, last);
+        last = claimed.list[0].webhook_id;
+        record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0, NULL);
+    }
+    assert_int_equal(claim(fresh, 1).count, 0);
+    assert_int_equal(claim(fresh, 1).next_due_ms, 0);
+}
+
+/* ---- ends ---- */
+
+static void delivery__is_retried_on_schedule_and_then_fails(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook"), found;
+    int64_t id = ping(fresh, &webhook), started_ms = fresh->now_ms;
+    size_t attempt_count;
+    for (int attempts = 1;; attempts++) {
+        struct claimed claimed = claim(fresh, 10);
+        assert_int_equal(claimed.count, 1);
+        assert_int_equal(claimed.list[0].attempts, attempts - 1);
+        int64_t retry_at_ms = event_retry_at(attempts, fresh->now_ms, random_u64(), false, 0);
+        record(fresh, id, retry_at_ms ? DELIVERY_PENDING : DELIVERY_FAILED, retry_at_ms, NULL);
+        if (!retry_at_ms)
+            break;
+        assert_int_equal(find(fresh, id, &attempt_count).due_ms, retry_at_ms);
+        fresh->now_ms = retry_at_ms - 1;
+        claimed = claim(fresh, 10);
+        assert_int_equal(claimed.count, 0);
+        assert_int_equal(claimed.next_due_ms, retry_at_ms);
+        fresh->now_ms = retry_at_ms;
+    }
+    struct delivery delivery = find(fresh, id, &attempt_count);
+    assert_int_equal(delivery.state, DELIVERY_FAILED);
+    assert_int_equal(delivery.attempts, DELIVERY_ATTEMPTS_MAX);
+    assert_int_equal(attempt_count, DELIVERY_ATTEMPTS_MAX);
+    assert_int_equal(delivery.last_status, 500);
+    assert_true(fresh->now_ms - started_ms > 75 * 3600 * 1000);
+    assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
+    assert_int_equal(found.failures_in_a_row, DELIVERY_ATTEMPTS_MAX);
+
+    assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, id, fresh->now_ms), RESULT_OK);
+    assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, id, fresh->now_ms), RESULT_CONFLICT);
+    struct claimed claimed = claim(fresh, 10);
+    assert_int_equal(claimed.count, 1);
+    assert_int_equal(claimed.list[0].event_id, delivery.event_id);
+    record(fresh, id, DELIVERY_DELIVERED, 0, NULL);
+    assert_int_equal(find(fresh, id, &attempt_count).state, DELIVERY_DELIVERED);
+    assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
+    assert_int_equal(found.failures_in_a_row, 0);
+}
+
+static void delivery__of_a_gone_endpoint_ends_disabled(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook"), found;
+    int64_t first = ping(fresh, &webhook), second = ping(fresh, &webhook), third = ping(fresh, &webhook), id;
+    size_t attempts;
+    assert_int_equal(claim(fresh, 10).count, 2);
+    record(fresh, first, DELIVERY_DISABLED, 0, "the receiver answered 410 Gone");
+    assert_int_equal(find(fresh, first, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(attempts, 1);
+    assert_int_equal(find(fresh, second, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(find(fresh, third, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
+    assert_string_equal(found.disabled_why, "the receiver answered 410 Gone");
+    record(fresh, second, DELIVERY_DELIVERED, 0, NULL); /* was under way: its end stands */
+    assert_int_equal(find(fresh, second, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(store_webhook_ping(fresh->store, fresh->jane.id, webhook.id, fresh->now_ms, &id), RESULT_CONFLICT);
+    assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, third, fresh->now_ms), RESULT_CONFLICT);
+    found.disabled_ms = 0;
+    assert_int_equal(store_webhook_change(fresh->store, &found, fresh->now_ms), RESULT_OK);
+    assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, third, fresh->now_ms), RESULT_OK);
+    assert_int_equal(claim(fresh, 10).count, 1);
+}
+
+static void delivery__of_a_removed_endpoint_ends_disabled(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
+    int64_t id = ping(fresh, &webhook);
+    size_t attempts;
+    assert_int_equal(store_webhook_remove(fresh->store, fresh->jane.id, webhook.id, fresh->now_ms), RESULT_OK);
+    assert_int_equal(find(fresh, id, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(claim(fresh, 10).count, 0);
+    assert_int_equal(store_webhook_remove(fresh->store, fresh->jane.id, webhook.id, fresh->now_ms), RESULT_NOT_FOUND);
+}
+
+static void delivery__erased_while_under_way_stays_erased(void **state)
+{
+    struct fresh *fresh = *state;
+    fresh_webhook(fresh, "https://crm.example/hook");
+    struct lead lead;
+    size_t attempts;
+    assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
+    struct claimed claimed = claim(fresh, 10);
+    assert_int_equal(claimed.count, 1);
+    assert_int_equal(store_lead_erase(fresh->store, fresh->jane.id, lead.id, fresh->now_ms), RESULT_OK);
+    record(fresh, claimed.list[0].id, DELIVERY_PENDING, fresh->now_ms + 5000, NULL);
+    struct delivery delivery = find(fresh, claimed.list[0].id, &attempts);
+    assert_int_equal(delivery.state, DELIVERY_ERASED);
+    assert_string_equal(delivery.body, "");
+}
+
+static void delivery__of_a_lead_is_on_its_timeline(void **state)
+{
+    struct fresh *fresh = *state;
+    fresh_webhook(fresh, "https://crm.example/hook?key=1");
+    struct lead lead;
+    struct lead_moment *moments;
+    size_t count;
+    assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
+    struct claimed claimed = claim(fresh, 10);
+    record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0, NULL);
+    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count), RESULT_OK);
+    assert_string_equal(moments[count - 1].kind, "told");
+    assert_string_equal(moments[count - 1].words, "crm.example");
+}
+
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_STORE(webhook__keeps_its_secret_sealed),
+        WITH_STORE(webhook__are_at_most_twenty),
+        WITH_STORE(webhook__of_another_member_is_not_found),
+        WITH_STORE(webhook__hears_only_what_it_asked_for),
+        WITH_STORE(outbox__knows_who_wants_what_after_every_change),
+        WITH_STORE(outbox__tells_nothing_that_was_rolled_back),
+        WITH_STORE(delivery__is_leased_to_one_and_comes_back_with_its_id),
+        WITH_STORE(delivery__backlog_of_one_endpoint_holds_up_no_other),
+        WITH_STORE(delivery__endpoints_take_turns),
+        WITH_STORE(delivery__is_retried_on_schedule_and_then_fails),
+        WITH_STORE(delivery__of_a_gone_endpoint_ends_disabled),
+        WITH_STORE(delivery__of_a_removed_endpoint_ends_disabled),
+        WITH_STORE(delivery__erased_while_under_way_stays_erased),
+        WITH_STORE(delivery__of_a_lead_is_on_its_timeline),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

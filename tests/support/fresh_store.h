@@ -1,0 +1,35 @@
+/* A store in a new folder with one member, Jane, her card and one share of it, for tests of what happens to leads. */
+#ifndef MEISHI_TEST_FRESH_STORE_H
+#define MEISHI_TEST_FRESH_STORE_H
+
+#include "server/store/store.h"
+
+struct fresh {
+    char folder[64], url[80];
+    struct arena arena; /* what the verbs of a test borrow */
+    struct store *store;
+    struct member jane;
+    struct card card;
+    struct share share; /* of Jane's own hand: "qr", "Berlin fair" */
+    int64_t now_ms;     /* a fixed moment: tests move it on */
+};
+
+/* Aborts when anything fails. */
+struct fresh *fresh_open(void);
+/* Closes the store and opens it again. */
+void fresh_reopen(struct fresh *fresh);
+/* Closes it and takes the folder away. */
+void fresh_close(struct fresh *fresh);
+
+struct member fresh_member(struct fresh *fresh, const char *handle);
+/* A share of Jane's card; PARENT_ID 0 for none. Who shared it: a member, or, with MEMBER_ID 0, the visitor of HIT_ID. */
+struct share fresh_share(struct fresh *fresh, int64_t parent_id, int64_t member_id, int64_t hit_id);
+/* An endpoint of Jane's for all events. */
+struct webhook fresh_webhook(struct fresh *fresh, const char *url);
+/* A form of the visitor of HIT_ID on SHARE, stored; RESULT is what the verb said. */
+enum result fresh_form(struct fresh *fresh, const struct share *share, int64_t hit_id, const char *name, const char *email,
+                       struct lead *out);
+/* The receipt's hash fresh_form used last. */
+const unsigned char *fresh_receipt(const struct fresh *fresh);
+
+#endif
