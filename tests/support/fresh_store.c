@@ -52,6 +52,11 @@ void fresh_reopen(struct fresh *fresh)
     open_store(fresh);
 }
 
+void fresh_restart(struct fresh *fresh)
+{
+    open_store(fresh);
+}
+
 void fresh_close(struct fresh *fresh)
 {
     char command[100];

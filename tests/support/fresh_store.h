@@ -18,6 +18,8 @@ struct fresh {
 struct fresh *fresh_open(void);
 /* Closes the store and opens it again. */
 void fresh_reopen(struct fresh *fresh);
+/* Opens it again after something else closed it. */
+void fresh_restart(struct fresh *fresh);
 /* Closes it and takes the folder away. */
 void fresh_close(struct fresh *fresh);
 
