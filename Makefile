@@ -40,6 +40,8 @@ SERVER_OBJECTS := $(SERVER:%.c=$(BUILD)/%.o) $(BUILD)/gen/templates.o $(BUILD)/g
 SUPPORT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cards/test_*.c tests/server/test_*.c tests/templates/test_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
+SCRIPT_TESTS := $(sort $(wildcard tests/*/*.test.mjs tests/*/test_*.sh tests/journeys/*.sh tests/journeys/*.mjs tests/browser/*.mjs \
+                                  tests/faults/*.sh tests/faults/*.mjs))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BINARY := $(BUILD)/meishi
 
@@ -117,8 +119,7 @@ tests/node_modules/.installed: tests/package.json tests/package-lock.json tests/
 test: test-deps ## the whole suite
 	@$(MAKE) --no-print-directory test-now
 test-now: unit-tests $(BINARY) $(BUILD)/tests/browser/render $(BUILD)/tools/template-compiler
-	@BUILD=$(BUILD) CC=$(CC) tests/run.sh $(UNIT_TESTS) $(sort $(wildcard tests/node/*.test.mjs tests/assets/test_*.sh \
-	    tests/templates/test_*.sh tests/journeys/*.mjs tests/browser/*.mjs))
+	@BUILD=$(BUILD) CC=$(CC) tests/run.sh $(UNIT_TESTS) $(SCRIPT_TESTS)
 unit-tests: $(UNIT_TESTS)
 
 $(BUILD)/tests/cards/test_%: $(BUILD)/tests/cards/test_%.o $(BUILD)/libcards.a
@@ -168,7 +169,7 @@ $(BUILD)/tests/fuzz/fuzz_templates.o: ALL_CFLAGS += -I$(BUILD)/tests/templates
 $(BUILD)/tests/fuzz/fuzz_templates.o: | $(GOLDEN).h
 faults: test-deps ## crashes, full disks and slow syncs, in full
 	@$(MAKE) --no-print-directory all
-	@BUILD=$(BUILD) FAULTS=full tests/run.sh $(sort $(wildcard tests/faults/*.sh))
+	@BUILD=$(BUILD) FAULTS=full tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs))
 bench: test-deps ## ratios against named references
 	@$(MAKE) --no-print-directory all $(BENCHES)
 	@for bench in $(sort $(wildcard tests/bench/*.sh)); do BUILD=$(BUILD) $$bench || exit 1; done
