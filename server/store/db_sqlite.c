@@ -1,10 +1,10 @@
-/* The SQLite driver (3.40, WAL, synchronous=FULL), the only file that knows sqlite3.h.
+/* The SQLite driver (3.40, WAL, synchronous=FULL): opening, transactions, checkpoints, copies.
  *
  * Exactly one connection a file writes and checkpoints: SQLite before 3.51.3 can lose committed pages when two do so at
  * the same instant. So readers never checkpoint, nothing checkpoints by itself, and the writer does it in tidy, between
  * transactions. After an fsync that failed nobody knows what is on disk: the connection calls itself broken and refuses
  * to write, until the process starts anew. A full disk is no such case: the next transaction may work again. */
-#include "server/store/db.h"
+#include "server/store/db_sqlite.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,8 +20,6 @@
 #include "server/store/paths.h"
 
 enum {
-    PARAMETERS_MAX = 64,
-    STATEMENTS_MAX = 512,        /* cached a connection; beyond them statements are prepared for one use */
     CHECKPOINT_PAGES = 4000,     /* the WAL's growth, in pages, that is worth a checkpoint: 16 MB */
     BUSY_TIMEOUT_MS = 2000,
     LOG_PAUSE_MS = 1000          /* a full disk fails a thousand times a second and is told once */
@@ -29,31 +27,6 @@ enum {
 
 #define WRITER_CACHE "-65536" /* KiB, taken up only as pages are used */
 #define READER_CACHE "-2048"
-
-/* A prepared statement and, while it runs, its rows. */
-struct statement {
-    struct db_rows rows; /* first: what callers hold */
-    const char *key;     /* the address its text had */
-    sqlite3_stmt *handle;
-    bool open;           /* between query and finish */
-    bool single_use;
-    bool stepped_out;    /* ran to its end: a further step would run it again */
-    int parameters;
-    unsigned char argument_of[PARAMETERS_MAX]; /* parameter i + 1 of the engine is $argument_of[i] of the text */
-};
-
-struct connection {
-    struct db db; /* first: what callers hold */
-    sqlite3 *handle;
-    enum db_part part;
-    enum db_mode mode;
-    struct statement **slots; /* open addressing by key, a power of two, never full */
-    size_t slot_count, statement_count;
-    int wal_pages, wal_pages_checked; /* in the WAL after the last commit; at the last checkpoint */
-    int logged_code;
-    int64_t logged_ms;
-    char words[240];
-};
 
 static struct connection *connection_of(struct db *db)
 {
@@ -79,8 +52,7 @@ static bool is_fatal(int code)
            primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB;
 }
 
-/* The one place where an engine's error becomes ours; logs what is nobody's input. */
-static enum result fail(struct connection *connection, int code, const char *doing)
+enum result db_sqlite_fail(struct connection *connection, int code, const char *doing)
 {
     int primary = code & 0xff;
     if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED)
@@ -195,7 +167,7 @@ static enum result open_file(const char *path, enum db_part part, enum db_mode m
         *out = &connection->db;
         return RESULT_OK;
     }
-    enum result result = fail(connection, code, "open");
+    enum result result = db_sqlite_fail(connection, code, "open");
     if (connection->db.broken)
         result = RESULT_INVALID;
     close_connection(&connection->db);
@@ -221,258 +193,32 @@ static enum result open_connection(const char *url, enum db_part part, enum db_m
     return result;
 }
 
-static void statement_free(struct statement *statement)
-{
-    sqlite3_finalize(statement->handle);
-    free(statement);
-}
-
 static void close_connection(struct db *db)
 {
     struct connection *connection = connection_of(db);
-    for (size_t i = 0; i < connection->slot_count; i++)
-        if (connection->slots[i])
-            statement_free(connection->slots[i]);
-    free(connection->slots);
+    db_sqlite_drop_statements(connection);
     int code = sqlite3_close(connection->handle);
     assert(code == SQLITE_OK); /* else rows were not finished */
     (void)code;
     free(connection);
 }
 
-/* ---- statements ---- */
-
-static size_t slot_of(const struct connection *connection, const char *key)
-{
-    uint64_t hash = (uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u;
-    size_t mask = connection->slot_count - 1;
-    size_t at = (size_t)(hash >> 32) & mask;
-    while (connection->slots[at] && connection->slots[at]->key != key)
-        at = (at + 1) & mask;
-    return at;
-}
-
-static void grow_slots(struct connection *connection)
-{
-    size_t old_count = connection->slot_count;
-    struct statement **old = connection->slots;
-    connection->slot_count = old_count ? old_count * 2 : 32;
-    connection->slots = calloc(connection->slot_count, sizeof(struct statement *));
-    if (!connection->slots)
-        abort();
-    for (size_t i = 0; i < old_count; i++)
-        if (old[i])
-            connection->slots[slot_of(connection, old[i]->key)] = old[i];
-    free(old);
-}
-
-/* $1 is a name to SQLite, so the order of its parameters is that of their first mention: looked up once. */
-static void map_parameters(struct statement *statement)
-{
-    statement->parameters = sqlite3_bind_parameter_count(statement->handle);
-    assert(statement->parameters <= PARAMETERS_MAX);
-    for (int i = 0; i < statement->parameters; i++) {
-        const char *name = sqlite3_bind_parameter_name(statement->handle, i + 1);
-        assert(name && name[0] == '$');
-        long number = strtol(name + 1, NULL, 10);
-        assert(number >= 1 && number <= PARAMETERS_MAX);
-        statement->argument_of[i] = (unsigned char)number;
-    }
-}
-
-static int prepare(struct connection *connection, struct statement *statement, const char *sql)
-{
-    unsigned flags = statement->single_use ? 0 : SQLITE_PREPARE_PERSISTENT;
-    int code = sqlite3_prepare_v3(connection->handle, sql, -1, flags, &statement->handle, NULL);
-    if (code != SQLITE_OK)
-        return code;
-    assert(statement->handle); /* empty text */
-    map_parameters(statement);
-    return SQLITE_OK;
-}
-
-static struct statement *statement_new(struct connection *connection, const char *key)
-{
-    struct statement *statement = calloc(1, sizeof *statement);
-    if (!statement)
-        abort();
-    statement->rows.db = &connection->db;
-    statement->key = key;
-    return statement;
-}
-
-/* The statement kept under KEY, prepared from SQL if it is new or the address now holds another text. One that is in use
- * already (a query inside the rows of the same query) gets a twin for this one time. */
-static int find_statement(struct connection *connection, const char *key, const char *sql, struct statement **out)
-{
-    *out = NULL;
-    if (connection->statement_count * 2 >= connection->slot_count)
-        grow_slots(connection);
-    size_t at = slot_of(connection, key);
-    struct statement *known = connection->slots[at];
-    if (known && !known->open) {
-        if (strcmp(sqlite3_sql(known->handle), sql) == 0) {
-            *out = known;
-            return SQLITE_OK;
-        }
-        sqlite3_stmt *old = known->handle;
-        int code = prepare(connection, known, sql);
-        if (code != SQLITE_OK) {
-            known->handle = old;
-            return code;
-        }
-        sqlite3_finalize(old);
-        *out = known;
-        return SQLITE_OK;
-    }
-    struct statement *statement = statement_new(connection, key);
-    statement->single_use = known || connection->statement_count >= STATEMENTS_MAX;
-    int code = prepare(connection, statement, sql);
-    if (code != SQLITE_OK) {
-        statement_free(statement);
-        return code;
-    }
-    if (!statement->single_use) {
-        connection->slots[at] = statement;
-        connection->statement_count++;
-    }
-    *out = statement;
-    return SQLITE_OK;
-}
-
-static int bind(sqlite3_stmt *handle, int parameter, const struct db_value *value)
-{
-    /* A NULL pointer would bind NULL: empty text and blobs point somewhere. */
-    const void *bytes = value->bytes ? value->bytes : "";
-    switch (value->type) {
-    case DB_INTEGER: return sqlite3_bind_int64(handle, parameter, value->integer);
-    case DB_TEXT: return sqlite3_bind_text64(handle, parameter, bytes, value->len, SQLITE_STATIC, SQLITE_UTF8);
-    case DB_BLOB: return sqlite3_bind_blob64(handle, parameter, bytes, value->len, SQLITE_STATIC);
-    case DB_NULL: break;
-    }
-    return sqlite3_bind_null(handle, parameter);
-}
-
-static void finish(struct db_rows **rows)
-{
-    struct statement *statement = (struct statement *)*rows;
-    *rows = NULL;
-    if (!statement)
-        return;
-    if (statement->single_use) {
-        statement_free(statement);
-        return;
-    }
-    sqlite3_reset(statement->handle);
-    sqlite3_clear_bindings(statement->handle);
-    statement->open = false;
-}
-
-static enum result query(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out)
-{
-    struct connection *connection = connection_of(db);
-    *out = NULL;
-    struct statement *statement;
-    int code = find_statement(connection, sql, sql, &statement);
-    if (code != SQLITE_OK)
-        return fail(connection, code, "prepare");
-    statement->open = true;
-    statement->stepped_out = false;
-    for (int i = 0; i < statement->parameters && code == SQLITE_OK; i++) {
-        assert(statement->argument_of[i] <= arg_count);
-        code = bind(statement->handle, i + 1, &args[statement->argument_of[i] - 1]);
-    }
-    *out = &statement->rows;
-    if (code == SQLITE_OK)
-        return RESULT_OK;
-    finish(out);
-    return fail(connection, code, "bind");
-}
-
-static enum result next(struct db_rows *rows)
-{
-    struct statement *statement = (struct statement *)rows;
-    assert(statement->open);
-    if (statement->stepped_out)
-        return RESULT_NOT_FOUND;
-    int code = sqlite3_step(statement->handle);
-    if (code == SQLITE_ROW)
-        return RESULT_OK;
-    statement->stepped_out = true;
-    return code == SQLITE_DONE ? RESULT_NOT_FOUND : fail(connection_of(rows->db), code, "step");
-}
-
-static int64_t integer(const struct db_rows *rows, int column)
-{
-    return sqlite3_column_int64(((const struct statement *)rows)->handle, column);
-}
-
-static const void *bytes(const struct db_rows *rows, int column, size_t *len)
-{
-    sqlite3_stmt *handle = ((const struct statement *)rows)->handle;
-    int type = sqlite3_column_type(handle, column);
-    *len = 0;
-    if (type == SQLITE_NULL)
-        return NULL;
-    const void *at = type == SQLITE_BLOB ? sqlite3_column_blob(handle, column) : sqlite3_column_text(handle, column);
-    *len = (size_t)sqlite3_column_bytes(handle, column);
-    return at ? at : ""; /* an empty blob has no address */
-}
+/* ---- transactions and housekeeping ---- */
 
 static int64_t changes(const struct db *db)
 {
     return sqlite3_changes64(((const struct connection *)db)->handle);
 }
 
-static int append_text(struct connection *connection, const char *insert, int column_count, struct statement **out)
-{
-    char sql[1024];
-    int len = snprintf(sql, sizeof sql, "%s VALUES (", insert);
-    for (int i = 1; i <= column_count; i++) {
-        assert((size_t)len + 8 < sizeof sql);
-        len += snprintf(sql + len, sizeof sql - (size_t)len, "$%d%s", i, i == column_count ? ")" : ", ");
-    }
-    return find_statement(connection, insert, sql, out);
-}
-
-static enum result append(struct db *db, const char *insert, const struct db_value *values, int column_count, int row_count)
-{
-    struct connection *connection = connection_of(db);
-    struct statement *statement;
-    int code = append_text(connection, insert, column_count, &statement);
-    if (code != SQLITE_OK)
-        return fail(connection, code, "prepare");
-    sqlite3_stmt *handle = statement->handle;
-    statement->open = true;
-    for (int row = 0; row < row_count && code == SQLITE_OK; row++, values += column_count) {
-        for (int i = 0; i < column_count && code == SQLITE_OK; i++)
-            code = bind(handle, i + 1, &values[i]);
-        if (code != SQLITE_OK)
-            break;
-        code = sqlite3_step(handle);
-        if (code == SQLITE_DONE)
-            code = SQLITE_OK;
-        if (code == SQLITE_OK)
-            sqlite3_reset(handle);
-    }
-    enum result result = code == SQLITE_OK ? RESULT_OK : fail(connection, code, "append");
-    struct db_rows *rows = &statement->rows;
-    finish(&rows);
-    return result;
-}
-
-/* ---- transactions and housekeeping ---- */
-
-static enum result run(struct connection *connection, const char *sql, const char *doing)
+static enum result run(struct connection *connection, const char *sql)
 {
     struct db_rows *rows;
-    enum result result = query(&connection->db, sql, NULL, 0, &rows);
+    enum result result = db_sqlite_query(&connection->db, sql, NULL, 0, &rows);
     if (result != RESULT_OK)
         return result;
-    int code = sqlite3_step(((struct statement *)rows)->handle);
-    result = code == SQLITE_DONE ? RESULT_OK : fail(connection, code, doing);
-    finish(&rows);
-    return result;
+    result = db_sqlite_next(rows);
+    db_sqlite_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
 static enum result begin(struct db *db)
@@ -480,7 +226,7 @@ static enum result begin(struct db *db)
     struct connection *connection = connection_of(db);
     if (db->broken)
         return RESULT_FAILED;
-    return run(connection, connection->mode == DB_READ ? "BEGIN" : "BEGIN IMMEDIATE", "begin");
+    return run(connection, connection->mode == DB_READ ? "BEGIN" : "BEGIN IMMEDIATE");
 }
 
 static enum result end(struct db *db, bool commit)
@@ -490,10 +236,10 @@ static enum result end(struct db *db, bool commit)
     if (commit && db->broken)
         result = RESULT_FAILED;
     else if (commit)
-        result = sqlite3_get_autocommit(connection->handle) ? RESULT_FAILED : run(connection, "COMMIT", "commit");
+        result = sqlite3_get_autocommit(connection->handle) ? RESULT_FAILED : run(connection, "COMMIT");
     /* SQLite has rolled back by itself after some errors; after the others it waits for our word. */
     if (!sqlite3_get_autocommit(connection->handle)) {
-        enum result undone = run(connection, "ROLLBACK", "rollback");
+        enum result undone = run(connection, "ROLLBACK");
         if (result == RESULT_OK)
             result = undone;
     }
@@ -524,7 +270,7 @@ static enum result script(struct db *db, const char *sql)
     char *text = with_row_numbers(sql);
     int code = sqlite3_exec(connection_of(db)->handle, text, NULL, NULL, NULL);
     free(text);
-    return code == SQLITE_OK ? RESULT_OK : fail(connection_of(db), code, "script");
+    return code == SQLITE_OK ? RESULT_OK : db_sqlite_fail(connection_of(db), code, "script");
 }
 
 static enum result tidy(struct db *db, bool idle)
@@ -549,7 +295,7 @@ static enum result tidy(struct db *db, bool idle)
     connection->wal_pages_checked = connection->wal_pages;
     if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
         return RESULT_OK;
-    return fail(connection, code, "checkpoint");
+    return db_sqlite_fail(connection, code, "checkpoint");
 }
 
 static bool sync_path(const char *path, int flags)
@@ -573,10 +319,10 @@ static enum result copy_to(struct db *db, const char *path)
     sqlite3_exec(connection->handle, "PRAGMA query_only=OFF", NULL, NULL, NULL);
     const struct db_value target = db_text(path);
     struct db_rows *rows;
-    enum result result = query(db, "VACUUM INTO $1", &target, 1, &rows);
+    enum result result = db_sqlite_query(db, "VACUUM INTO $1", &target, 1, &rows);
     if (result == RESULT_OK) {
-        result = next(rows);
-        finish(&rows);
+        result = db_sqlite_next(rows);
+        db_sqlite_finish(&rows);
     }
     if (connection->mode == DB_READ)
         sqlite3_exec(connection->handle, "PRAGMA query_only=ON", NULL, NULL, NULL);
@@ -596,18 +342,18 @@ static enum result check(struct db *db, bool thorough)
 {
     struct connection *connection = connection_of(db);
     struct db_rows *rows;
-    enum result result = query(db, thorough ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)", NULL, 0, &rows);
+    enum result result = db_sqlite_query(db, thorough ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)", NULL, 0, &rows);
     if (result == RESULT_OK)
-        result = next(rows);
+        result = db_sqlite_next(rows);
     if (result == RESULT_OK) {
         size_t len;
-        const char *words = bytes(rows, 0, &len);
+        const char *words = db_sqlite_bytes(rows, 0, &len);
         if (!words || strcmp(words, "ok") != 0) {
             snprintf(connection->words, sizeof connection->words, "%s", words ? words : "");
             result = RESULT_INVALID;
         }
     }
-    finish(&rows);
+    db_sqlite_finish(&rows);
     return db->broken ? RESULT_INVALID : result;
 }
 
@@ -623,13 +369,13 @@ const struct db_driver db_sqlite = {
     .begin = begin,
     .end = end,
     .script = script,
-    .query = query,
-    .next = next,
-    .integer = integer,
-    .bytes = bytes,
-    .finish = finish,
+    .query = db_sqlite_query,
+    .next = db_sqlite_next,
+    .integer = db_sqlite_integer,
+    .bytes = db_sqlite_bytes,
+    .finish = db_sqlite_finish,
     .changes = changes,
-    .append = append,
+    .append = db_sqlite_append,
     .tidy = tidy,
     .copy_to = copy_to,
     .check = check,
