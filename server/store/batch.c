@@ -213,11 +213,18 @@ void kept_from_row(struct kept *out, const struct db_rows *rows, struct arena *a
     out->old_visitor_id = out->visitor_id;
 }
 
-void kept_judge(struct kept *kept)
+void kept_judge(struct kept *kept, struct judgements *known)
 {
-    struct judgement judgement = judge(kept->facts, kept->acts, kept->family);
-    kept->verdict = judgement.verdict;
-    kept->rule = rule_code(judgement.rule);
+    /* Texts are kept once, so the address of the family stands for it. */
+    uint64_t hash = ((uint64_t)(uintptr_t)kept->family ^ (uint64_t)kept->facts << 40 ^ (uint64_t)kept->acts << 20) *
+                    0x9e3779b97f4a7c15u;
+    struct judged *slot = &known->slots[hash >> 56];
+    if (!slot->family || slot->family != kept->family || slot->facts != kept->facts || slot->acts != kept->acts) {
+        struct judgement judgement = judge(kept->facts, kept->acts, kept->family);
+        *slot = (struct judged){kept->family, kept->facts, kept->acts, judgement.verdict, rule_code(judgement.rule)};
+    }
+    kept->verdict = slot->verdict;
+    kept->rule = slot->rule;
 }
 
 /* What settling needs at hand. */
@@ -227,6 +234,7 @@ struct settling {
     struct months *months;
     struct month_list list;
     size_t older_room;
+    struct judgements judgements;
 };
 
 /* NOT_FOUND: it was never recorded, or its month is forgotten. */
@@ -332,7 +340,7 @@ static enum result judge_all(struct settling *settling, struct kept **list, size
         enum result result = tie_visitor(settling, list[i]);
         if (result != RESULT_OK)
             return result;
-        kept_judge(list[i]);
+        kept_judge(list[i], &settling->judgements);
     }
     return RESULT_OK;
 }

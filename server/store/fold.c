@@ -113,40 +113,6 @@ enum result kept_update(struct db *db, struct months *months, const struct kept 
 
 /* ---- what follows from a person ---- */
 
-/* The owners with an endpoint that wants card.scanned: asked once a pass, so that all others cost nothing. */
-struct listeners {
-    int64_t *owners;
-    size_t count;
-};
-
-static enum result read_listeners(struct db *db, struct arena *arena, struct listeners *out)
-{
-    enum { LISTENERS_MAX = 10000 };
-    *out = (struct listeners){0};
-    struct db_rows *rows;
-    enum result result = db_query(db,
-                                  "SELECT DISTINCT owner_id FROM webhooks WHERE disabled_ms IS NULL AND removed_ms IS NULL "
-                                  "AND (events & $1) <> 0 LIMIT $2",
-                                  DB_ARGS(DB_INT((int64_t)1 << EVENT_CARD_SCANNED), DB_INT(LISTENERS_MAX)), &rows);
-    if (result != RESULT_OK)
-        return result;
-    while ((result = db_next(rows)) == RESULT_OK) {
-        if (!out->count)
-            out->owners = arena_alloc_raw(arena, LISTENERS_MAX * sizeof *out->owners);
-        out->owners[out->count++] = db_column_int(rows, 0);
-    }
-    db_finish(&rows);
-    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
-}
-
-static bool listens(const struct listeners *listeners, int64_t owner_id)
-{
-    for (size_t i = 0; i < listeners->count; i++)
-        if (listeners->owners[i] == owner_id)
-            return true;
-    return false;
-}
-
 static enum result tell_of_scan(struct store *store, struct db *db, const struct kept *hit, const struct share *share,
                                 int64_t now)
 {
@@ -163,8 +129,7 @@ static bool became_person(const struct kept *hit)
     return hit->verdict == VERDICT_PERSON && !(hit->folded && hit->old_verdict == VERDICT_PERSON);
 }
 
-static enum result welcome(struct store *store, struct db *db, struct arena *arena, const struct kept *hit,
-                           const struct listeners *listeners)
+static enum result welcome(struct store *store, struct db *db, struct arena *arena, const struct kept *hit)
 {
     struct share share;
     enum result result = share_read(db, arena, hit->owner_id, hit->share_id, &share);
@@ -172,29 +137,42 @@ static enum result welcome(struct store *store, struct db *db, struct arena *are
         return RESULT_OK;
     if (result == RESULT_OK && hit->visitor_id == hit->id)
         result = lead_add_potential(store, db, arena, &share, hit->id, hit->act_at_ms ? hit->act_at_ms : id_time_ms(hit->id));
-    if (result == RESULT_OK && listens(listeners, hit->owner_id))
+    if (result == RESULT_OK && outbox_wanted(store, db, hit->owner_id, EVENT_CARD_SCANNED))
         result = tell_of_scan(store, db, hit, &share, now_ms());
     return result;
 }
 
-static enum result welcome_all(struct store *store, struct db *db, struct arena *arena, struct kept *const *hits, size_t count)
+/* The timeline of the visitor's lead hears of what is worth a line: the contact saved, the card opened again. */
+static enum result note_on_timeline(struct db *db, const struct kept *hit, uint32_t new_acts)
 {
-    struct listeners listeners;
-    struct arena scratch;
-    bool asked = false;
+    struct db_rows *rows;
+    enum result result = db_one(db, "SELECT id FROM leads WHERE owner_id = $1 AND visitor_hit_id = $2",
+                                DB_ARGS(DB_INT(hit->owner_id), DB_INT(hit->visitor_id)), &rows);
+    if (result != RESULT_OK)
+        return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    int64_t lead_id = db_column_int(rows, 0);
+    db_finish(&rows);
+    if (new_acts & ACT_AGAIN)
+        result = lead_moment_add(db, hit->owner_id, lead_id, id_time_ms(hit->id), "scan", NULL);
+    if (result == RESULT_OK && new_acts & ACT_SAVE)
+        result = lead_moment_add(db, hit->owner_id, lead_id, hit->act_at_ms, "saved", NULL);
+    return result;
+}
+
+static enum result follow(struct store *store, struct db *db, struct kept *const *hits, size_t count)
+{
+    struct arena arena;
+    arena_init(&arena);
     enum result result = RESULT_OK;
-    arena_init(&scratch);
     for (size_t i = 0; i < count && result == RESULT_OK; i++) {
-        if (!became_person(hits[i]))
-            continue;
-        if (!asked)
-            result = read_listeners(db, arena, &listeners);
-        asked = true;
-        if (result == RESULT_OK)
-            result = welcome(store, db, &scratch, hits[i], &listeners);
-        arena_reset(&scratch);
+        uint32_t new_acts = hits[i]->acts & ~hits[i]->old_acts;
+        if (became_person(hits[i]))
+            result = welcome(store, db, &arena, hits[i]);
+        if (result == RESULT_OK && new_acts & (ACT_AGAIN | ACT_SAVE))
+            result = note_on_timeline(db, hits[i], new_acts);
+        arena_reset(&arena);
     }
-    arena_free(&scratch);
+    arena_free(&arena);
     return result;
 }
 
@@ -225,9 +203,9 @@ static enum result write_batch(struct db *db, void *context)
     if (result == RESULT_OK)
         result = counts_add(db, batch->older, batch->older_count, &batch->arena);
     if (result == RESULT_OK)
-        result = welcome_all(pass->store, db, &batch->arena, batch->hits, batch->hit_count);
+        result = follow(pass->store, db, batch->hits, batch->hit_count);
     if (result == RESULT_OK)
-        result = welcome_all(pass->store, db, &batch->arena, batch->older, batch->older_count);
+        result = follow(pass->store, db, batch->older, batch->older_count);
     return result == RESULT_OK ? write_mark(db, batch->last) : result;
 }
 

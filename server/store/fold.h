@@ -66,7 +66,10 @@ void batch_free(struct batch *batch);
 
 /* The columns of enum month_column. */
 void kept_from_row(struct kept *out, const struct db_rows *rows, struct arena *arena);
-void kept_judge(struct kept *kept);
+/* Gives the verdict. Looking an agent up in the crawler table takes a microsecond, and batches hold few different ones: KNOWN
+ * remembers, starts zeroed, and must not outlive the texts of the hits it saw. */
+struct judgements { struct judged { const char *family; uint32_t facts, acts; enum verdict verdict; uint8_t rule; } slots[256]; };
+void kept_judge(struct kept *kept, struct judgements *known);
 /* A row for the month's insert: MONTH_COLUMNS values, which borrow from the hit. */
 void kept_values(struct db_value *out, const struct kept *hit);
 /* Writes to the month's table what changed about a folded hit. */

@@ -23,16 +23,8 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include "server/ids.h"
-#include "server/log.h"
-#include "server/store/db.h"
-#include "server/store/fold.h"
-#include "server/store/internal.h"
+#include "server/store/hit_log.h"
 
 enum {
     QUEUE_MAX = 65536,
@@ -40,73 +32,8 @@ enum {
     SWEEP_IDLE_ROWS = 8192,   /* deleted in a commit of its own when nothing is queued */
     SWEEP_LOADED_ROWS = 512,  /* deleted beside new rows, and twice as many as those */
     HOUSEKEEPING_MS = 100,    /* the queue has been empty that long: sweep, then tidy */
-    FOLD_PERIOD_MS = 500,
-    FOLD_SOON_ROWS = 20000,   /* do not wait for the period's end */
-    FOLD_ROWS_MAX = 40000,    /* a pass; holds the main writer for less than half a second */
-    FOLD_RETRY_MS = 500,
-    OWNER_SLOTS = 1024,       /* a power of two */
     INBOX_COLUMNS = 12
 };
-
-struct hit_log {
-    struct store *store;
-    struct months *months;
-
-    pthread_mutex_t queue_lock;
-    pthread_cond_t queue_filled;
-    struct hit *first, **last;
-    size_t queued;
-    bool writer_waits, closed; /* closed: nothing is taken in any more */
-
-    pthread_t writer;
-    struct db *inbox;        /* the writer's */
-    struct db_value *values; /* of a batch; given back when idle */
-    size_t value_rows;
-    int64_t last_seq, swept;
-    _Atomic int64_t committed; /* the last seq on disk */
-    /* The last seq that an owner of this slot ever got: below the mark nothing of theirs waits in the inbox, and readers
-     * need not look. */
-    _Atomic int64_t latest[OWNER_SLOTS];
-
-    pthread_mutex_t fold_lock; /* one pass at a time; guards fold_inbox */
-    struct db *fold_inbox;
-    _Atomic int64_t mark;
-    pthread_t folder;
-    pthread_mutex_t folder_lock;
-    pthread_cond_t folder_wanted;
-    bool folder_stops;
-
-    pthread_mutex_t reader_lock; /* guards reader, opened when first needed */
-    struct db *reader;
-    bool started; /* the two threads run */
-
-    _Atomic int64_t hits_committed, unrecorded, batches, batch_rows_max, folded, folds, fold_ms;
-};
-
-static _Atomic int64_t *slot_of(struct hit_log *log, int64_t owner_id)
-{
-    return &log->latest[((uint64_t)owner_id * 0x9e3779b97f4a7c15u) >> 54 & (OWNER_SLOTS - 1)];
-}
-
-static struct timespec from_now(int64_t ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    int64_t ns = at.tv_nsec + ms % 1000 * 1000000;
-    at.tv_sec += (time_t)(ms / 1000 + ns / 1000000000);
-    at.tv_nsec = (long)(ns % 1000000000);
-    return at;
-}
-
-/* Conditions that wait by the monotonic clock: a step of the wall clock must not stop the fold. */
-static void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
 
 /* ---- the queue ---- */
 
@@ -165,7 +92,7 @@ static struct hit *take_queued(struct hit_log *log, size_t *count)
 static struct hit *wait_for_hits(struct hit_log *log, bool housekeeping, size_t *count, bool *closing)
 {
     pthread_mutex_lock(&log->queue_lock);
-    struct timespec until = from_now(HOUSEKEEPING_MS);
+    struct timespec until = hit_log_in(HOUSEKEEPING_MS);
     int error = 0;
     log->writer_waits = true;
     while (!log->first && !log->closed && error != ETIMEDOUT) {
@@ -259,7 +186,7 @@ static enum result commit_rows(struct hit_log *log, struct hit *first, size_t co
     /* Before the commit: a reader that sees the row on disk must find its owner's slot saying so. */
     int64_t seq = commit.first_seq;
     for (const struct hit *hit = first; hit; hit = hit->next)
-        atomic_store_explicit(slot_of(log, hit->owner_id), seq++, memory_order_relaxed);
+        atomic_store_explicit(hit_log_slot(log, hit->owner_id), seq++, memory_order_relaxed);
     enum result result = db_transaction(log->inbox, "hits", write_rows, &commit);
     if (result != RESULT_OK) {
         atomic_fetch_add(&log->store->write_failures, 1);
@@ -304,7 +231,7 @@ static void record(struct hit_log *log, struct hit *first, size_t count)
 }
 
 /* The queue has been empty for a while. True when there is more to do. */
-static bool keep_house(struct hit_log *log)
+bool hit_log_keep_house(struct hit_log *log)
 {
     if (atomic_load(&log->mark) > log->swept)
         return commit_rows(log, NULL, 0) == RESULT_OK;
@@ -315,7 +242,7 @@ static bool keep_house(struct hit_log *log)
     return false;
 }
 
-static void *write_hits(void *context)
+void *hit_log_write(void *context)
 {
     struct hit_log *log = context;
     bool housekeeping = false, closing = false;
@@ -330,273 +257,6 @@ static void *write_hits(void *context)
         }
         if (closing)
             return NULL;
-        housekeeping = housekeeping ? keep_house(log) : true;
+        housekeeping = housekeeping ? hit_log_keep_house(log) : true;
     }
-}
-
-/* ---- folding ---- */
-
-/* One pass over what waits. */
-static enum result fold_some(struct hit_log *log, int64_t *rows)
-{
-    pthread_mutex_lock(&log->fold_lock);
-    int64_t start_ms = monotonic_ms(), mark = atomic_load(&log->mark);
-    enum result result = fold_pass(log->store, log->fold_inbox, FOLD_ROWS_MAX, rows, &mark);
-    if (result == RESULT_OK) {
-        atomic_store(&log->mark, mark);
-        if (*rows) {
-            atomic_fetch_add(&log->folded, *rows);
-            atomic_fetch_add(&log->folds, 1);
-            atomic_fetch_add(&log->fold_ms, monotonic_ms() - start_ms);
-        }
-    }
-    pthread_mutex_unlock(&log->fold_lock);
-    store_tidy(log->store, false);
-    if (result != RESULT_OK || !*rows)
-        return result;
-    pthread_mutex_lock(&log->queue_lock); /* the writer sweeps when it has nothing better to do */
-    pthread_cond_signal(&log->queue_filled);
-    pthread_mutex_unlock(&log->queue_lock);
-    return RESULT_OK;
-}
-
-enum result store_fold_now(struct store *store)
-{
-    struct hit_log *log = store->hits;
-    int64_t target = atomic_load(&log->committed), rows;
-    while (atomic_load(&log->mark) < target) {
-        enum result result = fold_some(log, &rows);
-        if (result != RESULT_OK)
-            return result;
-        if (!rows)
-            break;
-    }
-    return RESULT_OK;
-}
-
-/* Sleeps until there is something to fold and it is time. */
-static bool wait_to_fold(struct hit_log *log, int64_t not_before_ms)
-{
-    pthread_mutex_lock(&log->folder_lock);
-    while (!log->folder_stops) {
-        int64_t waiting = atomic_load(&log->committed) - atomic_load(&log->mark);
-        int64_t rest_ms = not_before_ms - monotonic_ms();
-        if (waiting >= FOLD_SOON_ROWS || (waiting > 0 && rest_ms <= 0))
-            break;
-        if (waiting > 0) {
-            struct timespec until = from_now(rest_ms);
-            pthread_cond_timedwait(&log->folder_wanted, &log->folder_lock, &until);
-        } else {
-            pthread_cond_wait(&log->folder_wanted, &log->folder_lock);
-        }
-    }
-    bool go_on = !log->folder_stops;
-    pthread_mutex_unlock(&log->folder_lock);
-    return go_on;
-}
-
-static void *fold_hits(void *context)
-{
-    struct hit_log *log = context;
-    int64_t not_before_ms = 0, rows;
-    while (wait_to_fold(log, not_before_ms)) {
-        not_before_ms = monotonic_ms() + FOLD_PERIOD_MS;
-        if (fold_some(log, &rows) == RESULT_OK)
-            continue;
-        struct timespec pause = {.tv_nsec = FOLD_RETRY_MS * 1000000L}; /* also when so many wait that it would not sleep */
-        nanosleep(&pause, NULL);
-    }
-    return NULL;
-}
-
-/* ---- for readers of the tail ---- */
-
-int64_t hits_mark(struct store *store)
-{
-    return atomic_load(&store->hits->mark);
-}
-
-struct months *hits_months(struct store *store)
-{
-    return store->hits->months;
-}
-
-bool hits_may_wait(struct store *store, int64_t owner_id, int64_t mark)
-{
-    struct hit_log *log = store->hits;
-    return store->read_only || atomic_load(slot_of(log, owner_id)) > mark;
-}
-
-struct db *hits_reader_take(struct store *store)
-{
-    struct hit_log *log = store->hits;
-    pthread_mutex_lock(&log->reader_lock);
-    if (!log->reader && store->driver->open(store->url, DB_INBOX, DB_READ, &log->reader) != RESULT_OK)
-        log->reader = NULL;
-    return log->reader;
-}
-
-void hits_reader_give(struct store *store)
-{
-    pthread_mutex_unlock(&store->hits->reader_lock);
-}
-
-/* ---- opening and closing ---- */
-
-/* Everything queued is committed before the writer ends. */
-static void stop_writer(struct hit_log *log)
-{
-    pthread_mutex_lock(&log->queue_lock);
-    log->closed = true;
-    pthread_cond_signal(&log->queue_filled);
-    pthread_mutex_unlock(&log->queue_lock);
-    pthread_join(log->writer, NULL);
-}
-
-static void stop_folder(struct hit_log *log)
-{
-    pthread_mutex_lock(&log->folder_lock);
-    log->folder_stops = true;
-    pthread_cond_signal(&log->folder_wanted);
-    pthread_mutex_unlock(&log->folder_lock);
-    pthread_join(log->folder, NULL);
-}
-
-static enum result first_number(struct db *db, const char *sql, int64_t *out)
-{
-    struct db_rows *rows;
-    enum result result = db_one(db, sql, NULL, 0, &rows);
-    *out = 0;
-    if (result == RESULT_NOT_FOUND)
-        return RESULT_OK;
-    if (result != RESULT_OK)
-        return result;
-    *out = db->driver->integer(rows, 0);
-    db->driver->finish(&rows);
-    return RESULT_OK;
-}
-
-static enum result read_mark(struct hit_log *log)
-{
-    struct db *main;
-    enum result result = store_read_begin(log->store, &main);
-    if (result != RESULT_OK)
-        return result;
-    int64_t mark;
-    result = fold_mark(main, &mark);
-    if (result == RESULT_OK)
-        atomic_store(&log->mark, mark);
-    store_read_end(log->store, main);
-    return result;
-}
-
-static enum result read_inbox_ends(struct hit_log *log)
-{
-    int64_t last, first, mark = atomic_load(&log->mark);
-    enum result result = first_number(log->fold_inbox, "SELECT seq FROM hit_inbox ORDER BY seq DESC LIMIT 1", &last);
-    if (result == RESULT_OK)
-        result = first_number(log->fold_inbox, "SELECT seq FROM hit_inbox ORDER BY seq LIMIT 1", &first);
-    if (result != RESULT_OK)
-        return result;
-    log->last_seq = last > mark ? last : mark;
-    atomic_store(&log->committed, log->last_seq);
-    log->swept = last && first <= mark ? first - 1 : mark;
-    if (last > mark) /* whose they are is not worth reading them all */
-        for (int i = 0; i < OWNER_SLOTS; i++)
-            atomic_store(&log->latest[i], last);
-    return RESULT_OK;
-}
-
-enum result hits_start(struct hit_log *log)
-{
-    if (log->store->read_only)
-        return RESULT_FAILED;
-    assert(!log->started);
-    log->closed = false;
-    if (pthread_create(&log->writer, NULL, write_hits, log) != 0) {
-        log->closed = true;
-        return RESULT_FAILED;
-    }
-    if (pthread_create(&log->folder, NULL, fold_hits, log) != 0) {
-        stop_writer(log);
-        return RESULT_FAILED;
-    }
-    log->started = true;
-    return RESULT_OK;
-}
-
-static void close_connection(struct db *db)
-{
-    if (db)
-        db->driver->close(db);
-}
-
-void hits_close(struct hit_log *log)
-{
-    if (!log)
-        return;
-    if (log->started) {
-        stop_writer(log);
-        stop_folder(log);
-        if (store_fold_now(log->store) != RESULT_OK)
-            log_warning("fold-at-close", "unfolded=%lld", (long long)(log->committed - log->mark));
-        while (keep_house(log))
-            continue;
-    }
-    close_connection(log->reader);
-    close_connection(log->fold_inbox);
-    close_connection(log->inbox);
-    months_free(log->months);
-    free(log->values);
-    pthread_cond_destroy(&log->queue_filled);
-    pthread_cond_destroy(&log->folder_wanted);
-    pthread_mutex_destroy(&log->queue_lock);
-    pthread_mutex_destroy(&log->fold_lock);
-    pthread_mutex_destroy(&log->folder_lock);
-    pthread_mutex_destroy(&log->reader_lock);
-    free(log);
-}
-
-enum result hits_open(struct store *store, struct hit_log **out)
-{
-    struct hit_log *log = calloc(1, sizeof *log);
-    if (!log)
-        abort();
-    log->store = store;
-    log->months = months_new();
-    log->last = &log->first;
-    log->closed = true;
-    pthread_mutex_init(&log->queue_lock, NULL);
-    pthread_mutex_init(&log->fold_lock, NULL);
-    pthread_mutex_init(&log->folder_lock, NULL);
-    pthread_mutex_init(&log->reader_lock, NULL);
-    cond_init(&log->queue_filled);
-    cond_init(&log->folder_wanted);
-    enum result result = read_mark(log);
-    if (result == RESULT_OK && !store->read_only)
-        result = store->driver->open(store->url, DB_INBOX, DB_WRITE, &log->inbox);
-    if (result == RESULT_OK && !store->read_only)
-        result = store->driver->open(store->url, DB_INBOX, DB_READ, &log->fold_inbox);
-    if (result == RESULT_OK && !store->read_only)
-        result = read_inbox_ends(log);
-    *out = result == RESULT_OK ? log : NULL;
-    if (result == RESULT_OK)
-        return RESULT_OK;
-    hits_close(log);
-    return RESULT_FAILED;
-}
-
-void hits_figures(struct hit_log *log, struct store_figures *out)
-{
-    pthread_mutex_lock(&log->queue_lock);
-    out->queue_length = (int64_t)log->queued;
-    pthread_mutex_unlock(&log->queue_lock);
-    out->hits_committed = log->hits_committed;
-    out->hits_unrecorded = log->unrecorded;
-    out->batches = log->batches;
-    out->batch_rows_max = log->batch_rows_max;
-    out->hits_folded = log->folded;
-    out->folds = log->folds;
-    out->fold_ms = log->fold_ms;
-    out->unfolded = log->committed - log->mark;
 }

@@ -22,6 +22,7 @@ struct step {
 static enum result read_step(struct step *step, struct db *db, struct arena *arena, struct kept **changed, size_t *count)
 {
     struct db_rows *rows;
+    struct judgements known = {0};
     const struct month *month = months_get(hits_months(step->store), step->month);
     enum result result = db_query(db, month->walk,
                                   DB_ARGS(DB_INT(step->from.owner_id), DB_INT(step->from.share_id), DB_INT(step->from.id),
@@ -30,7 +31,7 @@ static enum result read_step(struct step *step, struct db *db, struct arena *are
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         struct kept hit;
         kept_from_row(&hit, rows, arena);
-        kept_judge(&hit);
+        kept_judge(&hit, &known);
         step->to = (struct kept){.owner_id = hit.owner_id, .share_id = hit.share_id, .id = hit.id};
         step->counts.looked_at++;
         if (hit.verdict != hit.old_verdict || hit.rule != hit.old_rule)

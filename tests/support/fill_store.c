@@ -79,7 +79,8 @@ static enum result put_people(struct db *db, void *context)
     return RESULT_OK;
 }
 
-static void make_hit(struct kept *hit, const struct filling *filling, int64_t at_ms, int64_t number, uint64_t *state)
+static void make_hit(struct kept *hit, const struct filling *filling, int64_t at_ms, int64_t number, uint64_t *state,
+                     struct judgements *known)
 {
     static const char *const families[] = {"Safari on iOS", "Chrome on Android", "Chrome on Windows", "WhatsApp", "Firefox on Linux"};
     static const char *const referrers[] = {"", "", "", "www.linkedin.com", "t.co"};
@@ -99,7 +100,7 @@ static void make_hit(struct kept *hit, const struct filling *filling, int64_t at
     hit->visitor_id = hit->id;
     hit->day = day_of(hit->id);
     hit->month = month_of(hit->id);
-    kept_judge(hit);
+    kept_judge(hit, known);
 }
 
 static int compare(const void *a, const void *b)
@@ -137,6 +138,7 @@ void fill_store(struct store *store, const struct filling *filling)
     must(store->writer->driver->script(store->writer, "PRAGMA synchronous=OFF"), "synchronous");
     must(store_write(store, "fill", put_people, (void *)filling), "people");
     uint64_t state = 88172645463325252u;
+    static struct judgements known; /* families are literals */
     struct run run = {.store = store};
     arena_init(&run.arena);
     struct kept *hits = calloc(RUN_ROWS, sizeof *hits);
@@ -150,7 +152,7 @@ void fill_store(struct store *store, const struct filling *filling)
             int64_t number = done + (int64_t)i;
             int64_t at_ms = filling->from_ms + (int64_t)((double)(filling->to_ms - filling->from_ms) * (double)number /
                                                           (double)filling->hits);
-            make_hit(&hits[i], filling, at_ms, number, &state);
+            make_hit(&hits[i], filling, at_ms, number, &state, &known);
             run.hits[i] = &hits[i];
         }
         qsort(run.hits, run.count, sizeof *run.hits, compare);

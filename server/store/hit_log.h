@@ -1,0 +1,60 @@
+/* The insides of hit recording, shared by its two files: hits.c (the queue and the writer) and hit_log.c (the fold's thread,
+ * opening, closing, and what readers ask). */
+#ifndef MEISHI_STORE_HIT_LOG_H
+#define MEISHI_STORE_HIT_LOG_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "server/store/fold.h"
+#include "server/store/hits.h"
+#include "server/store/internal.h"
+
+enum {
+    FOLD_SOON_ROWS = 20000, /* so many wait: the fold does not sleep to its period's end */
+    OWNER_SLOTS = 1024      /* a power of two */
+};
+
+struct hit_log {
+    struct store *store;
+    struct months *months;
+
+    pthread_mutex_t queue_lock;
+    pthread_cond_t queue_filled;
+    struct hit *first, **last;
+    size_t queued;
+    bool writer_waits, closed; /* closed: nothing is taken in any more */
+
+    pthread_t writer;
+    struct db *inbox;        /* the writer's */
+    struct db_value *values; /* of a batch; given back when idle */
+    size_t value_rows;
+    int64_t last_seq, swept;
+    _Atomic int64_t committed; /* the last seq on disk */
+    /* The last seq that an owner of this slot ever got: below the mark nothing of theirs waits in the inbox, and readers
+     * need not look. */
+    _Atomic int64_t latest[OWNER_SLOTS];
+
+    pthread_mutex_t fold_lock; /* one pass at a time; guards fold_inbox */
+    struct db *fold_inbox;
+    _Atomic int64_t mark;
+    pthread_t folder;
+    pthread_mutex_t folder_lock;
+    pthread_cond_t folder_wanted;
+    bool folder_stops;
+
+    pthread_mutex_t reader_lock; /* guards reader, opened when first needed */
+    struct db *reader;
+    bool started; /* the two threads run */
+
+    _Atomic int64_t hits_committed, unrecorded, batches, batch_rows_max, folded, folds, fold_ms;
+};
+
+_Atomic int64_t *hit_log_slot(struct hit_log *log, int64_t owner_id);
+struct timespec hit_log_in(int64_t ms); /* on the monotonic clock, by which all its conditions wait */
+/* The writer's thread: commits until the queue is closed and empty. */
+void *hit_log_write(void *log);
+/* Sweeps what is folded out of the inbox, or when nothing is left tidies up. True when there is more to do. For the
+ * writer, and for closing after it. */
+bool hit_log_keep_house(struct hit_log *log);
+
+#endif
