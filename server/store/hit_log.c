@@ -10,8 +10,7 @@
 
 enum {
     FOLD_PERIOD_MS = 500,
-    FOLD_ROWS_MAX = 40000, /* a pass; holds the main writer for less than half a second */
-    FOLD_RETRY_MS = 500
+    FOLD_ROWS_MAX = 40000 /* a pass; holds the main writer for less than half a second */
 };
 
 _Atomic int64_t *hit_log_slot(struct hit_log *log, int64_t owner_id)
@@ -79,14 +78,14 @@ enum result store_fold_now(struct store *store)
     return RESULT_OK;
 }
 
-/* Sleeps until there is something to fold and it is time. */
-static bool wait_to_fold(struct hit_log *log, int64_t not_before_ms)
+/* Sleeps until there is something to fold and it is time, or so much that it is worth it at once (SOON). */
+static bool wait_to_fold(struct hit_log *log, int64_t not_before_ms, bool soon)
 {
     pthread_mutex_lock(&log->folder_lock);
     while (!log->folder_stops) {
         int64_t waiting = atomic_load(&log->committed) - atomic_load(&log->mark);
         int64_t rest_ms = not_before_ms - monotonic_ms();
-        if (waiting >= FOLD_SOON_ROWS || (waiting > 0 && rest_ms <= 0))
+        if ((soon && waiting >= FOLD_SOON_ROWS) || (waiting > 0 && rest_ms <= 0))
             break;
         if (waiting > 0) {
             struct timespec until = hit_log_in(rest_ms);
@@ -104,12 +103,10 @@ static void *fold_hits(void *context)
 {
     struct hit_log *log = context;
     int64_t not_before_ms = 0, rows;
-    while (wait_to_fold(log, not_before_ms)) {
+    bool well = true;
+    while (wait_to_fold(log, not_before_ms, well)) {
         not_before_ms = monotonic_ms() + FOLD_PERIOD_MS;
-        if (fold_some(log, &rows) == RESULT_OK)
-            continue;
-        struct timespec pause = {.tv_nsec = FOLD_RETRY_MS * 1000000L}; /* also when so many wait that it would not sleep */
-        nanosleep(&pause, NULL);
+        well = fold_some(log, &rows) == RESULT_OK; /* else the next try waits for the period's end, whatever has come */
     }
     return NULL;
 }
