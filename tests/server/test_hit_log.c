@@ -163,12 +163,24 @@ static void every_acknowledged_hit_is_listed_once_at_any_time(void **state)
     free(crowds);
 }
 
+/* Until the writer waits for somebody to wake it. */
+static void wait_until_idle(struct place *place)
+{
+    struct hit_log *log = place->store->hits;
+    for (bool waits = false; !waits; usleep(1000)) {
+        pthread_mutex_lock(&log->queue_lock);
+        waits = log->writer_waits;
+        pthread_mutex_unlock(&log->queue_lock);
+    }
+}
+
 static void queue__refuses_when_it_is_full_and_recovers(void **state)
 {
     enum { MORE = 70000 };
     struct place *place = *state;
     struct entry *entries = calloc(MORE, sizeof *entries);
     place_open(place, true);
+    wait_until_idle(place);
     int refused = 0;
     for (int i = 0; i < MORE; i++) { /* nobody wakes the writer */
         entries[i].hit = hit_at(id_new(), 0);
@@ -407,11 +419,17 @@ static bool survive_fault(struct place *place, enum faulty_kind kind, int nth, i
         (void)folded; /* it may well fail */
     }
     bool fired = faulty_disarm();
+    struct entry late = {.hit = hit_at(id_new(), 2)}; /* what failed once stands in nobody's way */
+    submit(place, &late);
+    store_hits_wake(place->store);
+    wait_for(&late);
+    assert_int_equal(late.result, RESULT_OK);
     assert_int_equal(store_fold_now(place->store), RESULT_OK);
     place_check_counts(place);
     int64_t *ids;
     size_t count = all_ids(place, &ids);
-    int acknowledged = 0, hits = 0;
+    int acknowledged = 1, hits = 1;
+    assert_true(is_among(late.hit.id, ids, count));
     for (int i = 0; i < ROUND_ROWS; i++) {
         assert_int_equal(entries[i].calls, 1);
         if (entries[i].hit.acts)

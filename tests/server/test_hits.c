@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "server/store/store.h"
+#include "server/store/hit_log.h"
 #include "tests/support/hit_store.h"
 
 static const int64_t NOON = 1795262400000; /* 21 November 2026, 12:00 UTC */
@@ -90,6 +90,84 @@ static void tail__of_others_is_not_shown(void **state)
     bring_and_open(place, rows, 3);
     assert_int_equal(only_row(place, 0).id, hit.id);
     assert_int_equal(place_counts(place).by_verdict[VERDICT_UNCONFIRMED], 2);
+}
+
+/* A reader's connection to the inbox that lets the fold and the sweep run at the worst moments: before the rows are read, or
+ * after it and before the tables are. */
+static struct {
+    struct place *place;
+    bool before, after;
+} meanwhile;
+
+static void fold_and_sweep(void)
+{
+    assert_int_equal(store_fold_now(meanwhile.place->store), RESULT_OK);
+    while (hit_log_keep_house(meanwhile.place->store->hits))
+        continue;
+}
+
+static enum result query_after_fold(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out)
+{
+    if (meanwhile.before)
+        fold_and_sweep();
+    return db_sqlite.query(db, sql, args, arg_count, out);
+}
+
+static void finish_before_fold(struct db_rows **rows)
+{
+    db_sqlite.finish(rows);
+    if (meanwhile.after)
+        fold_and_sweep();
+}
+
+static void read_while_folding(struct place *place, bool before, bool after)
+{
+    static struct db_driver driver;
+    driver = db_sqlite;
+    driver.query = query_after_fold;
+    driver.finish = finish_before_fold;
+    struct hit hit = hit_at(id_at_ms(NOON), 0), other = hit_at(id_at_ms(NOON) + 1, 0);
+    struct hit rows[] = {hit, act_on(&hit, ACT_SEEN, 0), other};
+    bring_and_open(place, rows, 3);
+    meanwhile.place = place;
+    meanwhile.before = before;
+    meanwhile.after = after;
+    hits_reader_take(place->store)->driver = &driver;
+    hits_reader_give(place->store);
+    struct hit_row *list;
+    size_t count;
+    assert_int_equal(store_hit_list(place->store, &place->arena, PLACE_OWNER, PLACE_SHARE, 0, 50, &list, &count), RESULT_OK);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM hit_months"), 1); /* it did run */
+    assert_int_equal(count, 2);
+    assert_int_equal(list[0].id, other.id);
+    assert_int_equal(list[1].verdict, VERDICT_PERSON);
+}
+
+static void tail__is_whole_when_the_fold_runs_before_it_is_read(void **state)
+{
+    read_while_folding(*state, true, false);
+}
+
+static void tail__is_whole_when_the_fold_runs_after_it_is_read(void **state)
+{
+    read_while_folding(*state, false, true);
+}
+
+static void tail__is_counted_once_when_the_fold_runs_meanwhile(void **state)
+{
+    struct place *place = *state;
+    read_while_folding(place, false, true);
+    struct hit more = hit_at(id_at_ms(NOON) + 2, 1);
+    bring_and_open(place, &more, 1);
+    struct db *inbox = hits_reader_take(place->store);
+    static struct db_driver driver;
+    driver = db_sqlite;
+    driver.finish = finish_before_fold;
+    inbox->driver = &driver;
+    hits_reader_give(place->store);
+    struct day_count counts = place_counts(place);
+    assert_int_equal(counts.by_verdict[VERDICT_PERSON], 1);
+    assert_int_equal(counts.by_verdict[VERDICT_UNCONFIRMED], 2);
 }
 
 /* Anything may happen in any order and be cut into batches anywhere: what readers saw before a fold is what they see
@@ -369,6 +447,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(tail__shows_a_hit_before_it_is_folded, make, drop),
         cmocka_unit_test_setup_teardown(tail__applies_an_act_to_a_hit_that_was_folded_before, make, drop),
         cmocka_unit_test_setup_teardown(tail__of_others_is_not_shown, make, drop),
+        cmocka_unit_test_setup_teardown(tail__is_whole_when_the_fold_runs_before_it_is_read, make, drop),
+        cmocka_unit_test_setup_teardown(tail__is_whole_when_the_fold_runs_after_it_is_read, make, drop),
+        cmocka_unit_test_setup_teardown(tail__is_counted_once_when_the_fold_runs_meanwhile, make, drop),
         cmocka_unit_test_setup_teardown(tail__equals_what_the_fold_makes_of_it, make, drop),
         cmocka_unit_test_setup_teardown(act__in_the_batch_of_its_hit_makes_a_person, make, drop),
         cmocka_unit_test_setup_teardown(act__after_the_fold_moves_the_count_on_the_day_of_the_hit, make, drop),
