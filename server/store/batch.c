@@ -66,23 +66,31 @@ static int compare_acts(const void *a, const void *b)
 #define INBOX_SELECT \
     "SELECT seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, channel, visitor_hash, family, referrer FROM hit_inbox "
 enum inbox_column {
-    INBOX_SEQ, INBOX_ACTS, INBOX_ID, INBOX_ACT_AT, INBOX_OWNER, INBOX_SHARE, INBOX_EARLIER, INBOX_FACTS, INBOX_CHANNEL,
-    INBOX_HASH, INBOX_FAMILY, INBOX_REFERRER
+    INBOX_SEQ,
+    INBOX_ACTS,
+    INBOX_ID,
+    INBOX_ACT_AT,
+    INBOX_OWNER,
+    INBOX_SHARE,
+    INBOX_EARLIER,
+    INBOX_FACTS,
+    INBOX_CHANNEL,
+    INBOX_HASH,
+    INBOX_FAMILY,
+    INBOX_REFERRER
 };
 
 static enum result query_tail(struct db *db, const struct tail *tail, struct db_rows **out)
 {
     if (tail->share_id)
-        return db_query(db,
-                                 INBOX_SELECT "WHERE seq > $1 AND owner_id = $2 AND share_id = $3 ORDER BY seq LIMIT $4",
-                                 DB_ARGS(DB_INT(tail->after), DB_INT(tail->owner_id), DB_INT(tail->share_id),
-                                         DB_INT(tail->limit)),
-                                 out);
+        return db_query(
+            db, INBOX_SELECT "WHERE seq > $1 AND owner_id = $2 AND share_id = $3 ORDER BY seq LIMIT $4",
+            DB_ARGS(DB_INT(tail->after), DB_INT(tail->owner_id), DB_INT(tail->share_id), DB_INT(tail->limit)), out);
     if (tail->owner_id)
         return db_query(db, INBOX_SELECT "WHERE seq > $1 AND owner_id = $2 ORDER BY seq LIMIT $3",
-                                 DB_ARGS(DB_INT(tail->after), DB_INT(tail->owner_id), DB_INT(tail->limit)), out);
+                        DB_ARGS(DB_INT(tail->after), DB_INT(tail->owner_id), DB_INT(tail->limit)), out);
     return db_query(db, INBOX_SELECT "WHERE seq > $1 ORDER BY seq LIMIT $2",
-                             DB_ARGS(DB_INT(tail->after), DB_INT(tail->limit)), out);
+                    DB_ARGS(DB_INT(tail->after), DB_INT(tail->limit)), out);
 }
 
 static void *grown(struct arena *arena, void *old, size_t count, size_t *room, size_t size)
@@ -246,7 +254,7 @@ static enum result find_folded(struct settling *settling, const struct kept *key
     struct db_rows *rows;
     struct db *db = settling->db;
     enum result result = db_query(db, months_get(settling->months, month)->find,
-                                           DB_ARGS(DB_INT(key->owner_id), DB_INT(key->share_id), DB_INT(key->id)), &rows);
+                                  DB_ARGS(DB_INT(key->owner_id), DB_INT(key->share_id), DB_INT(key->id)), &rows);
     if (result != RESULT_OK)
         return result;
     result = db_next(rows);
@@ -298,7 +306,8 @@ static enum result apply_acts(struct settling *settling)
             continue;
         if (result != RESULT_OK)
             return result;
-        batch->older = grown(&batch->arena, batch->older, batch->older_count, &settling->older_room, sizeof(struct kept *));
+        batch->older =
+            grown(&batch->arena, batch->older, batch->older_count, &settling->older_room, sizeof(struct kept *));
         hit = arena_memdup(&batch->arena, &folded, sizeof folded);
         batch->older[batch->older_count++] = hit;
         apply(hit, act);

@@ -69,29 +69,34 @@ _Static_assert(VERDICT_COUNT == 7, "the counters have a column for each verdict"
 #define VERDICT_COLUMNS "unconfirmed, person, preview, scanner, prefetch, bot, self"
 #define BY_VERDICT(n) \
     DB_INT((n)[0]), DB_INT((n)[1]), DB_INT((n)[2]), DB_INT((n)[3]), DB_INT((n)[4]), DB_INT((n)[5]), DB_INT((n)[6])
-#define ADD(table, column) #column " = " #table "." #column " + excluded." #column
-#define ADD_VERDICTS(t) \
-    ADD(t, unconfirmed) ", " ADD(t, person) ", " ADD(t, preview) ", " ADD(t, scanner) ", " ADD(t, prefetch) ", " \
-    ADD(t, bot) ", " ADD(t, self)
 
 static enum result add_to_share(struct db *db, const struct kept *of, const struct difference *by)
 {
-    return db_run(db,
-                  "INSERT INTO share_counts (owner_id, share_id, " VERDICT_COLUMNS ") "
-                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-                  "ON CONFLICT (owner_id, share_id) DO UPDATE SET " ADD_VERDICTS(share_counts),
-                  DB_ARGS(DB_INT(of->owner_id), DB_INT(of->share_id), BY_VERDICT(by->by_verdict)));
+    return db_run(
+        db,
+        "INSERT INTO share_counts (owner_id, share_id, " VERDICT_COLUMNS ") "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (owner_id, share_id) DO UPDATE SET "
+        "unconfirmed = share_counts.unconfirmed + excluded.unconfirmed, person = share_counts.person + excluded.person, "
+        "preview = share_counts.preview + excluded.preview, scanner = share_counts.scanner + excluded.scanner, "
+        "prefetch = share_counts.prefetch + excluded.prefetch, bot = share_counts.bot + excluded.bot, "
+        "self = share_counts.self + excluded.self",
+        DB_ARGS(DB_INT(of->owner_id), DB_INT(of->share_id), BY_VERDICT(by->by_verdict)));
 }
 
 static enum result add_to_day(struct db *db, const struct kept *of, const struct difference *by)
 {
-    return db_run(db,
-                  "INSERT INTO day_counts (owner_id, day, channel, " VERDICT_COLUMNS ", saves, forms) "
-                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
-                  "ON CONFLICT (owner_id, day, channel) DO UPDATE SET " ADD_VERDICTS(day_counts) ", "
-                  ADD(day_counts, saves) ", " ADD(day_counts, forms),
-                  DB_ARGS(DB_INT(of->owner_id), DB_INT(of->day), DB_INT((int64_t)of->channel), BY_VERDICT(by->by_verdict),
-                          DB_INT(by->saves), DB_INT(by->forms)));
+    return db_run(
+        db,
+        "INSERT INTO day_counts (owner_id, day, channel, " VERDICT_COLUMNS ", saves, forms) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+        "ON CONFLICT (owner_id, day, channel) DO UPDATE SET "
+        "unconfirmed = day_counts.unconfirmed + excluded.unconfirmed, person = day_counts.person + excluded.person, "
+        "preview = day_counts.preview + excluded.preview, scanner = day_counts.scanner + excluded.scanner, "
+        "prefetch = day_counts.prefetch + excluded.prefetch, bot = day_counts.bot + excluded.bot, "
+        "self = day_counts.self + excluded.self, saves = day_counts.saves + excluded.saves, "
+        "forms = day_counts.forms + excluded.forms",
+        DB_ARGS(DB_INT(of->owner_id), DB_INT(of->day), DB_INT((int64_t)of->channel), BY_VERDICT(by->by_verdict),
+                DB_INT(by->saves), DB_INT(by->forms)));
 }
 
 enum result counts_add(struct db *db, struct kept *const *hits, size_t count, struct arena *arena)
@@ -127,7 +132,8 @@ struct day_list {
 static struct day_count *day_list_add(struct day_list *list)
 {
     if (list->count == list->room) {
-        struct day_count *wider = arena_alloc_raw(list->arena, (list->room = list->room ? 2 * list->room : 64) * sizeof *wider);
+        struct day_count *wider =
+            arena_alloc_raw(list->arena, (list->room = list->room ? 2 * list->room : 64) * sizeof *wider);
         if (list->count)
             memcpy(wider, list->days, list->count * sizeof *wider);
         list->days = wider;
@@ -137,14 +143,14 @@ static struct day_count *day_list_add(struct day_list *list)
     return day;
 }
 
-static enum result read_days(struct day_list *list, struct db *db, int64_t owner_id, int32_t first_day, int32_t last_day)
+static enum result read_days(struct day_list *list, struct db *db, int64_t owner_id, int32_t first_day,
+                             int32_t last_day)
 {
     struct db_rows *rows;
-    enum result result =
-        db_query(db,
-                          "SELECT day, channel, " VERDICT_COLUMNS ", saves, forms FROM day_counts "
-                          "WHERE owner_id = $1 AND day >= $2 AND day <= $3 ORDER BY day, channel",
-                          DB_ARGS(DB_INT(owner_id), DB_INT(first_day), DB_INT(last_day)), &rows);
+    enum result result = db_query(db,
+                                  "SELECT day, channel, " VERDICT_COLUMNS ", saves, forms FROM day_counts "
+                                  "WHERE owner_id = $1 AND day >= $2 AND day <= $3 ORDER BY day, channel",
+                                  DB_ARGS(DB_INT(owner_id), DB_INT(first_day), DB_INT(last_day)), &rows);
     if (result != RESULT_OK)
         return result;
     while ((result = db_next(rows)) == RESULT_OK) {
@@ -192,8 +198,8 @@ static void add_tail(struct day_list *list, struct kept **hits, size_t hit_count
         qsort(list->days, list->count, sizeof *list->days, compare_day_counts);
 }
 
-enum result store_day_counts(struct store *store, struct arena *arena, int64_t owner_id, int32_t first_day, int32_t last_day,
-                             struct day_count **out, size_t *count)
+enum result store_day_counts(struct store *store, struct arena *arena, int64_t owner_id, int32_t first_day,
+                             int32_t last_day, struct day_count **out, size_t *count)
 {
     struct day_list list = {.arena = arena};
     struct batch batch;

@@ -43,8 +43,9 @@ enum result fold_mark(struct db *db, int64_t *out)
 
 static enum result write_mark(struct db *db, int64_t mark)
 {
-    return db_run(db, "INSERT INTO fold_mark (part, seq) VALUES (0, $1) ON CONFLICT (part) DO UPDATE SET seq = excluded.seq",
-                  DB_ARGS(DB_INT(mark)));
+    return db_run(
+        db, "INSERT INTO fold_mark (part, seq) VALUES (0, $1) ON CONFLICT (part) DO UPDATE SET seq = excluded.seq",
+        DB_ARGS(DB_INT(mark)));
 }
 
 /* ---- hits into their months ---- */
@@ -65,7 +66,8 @@ void kept_values(struct db_value *at, const struct kept *hit)
     at[MONTH_REFERRER] = db_text(hit->referrer[0] ? hit->referrer : NULL);
 }
 
-static enum result append_month(struct db *db, const struct month *month, const struct batch *batch, struct db_value *values)
+static enum result append_month(struct db *db, const struct month *month, const struct batch *batch,
+                                struct db_value *values)
 {
     enum result result = months_ensure(db, month);
     int rows = 0;
@@ -117,10 +119,10 @@ static enum result tell_of_scan(struct store *store, struct db *db, const struct
                                 int64_t now)
 {
     char id[ID_TEXT_SIZE];
-    json_t *data = json_pack("{s:{s:s,s:o,s:s,s:s,s:s},s:o}", "hit", "id", id_format(id, "hit", hit->id), "at",
-                             time_json(id_time_ms(hit->id)), "verdict", verdict_name(hit->verdict), "rule",
-                             rule_name(hit->rule), "channel", channel_name(hit->channel), "share",
-                             share_to_json(share, store->base_url));
+    json_t *data =
+        json_pack("{s:{s:s,s:o,s:s,s:s,s:s},s:o}", "hit", "id", id_format(id, "hit", hit->id), "at",
+                  time_json(id_time_ms(hit->id)), "verdict", verdict_name(hit->verdict), "rule", rule_name(hit->rule),
+                  "channel", channel_name(hit->channel), "share", share_to_json(share, store->base_url));
     return outbox_add(store, db, hit->owner_id, EVENT_CARD_SCANNED, data, 0, now);
 }
 
@@ -136,7 +138,8 @@ static enum result welcome(struct store *store, struct db *db, struct arena *are
     if (result == RESULT_NOT_FOUND)
         return RESULT_OK;
     if (result == RESULT_OK && hit->visitor_id == hit->id)
-        result = lead_add_potential(store, db, arena, &share, hit->id, hit->act_at_ms ? hit->act_at_ms : id_time_ms(hit->id));
+        result = lead_add_potential(store, db, arena, &share, hit->id,
+                                    hit->act_at_ms ? hit->act_at_ms : id_time_ms(hit->id));
     if (result == RESULT_OK && outbox_wanted(store, db, hit->owner_id, EVENT_CARD_SCANNED))
         result = tell_of_scan(store, db, hit, &share, now_ms());
     return result;

@@ -29,7 +29,7 @@ struct kept {
     uint8_t rule;
     int32_t day, month;
     const char *family, *referrer; /* "" for none */
-    bool folded; /* it stands in its month's table already, as follows: */
+    bool folded;                   /* it stands in its month's table already, as follows: */
     enum verdict old_verdict;
     uint8_t old_rule;
     uint32_t old_acts;
@@ -53,7 +53,11 @@ struct batch {
 };
 
 /* Which rows of the inbox: those after AFTER, at most LIMIT, of one owner and share unless 0. */
-struct tail { int64_t after; int64_t limit; int64_t owner_id, share_id; };
+struct tail {
+    int64_t after;
+    int64_t limit;
+    int64_t owner_id, share_id;
+};
 
 /* Reads the inbox by the connection DB. The batch owns its memory and is given back by batch_free, also after FAILED. */
 enum result batch_read(struct batch *batch, struct db *db, const struct tail *tail) MUST_CHECK;
@@ -68,7 +72,14 @@ void batch_free(struct batch *batch);
 void kept_from_row(struct kept *out, const struct db_rows *rows, struct arena *arena);
 /* Gives the verdict. Looking an agent up in the crawler table takes a microsecond, and batches hold few different ones: KNOWN
  * remembers, starts zeroed, and must not outlive the texts of the hits it saw. */
-struct judgements { struct judged { const char *family; uint32_t facts, acts; enum verdict verdict; uint8_t rule; } slots[256]; };
+struct judgements {
+    struct judged {
+        const char *family;
+        uint32_t facts, acts;
+        enum verdict verdict;
+        uint8_t rule;
+    } slots[256];
+};
 void kept_judge(struct kept *kept, struct judgements *known);
 /* A row for the month's insert: MONTH_COLUMNS values, which borrow from the hit. */
 void kept_values(struct db_value *out, const struct kept *hit);
@@ -87,7 +98,8 @@ enum result counts_add(struct db *db, struct kept *const *hits, size_t count, st
 /* In tail.c: what is not folded yet of an owner's hits (of one share unless 0), settled against the snapshot of *OUT. On OK
  * that snapshot and the batch make a whole, and the caller gives it back with store_read_end. The batch is to be freed
  * in any case. */
-enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id, struct db **out) MUST_CHECK;
+enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id,
+                      struct db **out) MUST_CHECK;
 
 /* In hits.c. The last mark this process knows of: the true one or one before it. */
 int64_t hits_mark(struct store *store);

@@ -29,9 +29,9 @@
 enum {
     QUEUE_MAX = 65536,
     COMMIT_ROWS_MAX = 4096,
-    SWEEP_IDLE_ROWS = 8192,   /* deleted in a commit of its own when nothing is queued */
-    SWEEP_LOADED_ROWS = 512,  /* deleted beside new rows, and twice as many as those */
-    HOUSEKEEPING_MS = 100,    /* the queue has been empty that long: sweep, then tidy */
+    SWEEP_IDLE_ROWS = 8192,  /* deleted in a commit of its own when nothing is queued */
+    SWEEP_LOADED_ROWS = 512, /* deleted beside new rows, and twice as many as those */
+    HOUSEKEEPING_MS = 100,   /* the queue has been empty that long: sweep, then tidy */
     INBOX_COLUMNS = 12
 };
 
@@ -145,10 +145,11 @@ static enum result write_rows(struct db *db, void *context)
         size_t row = 0;
         for (const struct hit *hit = commit->first; hit; hit = hit->next, row++)
             put_values(&log->values[row * INBOX_COLUMNS], hit, commit->first_seq + (int64_t)row);
-        result = db->driver->append(db,
-                                    "INSERT INTO hit_inbox (seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, "
-                                    "channel, visitor_hash, family, referrer)",
-                                    log->values, INBOX_COLUMNS, (int)row);
+        result = db->driver->append(
+            db,
+            "INSERT INTO hit_inbox (seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, "
+            "channel, visitor_hash, family, referrer)",
+            log->values, INBOX_COLUMNS, (int)row);
     }
     if (result == RESULT_OK && commit->sweep_to > log->swept)
         result = db_run(db, "DELETE FROM hit_inbox WHERE seq <= $1", DB_ARGS(DB_INT(commit->sweep_to)));

@@ -20,14 +20,14 @@ struct hit {
     void (*done)(struct hit *hit, enum result result);
     void *owner; /* the caller's own, e.g. the waiting request */
 
-    int64_t id;             /* of the hit; for an act: the hit it followed */
-    int64_t act_at_ms;      /* acts only */
+    int64_t id;        /* of the hit; for an act: the hit it followed */
+    int64_t act_at_ms; /* acts only */
     int64_t owner_id, share_id;
-    int64_t earlier_id;     /* acts with ACT_AGAIN: the earlier hit that the page named */
+    int64_t earlier_id; /* acts with ACT_AGAIN: the earlier hit that the page named */
     uint32_t facts;
-    uint32_t acts;          /* 0 makes this a hit, else an act */
-    uint64_t visitor_hash;  /* the daily hint, 0 for none */
-    enum channel channel;   /* refined */
+    uint32_t acts;         /* 0 makes this a hit, else an act */
+    uint64_t visitor_hash; /* the daily hint, 0 for none */
+    enum channel channel;  /* refined */
     char family[AGENT_FAMILY_SIZE];
     char referrer[REFERRER_HOST_SIZE];
 };
@@ -51,12 +51,19 @@ enum result store_hit_list(struct store *store, struct arena *arena, int64_t own
                            size_t limit, struct hit_row **out, size_t *count) MUST_CHECK;
 
 /* Counts of one day (UTC) and channel. */
-struct day_count { int32_t day /* days since 1970 */; enum channel channel; int64_t by_verdict[VERDICT_COUNT]; int64_t saves, forms; };
-enum result store_day_counts(struct store *store, struct arena *arena, int64_t owner_id, int32_t first_day, int32_t last_day,
-                             struct day_count **out, size_t *count) MUST_CHECK;
+struct day_count {
+    int32_t day /* days since 1970 */;
+    enum channel channel;
+    int64_t by_verdict[VERDICT_COUNT];
+    int64_t saves, forms;
+};
+enum result store_day_counts(struct store *store, struct arena *arena, int64_t owner_id, int32_t first_day,
+                             int32_t last_day, struct day_count **out, size_t *count) MUST_CHECK;
 
 /* Applies today's rules to every kept hit and restates the counts. */
-struct rejudged { int64_t looked_at, changed; };
+struct rejudged {
+    int64_t looked_at, changed;
+};
 enum result store_rejudge(struct store *store, struct rejudged *out) MUST_CHECK;
 /* Folds everything that was committed before the call; returns when it is readable. For tests, backup and shutdown. */
 enum result store_fold_now(struct store *store) MUST_CHECK;

@@ -26,8 +26,18 @@ struct month {
     char walk[MONTH_SQL_SIZE]; /* all after owner, share, id in that order, at most limit */
 };
 enum month_column {
-    MONTH_OWNER, MONTH_SHARE, MONTH_ID, MONTH_VISITOR, MONTH_VERDICT, MONTH_RULE, MONTH_CHANNEL, MONTH_FACTS, MONTH_ACTS,
-    MONTH_HASH, MONTH_FAMILY, MONTH_REFERRER,
+    MONTH_OWNER,
+    MONTH_SHARE,
+    MONTH_ID,
+    MONTH_VISITOR,
+    MONTH_VERDICT,
+    MONTH_RULE,
+    MONTH_CHANNEL,
+    MONTH_FACTS,
+    MONTH_ACTS,
+    MONTH_HASH,
+    MONTH_FAMILY,
+    MONTH_REFERRER,
     MONTH_COLUMNS
 };
 
@@ -37,7 +47,10 @@ void months_free(struct months *months);
 const struct month *months_get(struct months *months, int32_t month);
 
 /* The months whose tables exist, newest first, as this connection's transaction sees them. */
-struct month_list { int32_t *months; size_t count; };
+struct month_list {
+    int32_t *months;
+    size_t count;
+};
 enum result months_list(struct db *db, struct arena *arena, struct month_list *out) MUST_CHECK;
 bool months_has(const struct month_list *list, int32_t month);
 /* Makes the month's table in the running transaction if there is none. */

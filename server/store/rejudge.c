@@ -19,15 +19,16 @@ struct step {
     bool more;
 };
 
-static enum result read_step(struct step *step, struct db *db, struct arena *arena, struct kept **changed, size_t *count)
+static enum result read_step(struct step *step, struct db *db, struct arena *arena, struct kept **changed,
+                             size_t *count)
 {
     struct db_rows *rows;
     struct judgements known = {0};
     const struct month *month = months_get(hits_months(step->store), step->month);
-    enum result result = db_query(db, month->walk,
-                                  DB_ARGS(DB_INT(step->from.owner_id), DB_INT(step->from.share_id), DB_INT(step->from.id),
-                                          DB_INT(STEP_ROWS)),
-                                  &rows);
+    enum result result = db_query(
+        db, month->walk,
+        DB_ARGS(DB_INT(step->from.owner_id), DB_INT(step->from.share_id), DB_INT(step->from.id), DB_INT(STEP_ROWS)),
+        &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         struct kept hit;
         kept_from_row(&hit, rows, arena);

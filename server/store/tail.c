@@ -59,9 +59,9 @@ static enum result read_tables(struct listing *listing, struct store *store, str
             continue;
         struct db_rows *rows;
         result = db_query(db, months_get(hits_months(store), months.months[i])->list,
-                                   DB_ARGS(DB_INT(before->owner_id), DB_INT(before->share_id), DB_INT(before->id),
-                                           DB_INT((int64_t)(limit - listing->count))),
-                                   &rows);
+                          DB_ARGS(DB_INT(before->owner_id), DB_INT(before->share_id), DB_INT(before->id),
+                                  DB_INT((int64_t)(limit - listing->count))),
+                          &rows);
         if (result != RESULT_OK)
             return result;
         while ((result = db_next(rows)) == RESULT_OK) {

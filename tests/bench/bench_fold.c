@@ -82,9 +82,14 @@ static void step(sqlite3_stmt *statement)
 static struct bare bare_open(const char *path, const char *create, const char *insert)
 {
     struct bare bare;
-    must(sqlite3_open_v2(path, &bare.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK, path);
-    must(sqlite3_exec(bare.db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536; "
-                               "PRAGMA wal_autocheckpoint=4000; PRAGMA secure_delete=OFF", NULL, NULL, NULL) == SQLITE_OK, "pragma");
+    must(sqlite3_open_v2(path, &bare.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) ==
+             SQLITE_OK,
+         path);
+    must(sqlite3_exec(bare.db,
+                      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536; "
+                      "PRAGMA wal_autocheckpoint=4000; PRAGMA secure_delete=OFF",
+                      NULL, NULL, NULL) == SQLITE_OK,
+         "pragma");
     if (create)
         must(sqlite3_exec(bare.db, create, NULL, NULL, NULL) == SQLITE_OK, create);
     bare.begin = prepare(bare.db, "BEGIN IMMEDIATE");
@@ -152,24 +157,27 @@ static void submit_all(struct store *store, struct hit *hits, int64_t count, _At
 
 static void values_of(struct db_value *at, const struct hit *hit, int64_t seq)
 {
-    const int64_t numbers[] = {seq, hit->acts, hit->id, hit->act_at_ms, hit->owner_id, hit->share_id, hit->earlier_id,
-                               hit->facts, hit->channel, (int64_t)hit->visitor_hash};
+    const int64_t numbers[] = {seq,           hit->acts,       hit->id,    hit->act_at_ms, hit->owner_id,
+                               hit->share_id, hit->earlier_id, hit->facts, hit->channel,   (int64_t)hit->visitor_hash};
     for (int i = 0; i < 10; i++)
         at[i] = DB_INT(numbers[i]);
     at[10] = db_text(hit->family);
     at[11] = db_text(NULL);
 }
 
-#define INBOX_COLUMNS "seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, channel, visitor_hash, family, referrer"
+#define INBOX_COLUMNS \
+    "seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, channel, visitor_hash, family, referrer"
 
 /* COMMIT_ROWS at a time are handed over and waited for, by a thread that only does that: its own cost is counted too. */
 static void bench_append(struct store *store, const struct filling *filling, const char *folder)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/bare.db", folder);
-    struct bare bare = bare_open(path, "CREATE TABLE IF NOT EXISTS t (seq INTEGER PRIMARY KEY, acts, id, act_at_ms, owner_id, share_id, "
-                                       "earlier_id, facts, channel, visitor_hash, family, referrer)",
-                                 "INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    struct bare bare =
+        bare_open(path,
+                  "CREATE TABLE IF NOT EXISTS t (seq INTEGER PRIMARY KEY, acts, id, act_at_ms, owner_id, share_id, "
+                  "earlier_id, facts, channel, visitor_hash, family, referrer)",
+                  "INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     struct hit *hits = calloc(COMMIT_ROWS, sizeof *hits);
     struct db_value *values = calloc(COMMIT_ROWS * 12, sizeof *values);
     must(hits && values, "memory");
@@ -197,8 +205,9 @@ static void bench_append(struct store *store, const struct filling *filling, con
         must(store_fold_now(store) == RESULT_OK, "fold");
     }
     double bare_us = median(theirs, ROUNDS), us = median(ours, ROUNDS);
-    printf("inbox append, %d a commit, with the fold beside it: %.1f us of CPU a row; bare SQLite append alone %.1f (%.2f x)\n",
-           COMMIT_ROWS, us, bare_us, median(ratios, ROUNDS));
+    printf(
+        "inbox append, %d a commit, with the fold beside it: %.1f us of CPU a row; bare SQLite append alone %.1f (%.2f x)\n",
+        COMMIT_ROWS, us, bare_us, median(ratios, ROUNDS));
     free(hits);
     free(values);
     bare_close(&bare);
@@ -229,8 +238,13 @@ static double bare_fold(const char *main_path, const struct filling *filling)
     for (int pass = 0; pass < FOLD_ROWS / PASS_ROWS; pass++) {
         for (int i = 0; i < PASS_ROWS; i++) {
             int64_t share = (int64_t)(draw() % (uint64_t)filling->shares), id = id_new();
-            struct kept hit = {.owner_id = filled_owner(filling, share), .share_id = filled_share(filling, share), .id = id,
-                               .visitor_id = id, .visitor_hash = draw() >> 1, .family = "Safari on iOS", .referrer = ""};
+            struct kept hit = {.owner_id = filled_owner(filling, share),
+                               .share_id = filled_share(filling, share),
+                               .id = id,
+                               .visitor_id = id,
+                               .visitor_hash = draw() >> 1,
+                               .family = "Safari on iOS",
+                               .referrer = ""};
             kept_values(&values[i * MONTH_COLUMNS], &hit);
         }
         double start = wall_s();
@@ -260,7 +274,8 @@ static void queue_rows(struct store *store, const struct filling *filling)
         struct db_value values[12];
         fill_hit(&hit, filling);
         values_of(values, &hit, ++seq);
-        must(inbox->driver->append(inbox, "INSERT INTO hit_inbox (" INBOX_COLUMNS ")", values, 12, 1) == RESULT_OK, "append");
+        must(inbox->driver->append(inbox, "INSERT INTO hit_inbox (" INBOX_COLUMNS ")", values, 12, 1) == RESULT_OK,
+             "append");
     }
     must(inbox->driver->end(inbox, true) == RESULT_OK, "commit");
     inbox->driver->close(inbox);
@@ -310,8 +325,9 @@ static void bench_fold(const char *folder, const struct filling *filling)
         most = ours[i] > most ? ours[i] : most;
     }
     double bare_rate = median(theirs, ROUNDS), cpu_us = median(cpus, ROUNDS);
-    printf("fold at %lld hits: %.0f rows/s (%.0f to %.0f), %.1f us of CPU a row; bare SQLite, sorted, without counts: %.0f (%.2f x)\n",
-           (long long)filling->hits, median(ours, ROUNDS), least, most, cpu_us, bare_rate, median(ratios, ROUNDS));
+    printf(
+        "fold at %lld hits: %.0f rows/s (%.0f to %.0f), %.1f us of CPU a row; bare SQLite, sorted, without counts: %.0f (%.2f x)\n",
+        (long long)filling->hits, median(ours, ROUNDS), least, most, cpu_us, bare_rate, median(ratios, ROUNDS));
 }
 
 /* ---- reads ---- */
@@ -329,18 +345,22 @@ static void bench_reads(struct store *store, const struct filling *filling)
         struct day_count *days;
         size_t count;
         double start = wall_s();
-        must(store_hit_list(store, &arena, filled_owner(filling, share), filled_share(filling, share), 0, 50, &rows, &count) ==
-             RESULT_OK, "list");
+        must(store_hit_list(store, &arena, filled_owner(filling, share), filled_share(filling, share), 0, 50, &rows,
+                            &count) == RESULT_OK,
+             "list");
         lists[i] = wall_s() - start;
         start = wall_s();
-        must(store_day_counts(store, &arena, filled_owner(filling, share), today - 30, today, &days, &count) == RESULT_OK, "counts");
+        must(store_day_counts(store, &arena, filled_owner(filling, share), today - 30, today, &days, &count) ==
+                 RESULT_OK,
+             "counts");
         counts[i] = wall_s() - start;
         arena_reset(&arena);
     }
     qsort(lists, READS, sizeof *lists, compare_doubles);
     qsort(counts, READS, sizeof *counts, compare_doubles);
     printf("latest 50 hits of a share: p50 %.0f us, p99 %.0f us; 30 days of counts: p50 %.0f us, p99 %.0f us\n",
-           lists[READS / 2] * 1e6, lists[READS * 99 / 100] * 1e6, counts[READS / 2] * 1e6, counts[READS * 99 / 100] * 1e6);
+           lists[READS / 2] * 1e6, lists[READS * 99 / 100] * 1e6, counts[READS / 2] * 1e6,
+           counts[READS * 99 / 100] * 1e6);
     arena_free(&arena);
     free(lists);
     free(counts);
@@ -366,7 +386,8 @@ int main(int argc, char **argv)
     struct store *store = open_store(argv[1]);
     fill_store(store, &filling);
     store_close(store);
-    printf("%lld hits of %lld shares filled in %.0f s\n", (long long)filling.hits, (long long)filling.shares, wall_s() - start);
+    printf("%lld hits of %lld shares filled in %.0f s\n", (long long)filling.hits, (long long)filling.shares,
+           wall_s() - start);
     start = wall_s();
     store = open_store(argv[1]);
     must(store_start(store) == RESULT_OK, "start");

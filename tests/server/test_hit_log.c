@@ -117,7 +117,9 @@ static void *submit_and_look(void *context)
         struct hit_row *rows;
         size_t count, found = 0;
         arena_init(&arena);
-        assert_int_equal(store_hit_list(crowd->place->store, &arena, PLACE_OWNER, entry->hit.share_id, 0, 3000, &rows, &count), RESULT_OK);
+        assert_int_equal(
+            store_hit_list(crowd->place->store, &arena, PLACE_OWNER, entry->hit.share_id, 0, 3000, &rows, &count),
+            RESULT_OK);
         for (size_t j = 0; j < count; j++)
             found += rows[j].id == entry->hit.id;
         crowd->unseen += found != 1;
@@ -316,7 +318,8 @@ static void serve_until_killed(struct place *place, int to, bool too_early)
 }
 
 /* How many acknowledged hits are missing after a kill in the midst of load. */
-static size_t kill_once(struct place *place, bool too_early, int after_ms, int64_t *acked, size_t *acked_count, size_t acked_max)
+static size_t kill_once(struct place *place, bool too_early, int after_ms, int64_t *acked, size_t *acked_count,
+                        size_t acked_max)
 {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -351,7 +354,9 @@ static size_t kill_once(struct place *place, bool too_early, int after_ms, int64
     for (int i = 0; i < PLACE_SHARES; i++) {
         struct hit_row *rows;
         size_t found;
-        assert_int_equal(store_hit_list(place->store, &arena, PLACE_OWNER, PLACE_SHARE + i, 0, 2 * acked_max - count, &rows, &found), RESULT_OK);
+        assert_int_equal(
+            store_hit_list(place->store, &arena, PLACE_OWNER, PLACE_SHARE + i, 0, 2 * acked_max - count, &rows, &found),
+            RESULT_OK);
         for (size_t j = 0; j < found; j++)
             ids[count++] = rows[j].id;
     }
@@ -443,12 +448,14 @@ static bool survive_fault(struct place *place, enum faulty_kind kind, int nth, i
     assert_true((int64_t)count >= *kept_before + acknowledged && (int64_t)count <= *kept_before + hits);
     *kept_before = (int64_t)count;
     /* Nobody became two leads, and no acknowledged act was forgotten: each person has one. */
-    assert_int_equal(place_number(place, "SELECT count(*) FROM leads"), place_number(place, "SELECT sum(person) FROM day_counts"));
+    assert_int_equal(place_number(place, "SELECT count(*) FROM leads"),
+                     place_number(place, "SELECT sum(person) FROM day_counts"));
     for (int i = 3; i < ROUND_ROWS; i += 4) {
         if (entries[i].result != RESULT_OK || !is_among(entries[i].hit.id, ids, count))
             continue;
         char sql[120];
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM leads WHERE visitor_hit_id = %lld", (long long)entries[i].hit.id);
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM leads WHERE visitor_hit_id = %lld",
+                 (long long)entries[i].hit.id);
         assert_int_equal(place_number(place, sql), 1);
     }
     place_close(place);
@@ -460,7 +467,8 @@ static void fault__at_any_call_folds_nothing_twice_and_loses_nothing(void **stat
     struct place *place = *state;
     int64_t kept = 0;
     int nth = 1, quiet = 0;
-    for (; quiet < 3 && nth < 2000; nth += nth < 60 ? 1 : 7) /* every call of the first commit and fold, then a sample */
+    for (; quiet < 3 && nth < 2000;
+         nth += nth < 60 ? 1 : 7) /* every call of the first commit and fold, then a sample */
         quiet = survive_fault(place, FAULTY_CALL, nth, &kept) ? 0 : quiet + 1;
     assert_true(nth > 60);
 }

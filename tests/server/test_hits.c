@@ -84,7 +84,8 @@ static void tail__applies_an_act_to_a_hit_that_was_folded_before(void **state)
 static void tail__of_others_is_not_shown(void **state)
 {
     struct place *place = *state;
-    struct hit hit = hit_at(id_at_ms(NOON), 0), other = hit_at(id_at_ms(NOON) + 1, 1), stranger = hit_at(id_at_ms(NOON) + 2, 0);
+    struct hit hit = hit_at(id_at_ms(NOON), 0), other = hit_at(id_at_ms(NOON) + 1, 1),
+               stranger = hit_at(id_at_ms(NOON) + 2, 0);
     stranger.owner_id++;
     struct hit rows[] = {hit, other, stranger};
     bring_and_open(place, rows, 3);
@@ -106,7 +107,8 @@ static void fold_and_sweep(void)
         continue;
 }
 
-static enum result query_after_fold(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out)
+static enum result query_after_fold(struct db *db, const char *sql, const struct db_value *args, int arg_count,
+                                    struct db_rows **out)
 {
     if (meanwhile.before)
         fold_and_sweep();
@@ -136,7 +138,8 @@ static void read_while_folding(struct place *place, bool before, bool after)
     hits_reader_give(place->store);
     struct hit_row *list;
     size_t count;
-    assert_int_equal(store_hit_list(place->store, &place->arena, PLACE_OWNER, PLACE_SHARE, 0, 50, &list, &count), RESULT_OK);
+    assert_int_equal(store_hit_list(place->store, &place->arena, PLACE_OWNER, PLACE_SHARE, 0, 50, &list, &count),
+                     RESULT_OK);
     assert_int_equal(place_number(place, "SELECT count(*) FROM hit_months"), 1); /* it did run */
     assert_int_equal(count, 2);
     assert_int_equal(list[0].id, other.id);
@@ -182,14 +185,16 @@ static void tail__equals_what_the_fold_makes_of_it(void **state)
     srandom(7);
     while (count < ROWS) {
         if (hit_count == 0 || (hit_count < HITS && random() % 3 == 0)) {
-            hits[hit_count] = hit_at(id_at_ms(NOON + (int64_t)hit_count * 20 * HOUR) + random() % 1000, (int)(random() % 3));
+            hits[hit_count] =
+                hit_at(id_at_ms(NOON + (int64_t)hit_count * 20 * HOUR) + random() % 1000, (int)(random() % 3));
             hits[hit_count].facts = random() % 4 ? 0 : FACT_CRAWLER | FACT_CRAWLER_PREVIEW;
             rows[count++] = hits[hit_count++];
             continue;
         }
         const struct hit *hit = &hits[(size_t)random() % hit_count];
         bool again = random() % 3 == 0;
-        rows[count++] = act_on(hit, 1u << random() % 5 | (again ? ACT_AGAIN : 0), again ? hits[(size_t)random() % hit_count].id : 0);
+        rows[count++] = act_on(hit, 1u << random() % 5 | (again ? ACT_AGAIN : 0),
+                               again ? hits[(size_t)random() % hit_count].id : 0);
     }
     for (size_t at = 0, next; at < count; at = next) {
         next = at + 1 + (size_t)random() % 60;
@@ -309,10 +314,12 @@ static void visitors__fifty_alike_are_fifty_and_one_reloading_is_one(void **stat
 static void again__leads_back_to_the_first_hit_over_batches(void **state)
 {
     struct place *place = *state;
-    struct hit first = hit_at(id_at_ms(NOON), 0), second = hit_at(id_at_ms(NOON + HOUR), 0), third = hit_at(id_at_ms(NOON + DAY), 0),
-               fourth = hit_at(id_at_ms(NOON + DAY) + 1, 0);
-    struct hit one[] = {first, act_on(&first, ACT_SEEN, 0)}, two[] = {second, act_on(&second, ACT_SEEN | ACT_AGAIN, first.id)},
-               three[] = {third, fourth, act_on(&fourth, ACT_SEEN | ACT_AGAIN, third.id), act_on(&third, ACT_SEEN | ACT_AGAIN, second.id)};
+    struct hit first = hit_at(id_at_ms(NOON), 0), second = hit_at(id_at_ms(NOON + HOUR), 0),
+               third = hit_at(id_at_ms(NOON + DAY), 0), fourth = hit_at(id_at_ms(NOON + DAY) + 1, 0);
+    struct hit one[] = {first, act_on(&first, ACT_SEEN, 0)},
+               two[] = {second, act_on(&second, ACT_SEEN | ACT_AGAIN, first.id)},
+               three[] = {third, fourth, act_on(&fourth, ACT_SEEN | ACT_AGAIN, third.id),
+                          act_on(&third, ACT_SEEN | ACT_AGAIN, second.id)};
     bring_and_fold(place, one, 2);
     bring_and_fold(place, two, 2);
     bring_and_fold(place, three, 4);
@@ -344,10 +351,11 @@ static void lead__that_the_form_made_first_stays_the_only_one(void **state)
     struct hit rows[] = {hit, act_on(&hit, ACT_SEEN | ACT_FORM, 0)};
     char sql[400];
     place_open(place, false);
-    snprintf(sql, sizeof sql,
-             "INSERT INTO leads (owner_id, id, card_id, share_id, channel, visitor_hit_id, referral, stage, tray, name, created_ms, "
-             "identified_ms, updated_ms, revision) VALUES (%d, 77, %d, %d, 1, %lld, 0, 1, 0, 'Max', 1, 1, 1, 1)",
-             PLACE_OWNER, PLACE_CARD, PLACE_SHARE, (long long)hit.id);
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO leads (owner_id, id, card_id, share_id, channel, visitor_hit_id, referral, stage, tray, name, created_ms, "
+        "identified_ms, updated_ms, revision) VALUES (%d, 77, %d, %d, 1, %lld, 0, 1, 0, 'Max', 1, 1, 1, 1)",
+        PLACE_OWNER, PLACE_CARD, PLACE_SHARE, (long long)hit.id);
     place_run(place, sql);
     bring_and_fold(place, rows, 2);
     assert_int_equal(place_counts(place).forms, 1);
@@ -430,7 +438,9 @@ static void rejudge__applies_todays_rules_and_restates_the_counts(void **state)
     /* As older rules might have left it: some were taken for robots. */
     place_run(place, "UPDATE hits_202612 SET verdict = 5, rule = 12");
     place_run(place, "UPDATE day_counts SET bot = person, person = 0 WHERE day >= 20788");
-    place_run(place, "UPDATE share_counts SET bot = (SELECT count(*) FROM hits_202612 AS h WHERE h.share_id = share_counts.share_id)");
+    place_run(
+        place,
+        "UPDATE share_counts SET bot = (SELECT count(*) FROM hits_202612 AS h WHERE h.share_id = share_counts.share_id)");
     place_run(place, "UPDATE share_counts SET person = person - bot");
     place_check_counts(place);
     int64_t wrong = place_number(place, "SELECT count(*) FROM hits_202612");

@@ -35,7 +35,8 @@ static enum result end(struct db *db, bool commit)
     return is_due(FAULTY_COMMIT) ? RESULT_FAILED : result;
 }
 
-static enum result query(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out)
+static enum result query(struct db *db, const char *sql, const struct db_value *args, int arg_count,
+                         struct db_rows **out)
 {
     *out = NULL;
     return is_due(FAULTY_CALL) ? RESULT_FAILED : db_sqlite.query(db, sql, args, arg_count, out);
@@ -46,7 +47,8 @@ static enum result next(struct db_rows *rows)
     return is_due(FAULTY_CALL) ? RESULT_FAILED : db_sqlite.next(rows);
 }
 
-static enum result append(struct db *db, const char *insert, const struct db_value *values, int column_count, int row_count)
+static enum result append(struct db *db, const char *insert, const struct db_value *values, int column_count,
+                          int row_count)
 {
     return is_due(FAULTY_CALL) ? RESULT_FAILED : db_sqlite.append(db, insert, values, column_count, row_count);
 }

@@ -58,23 +58,32 @@ static enum result put_people(struct db *db, void *context)
                  "\"emails\":[{\"label\":\"work\",\"address\":\"%s\"}]}",
                  name, email);
         must(db_run(db, "INSERT INTO members (id, handle, name, email, role, created_ms) VALUES ($1, $2, $3, $4, 0, 1)",
-                    DB_ARGS(DB_INT(owner), db_text(handle), db_text(name), db_text(email))), "member");
-        must(db_run(db, "INSERT INTO cards (owner_id, id, handle, revision, body, standing_share_id, created_ms, updated_ms) "
-                        "VALUES ($1, $2, $3, 1, $4, $5, 1, 1)",
-                    DB_ARGS(DB_INT(owner), DB_INT(card), db_text(handle), db_text(body), DB_INT(filled_share(filling, i)))),
-             "card");
-        must(db_run(db, "INSERT INTO card_revisions (owner_id, card_id, revision, body, created_ms) VALUES ($1, $2, 1, $3, 1)",
-                    DB_ARGS(DB_INT(owner), DB_INT(card), db_text(body))), "revision");
+                    DB_ARGS(DB_INT(owner), db_text(handle), db_text(name), db_text(email))),
+             "member");
+        must(
+            db_run(
+                db,
+                "INSERT INTO cards (owner_id, id, handle, revision, body, standing_share_id, created_ms, updated_ms) "
+                "VALUES ($1, $2, $3, 1, $4, $5, 1, 1)",
+                DB_ARGS(DB_INT(owner), DB_INT(card), db_text(handle), db_text(body), DB_INT(filled_share(filling, i)))),
+            "card");
+        must(db_run(
+                 db,
+                 "INSERT INTO card_revisions (owner_id, card_id, revision, body, created_ms) VALUES ($1, $2, 1, $3, 1)",
+                 DB_ARGS(DB_INT(owner), DB_INT(card), db_text(body))),
+             "revision");
     }
     for (int64_t i = 0; i < filling->shares; i++) {
         char token[TOKEN_SIZE];
         filled_token(i, token);
         int64_t owner = filled_owner(filling, i), card = filled_share(filling, i % filling->members) + (1 << 20);
-        must(db_run(db, "INSERT INTO shares (owner_id, id, card_id, sharer_member_id, token, channel, standing, created_ms) "
-                        "VALUES ($1, $2, $3, $1, $4, $5, $6, 1)",
-                    DB_ARGS(DB_INT(owner), DB_INT(filled_share(filling, i)), DB_INT(card), db_text(token),
-                            DB_INT(i < filling->members ? CHANNEL_LINK : CHANNEL_QR), DB_INT(i < filling->members))),
-             "share");
+        must(
+            db_run(db,
+                   "INSERT INTO shares (owner_id, id, card_id, sharer_member_id, token, channel, standing, created_ms) "
+                   "VALUES ($1, $2, $3, $1, $4, $5, $6, 1)",
+                   DB_ARGS(DB_INT(owner), DB_INT(filled_share(filling, i)), DB_INT(card), db_text(token),
+                           DB_INT(i < filling->members ? CHANNEL_LINK : CHANNEL_QR), DB_INT(i < filling->members))),
+            "share");
     }
     return RESULT_OK;
 }
@@ -82,7 +91,8 @@ static enum result put_people(struct db *db, void *context)
 static void make_hit(struct kept *hit, const struct filling *filling, int64_t at_ms, int64_t number, uint64_t *state,
                      struct judgements *known)
 {
-    static const char *const families[] = {"Safari on iOS", "Chrome on Android", "Chrome on Windows", "WhatsApp", "Firefox on Linux"};
+    static const char *const families[] = {"Safari on iOS", "Chrome on Android", "Chrome on Windows", "WhatsApp",
+                                           "Firefox on Linux"};
     static const char *const referrers[] = {"", "", "", "www.linkedin.com", "t.co"};
     uint64_t random = draw(state);
     int64_t share = (int64_t)(random % (uint64_t)filling->shares);
@@ -106,7 +116,8 @@ static void make_hit(struct kept *hit, const struct filling *filling, int64_t at
 static int compare(const void *a, const void *b)
 {
     const struct kept *one = *(struct kept *const *)a, *other = *(struct kept *const *)b;
-    return one->month != other->month ? (one->month > other->month) - (one->month < other->month) : kept_compare(one, other);
+    return one->month != other->month ? (one->month > other->month) - (one->month < other->month)
+                                      : kept_compare(one, other);
 }
 
 struct run {
@@ -151,7 +162,7 @@ void fill_store(struct store *store, const struct filling *filling)
         for (size_t i = 0; i < run.count; i++) {
             int64_t number = done + (int64_t)i;
             int64_t at_ms = filling->from_ms + (int64_t)((double)(filling->to_ms - filling->from_ms) * (double)number /
-                                                          (double)filling->hits);
+                                                         (double)filling->hits);
             make_hit(&hits[i], filling, at_ms, number, &state, &known);
             run.hits[i] = &hits[i];
         }

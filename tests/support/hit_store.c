@@ -14,18 +14,23 @@
 static enum result put_people(struct db *db, void *context)
 {
     (void)context;
-    enum result result = db_run(db, "INSERT INTO members (id, handle, name, role, created_ms) VALUES ($1, 'jane', 'Jane Doe', 0, 1)",
-                                DB_ARGS(DB_INT(PLACE_OWNER)));
+    enum result result =
+        db_run(db, "INSERT INTO members (id, handle, name, role, created_ms) VALUES ($1, 'jane', 'Jane Doe', 0, 1)",
+               DB_ARGS(DB_INT(PLACE_OWNER)));
     if (result == RESULT_OK)
-        result = db_run(db, "INSERT INTO cards (owner_id, id, handle, revision, body, standing_share_id, created_ms, updated_ms) "
-                            "VALUES ($1, $2, 'jane', 1, '{\"name\":\"Jane Doe\"}', $3, 1, 1)",
-                        DB_ARGS(DB_INT(PLACE_OWNER), DB_INT(PLACE_CARD), DB_INT(PLACE_SHARE)));
+        result = db_run(
+            db,
+            "INSERT INTO cards (owner_id, id, handle, revision, body, standing_share_id, created_ms, updated_ms) "
+            "VALUES ($1, $2, 'jane', 1, '{\"name\":\"Jane Doe\"}', $3, 1, 1)",
+            DB_ARGS(DB_INT(PLACE_OWNER), DB_INT(PLACE_CARD), DB_INT(PLACE_SHARE)));
     for (int i = 0; i < PLACE_SHARES && result == RESULT_OK; i++) {
         char token[TOKEN_SIZE];
         snprintf(token, sizeof token, "000000000000000%d", i);
-        result = db_run(db, "INSERT INTO shares (owner_id, id, card_id, sharer_member_id, token, channel, standing, created_ms) "
-                            "VALUES ($1, $2, $3, $1, $4, 1, $5, 1)",
-                        DB_ARGS(DB_INT(PLACE_OWNER), DB_INT(PLACE_SHARE + i), DB_INT(PLACE_CARD), db_text(token), DB_INT(i == 0)));
+        result = db_run(
+            db,
+            "INSERT INTO shares (owner_id, id, card_id, sharer_member_id, token, channel, standing, created_ms) "
+            "VALUES ($1, $2, $3, $1, $4, 1, $5, 1)",
+            DB_ARGS(DB_INT(PLACE_OWNER), DB_INT(PLACE_SHARE + i), DB_INT(PLACE_CARD), db_text(token), DB_INT(i == 0)));
     }
     return result;
 }
@@ -77,12 +82,24 @@ void place_bring(struct place *place, const struct hit *rows, size_t count)
     assert_int_equal(db_sqlite.begin(db), RESULT_OK);
     for (size_t i = 0; i < count; i++) {
         const struct hit *hit = &rows[i];
-        struct db_value values[] = {DB_INT(++place->inbox_seq), DB_INT((int64_t)hit->acts), DB_INT(hit->id), DB_INT(hit->act_at_ms),
-                                    DB_INT(hit->owner_id), DB_INT(hit->share_id), DB_INT(hit->earlier_id),
-                                    DB_INT((int64_t)hit->facts), DB_INT((int64_t)hit->channel),
-                                    DB_INT((int64_t)hit->visitor_hash), db_text(hit->family), db_text(hit->referrer)};
-        assert_int_equal(db_sqlite.append(db, "INSERT INTO hit_inbox (seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, "
-                                              "facts, channel, visitor_hash, family, referrer)", values, 12, 1), RESULT_OK);
+        struct db_value values[] = {DB_INT(++place->inbox_seq),
+                                    DB_INT((int64_t)hit->acts),
+                                    DB_INT(hit->id),
+                                    DB_INT(hit->act_at_ms),
+                                    DB_INT(hit->owner_id),
+                                    DB_INT(hit->share_id),
+                                    DB_INT(hit->earlier_id),
+                                    DB_INT((int64_t)hit->facts),
+                                    DB_INT((int64_t)hit->channel),
+                                    DB_INT((int64_t)hit->visitor_hash),
+                                    db_text(hit->family),
+                                    db_text(hit->referrer)};
+        assert_int_equal(
+            db_sqlite.append(db,
+                             "INSERT INTO hit_inbox (seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, "
+                             "facts, channel, visitor_hash, family, referrer)",
+                             values, 12, 1),
+            RESULT_OK);
     }
     assert_int_equal(db_sqlite.end(db, true), RESULT_OK);
     db_sqlite.close(db);
@@ -90,14 +107,22 @@ void place_bring(struct place *place, const struct hit *rows, size_t count)
 
 struct hit hit_at(int64_t id, int share)
 {
-    return (struct hit){.id = id, .owner_id = PLACE_OWNER, .share_id = PLACE_SHARE + share, .channel = CHANNEL_QR,
-                        .visitor_hash = 42, .family = "Safari on iOS"};
+    return (struct hit){.id = id,
+                        .owner_id = PLACE_OWNER,
+                        .share_id = PLACE_SHARE + share,
+                        .channel = CHANNEL_QR,
+                        .visitor_hash = 42,
+                        .family = "Safari on iOS"};
 }
 
 struct hit act_on(const struct hit *hit, uint32_t acts, int64_t earlier_id)
 {
-    return (struct hit){.id = hit->id, .owner_id = hit->owner_id, .share_id = hit->share_id, .acts = acts,
-                        .earlier_id = earlier_id, .act_at_ms = id_time_ms(hit->id) + 1500};
+    return (struct hit){.id = hit->id,
+                        .owner_id = hit->owner_id,
+                        .share_id = hit->share_id,
+                        .acts = acts,
+                        .earlier_id = earlier_id,
+                        .act_at_ms = id_time_ms(hit->id) + 1500};
 }
 
 int64_t place_number(struct place *place, const char *sql)
@@ -129,8 +154,9 @@ size_t place_list(struct place *place, int share, struct hit_row **out)
     int64_t before = 0;
     for (*out = NULL; count == PAGE;) {
         struct hit_row *page;
-        assert_int_equal(store_hit_list(place->store, &place->arena, PLACE_OWNER, PLACE_SHARE + share, before, PAGE, &page, &count),
-                         RESULT_OK);
+        assert_int_equal(
+            store_hit_list(place->store, &place->arena, PLACE_OWNER, PLACE_SHARE + share, before, PAGE, &page, &count),
+            RESULT_OK);
         assert_true(count <= PAGE);
         if (all + count > room) {
             struct hit_row *wider = arena_alloc_raw(&place->arena, (room = 2 * room + PAGE) * sizeof *wider);
@@ -151,9 +177,11 @@ struct day_count place_counts(struct place *place)
 {
     struct day_count *days, sum = {0};
     size_t count;
-    assert_int_equal(store_day_counts(place->store, &place->arena, PLACE_OWNER, 0, INT32_MAX, &days, &count), RESULT_OK);
+    assert_int_equal(store_day_counts(place->store, &place->arena, PLACE_OWNER, 0, INT32_MAX, &days, &count),
+                     RESULT_OK);
     for (size_t i = 0; i < count; i++) {
-        assert_true(i == 0 || days[i].day > days[i - 1].day || (days[i].day == days[i - 1].day && days[i].channel > days[i - 1].channel));
+        assert_true(i == 0 || days[i].day > days[i - 1].day ||
+                    (days[i].day == days[i - 1].day && days[i].channel > days[i - 1].channel));
         for (int v = 0; v < VERDICT_COUNT; v++)
             sum.by_verdict[v] += days[i].by_verdict[v];
         sum.saves += days[i].saves;
