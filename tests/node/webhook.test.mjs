@@ -1,0 +1,122 @@
+// A webhook as it leaves the server, verified by the reference library of the specification and by nothing of ours: the
+// real binary, a receiver on a free port, every request checked as a stranger's system would.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Webhook } from 'standardwebhooks';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const meishi = process.env.MEISHI ?? join(root, process.env.BUILD ?? 'build', 'meishi');
+const folder = mkdtempSync(join(tmpdir(), 'meishi-webhook-'));
+const received = [];
+let receiver, server, base, token, env;
+
+const wait = async (what, found) => {
+  for (let tries = 0; tries < 300; tries++) {
+    const value = await found();
+    if (value) return value;
+    await new Promise(done => setTimeout(done, 20));
+  }
+  throw new Error(`waited in vain for ${what}`);
+};
+
+async function api(method, path, body) {
+  const answer = await fetch(`${base}/api/v1/${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
+    body: body && JSON.stringify(body),
+  });
+  const text = await answer.text();
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+  return text ? JSON.parse(text) : null;
+}
+
+before(async () => {
+  assert.ok(existsSync(meishi), `build ${meishi} first: make test does`);
+  receiver = createServer((request, response) => {
+    const pieces = [];
+    request.on('data', piece => pieces.push(piece));
+    request.on('end', () => {
+      received.push({ path: request.url, headers: request.headers, body: Buffer.concat(pieces).toString('utf8') });
+      response.writeHead(204).end();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(receiver, 'listening');
+  env = {
+    ...process.env, MEISHI_STORE: `sqlite:${folder}`, MEISHI_LISTEN: '127.0.0.1:0', MEISHI_KEY_FILE: join(folder, 'key'),
+    MEISHI_WEBHOOK_ALLOW: `127.0.0.1:${receiver.address().port}`,
+  };
+  delete env.MEISHI_VCARD_WRITER;
+  delete env.MEISHI;
+  const run = (...words) => JSON.parse(execFileSync(meishi, [...words, '--json'], { env, encoding: 'utf8' }));
+  run('member', 'add', '--handle', 'jane', '--name', 'Jane Doe', '--email', 'jane@example.org');
+  token = run('token', 'add', '--member', 'jane').token;
+  server = spawn(meishi, ['serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  server.stdout.on('data', text => { said += text; });
+  base = await wait('the server', () => /listening on (http:\S+)/.exec(said)?.[1]);
+});
+
+after(async () => {
+  receiver?.close();
+  if (server && server.exitCode === null) {
+    server.kill('SIGTERM');
+    await once(server, 'exit');
+  }
+  rmSync(folder, { recursive: true });
+});
+
+const address = path => `http://127.0.0.1:${receiver.address().port}${path}`;
+const verify = (secret, request) => new Webhook(secret).verify(request.body, request.headers);
+
+test('a ping is verified by the reference library', async () => {
+  const webhook = await api('POST', 'webhooks', { url: address('/ping'), events: ['lead.created'] });
+  assert.match(webhook.secret, /^whsec_/);
+  await api('POST', `webhooks/${webhook.id}/ping`);
+  const request = await wait('the ping', () => received.find(one => one.path === '/ping'));
+  const event = verify(webhook.secret, request);
+  assert.equal(event.type, 'webhook.ping');
+  assert.match(request.headers['webhook-id'], /^msg_/);
+  assert.equal(request.headers['content-type'], 'application/json');
+
+  const other = await api('POST', 'webhooks', { url: address('/other'), events: ['lead.created'] });
+  assert.throws(() => verify(other.secret, request), /signature/i, 'another secret must not verify');
+  const changed = { ...request, body: request.body.replace('webhook.ping', 'webhook.pong') };
+  assert.throws(() => verify(webhook.secret, changed), /signature/i, 'a changed body must not verify');
+  const moved = { ...request, headers: { ...request.headers, 'webhook-id': 'msg_other' } };
+  assert.throws(() => verify(webhook.secret, moved), /signature/i, 'a changed id must not verify');
+});
+
+test('a share with all kinds of letters is told, signed and read back whole', async () => {
+  const label = 'Messe “Berlin” 名刺 🎴 <b>&amp;';
+  const webhook = await api('POST', 'webhooks', { url: address('/shares'), events: ['share.created'] });
+  const card = await api('POST', 'cards', { name: 'Jane Doe' });
+  const share = await api('POST', `cards/${card.id}/shares`, { channel: 'qr', label });
+  const request = await wait('the event', () => received.find(one => one.path === '/shares' && one.body.includes(share.id)));
+  const event = verify(webhook.secret, request);
+  assert.equal(event.type, 'share.created');
+  assert.equal(event.data.share.label, label);
+  assert.equal(event.data.share.token, share.token);
+  assert.ok(!Number.isNaN(Date.parse(event.timestamp)));
+});
+
+test('a redelivery has the same id and a signature of its own', async () => {
+  const webhook = await api('POST', 'webhooks', { url: address('/again'), events: ['lead.created'] });
+  await api('POST', `webhooks/${webhook.id}/ping`);
+  const first = await wait('the ping', () => received.find(one => one.path === '/again'));
+  const delivery = await wait('its record', async () =>
+    (await api('GET', `webhooks/${webhook.id}/deliveries`)).data.find(one => one.state === 'delivered'));
+  await new Promise(done => setTimeout(done, 1100)); // the signature's clock counts seconds
+  await api('POST', `deliveries/${delivery.id}/redeliver`);
+  const second = await wait('the second', () => received.filter(one => one.path === '/again')[1]);
+  assert.equal(second.headers['webhook-id'], first.headers['webhook-id']);
+  assert.equal(second.body, first.body);
+  assert.notEqual(second.headers['webhook-signature'], first.headers['webhook-signature']);
+  verify(webhook.secret, second);
+});
