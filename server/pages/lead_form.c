@@ -121,14 +121,25 @@ static enum result show_again(struct app *app, struct request *request, const st
 
 /* --- Many from one network ------------------------------------------------------------------------------------------- */
 
+/* A form sent again from the same page is the same person tapping again, and is not counted twice. */
+static int64_t forms_to_count(struct app *app, const struct submission *it)
+{
+    if (!it->hit_id)
+        return 1;
+    int64_t times =
+        throttle_count(app->throttle, "lead of page", &it->hit_id, sizeof it->hit_id, PAGE_AGE_MAX_MS, it->now_ms, 1);
+    return times == 1 ? 1 : 0;
+}
+
 static bool is_crowded(struct app *app, const struct request *request, const struct submission *it)
 {
     struct {
         struct net_address network;
         int64_t card_id;
     } key = {address_network(&request->client), it->card.id};
-    int64_t lately = throttle_count(app->throttle, "lead 10 min", &key, sizeof key, TEN_MINUTES_MS, it->now_ms, 1);
-    int64_t hour = throttle_count(app->throttle, "lead hour", &key, sizeof key, HOUR_MS, it->now_ms, 1);
+    int64_t amount = forms_to_count(app, it);
+    int64_t lately = throttle_count(app->throttle, "lead 10 min", &key, sizeof key, TEN_MINUTES_MS, it->now_ms, amount);
+    int64_t hour = throttle_count(app->throttle, "lead hour", &key, sizeof key, HOUR_MS, it->now_ms, amount);
     return lately > TEN_MINUTES_MAX || hour > HOUR_MAX;
 }
 
