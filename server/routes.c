@@ -59,6 +59,7 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/receipt/{}", ANYONE, WORKER, NULL, 0, receipt_page),
     ROUTE(POST, "/receipt/{}/erase", VISITOR, WORKER, FORM, 1 * KB, receipt_erase),
     ROUTE(GET, "/privacy", ANYONE, WORKER, NULL, 0, privacy_page),
+    ROUTE(GET, "/robots.txt", ANYONE, INLINE, NULL, 0, robots_page),
 
     /* the house */
     ROUTE(GET, "/assets/{*}", ANYONE, INLINE, NULL, 0, asset_serve),

@@ -10,6 +10,7 @@ handler visitor_pass_on; /* POST /c/{token}/pass-on: a child share for the visit
 handler pass_on_page;    /* GET /c/{token}/pass-on: that share's link, ready to be sent */
 handler receipt_page;    /* GET /receipt/{secret}: what was kept about this visitor */
 handler receipt_erase;   /* POST /receipt/{secret}/erase */
+handler robots_page;     /* GET /robots.txt */
 handler privacy_page;    /* GET /privacy */
 
 handler health_alive; /* GET /healthz */
