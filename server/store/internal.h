@@ -76,6 +76,9 @@ void member_from_row(struct member *out, const struct db_rows *rows, int first, 
 enum result share_insert(struct db *db, const struct share *share) MUST_CHECK;
 /* The share with its chain, for other subjects' transactions and snapshots. */
 enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t share_id, struct share *out) MUST_CHECK;
+/* The same of many, in few queries: *OUT[i] is the share of IDS[i]; the same share for the same id. */
+enum result share_read_many(struct db *db, struct arena *arena, int64_t owner_id, const int64_t *ids, size_t count,
+                            struct share **out) MUST_CHECK;
 
 /* leads.c: a lead without details, in the running transaction, with its timeline and the event lead.potential. For a
  * visitor's first person hit (HIT_ID) or a named recipient (share->recipient, HIT_ID 0). SHARE has its chain. OK and

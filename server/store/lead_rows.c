@@ -12,7 +12,7 @@
     "id, card_id, share_id, visitor_hit_id, referral, stage, endorser_member_id, endorser_lead_id, name, email, phone, company, " \
     "message, recipient, set_aside, created_ms, identified_ms, updated_ms, revision"
 
-enum { LIST_MAX = 200, FOUND_MAX = 200 };
+enum { LIST_MAX = 200, FOUND_MAX = 64, POTENTIAL_COUNTED_MAX = 10000 };
 
 static void lead_of_row(const struct db_rows *rows, struct arena *arena, int64_t owner_id, struct lead *out)
 {
@@ -55,19 +55,20 @@ void lead_name_endorser(struct lead *lead)
     }
 }
 
-/* Gives each lead its share; leads of one share have the same. */
+/* Gives each lead, all of one owner, its share. */
 static enum result read_shares(struct db *db, struct arena *arena, struct lead *leads, size_t count)
 {
+    if (!count)
+        return RESULT_OK;
+    int64_t *ids = arena_alloc(arena, count * sizeof *ids);
+    struct share **shares = arena_alloc(arena, count * sizeof(struct share *));
+    for (size_t i = 0; i < count; i++)
+        ids[i] = leads[i].share_id;
+    enum result result = share_read_many(db, arena, leads[0].owner_id, ids, count, shares);
+    if (result != RESULT_OK)
+        return result == RESULT_NOT_FOUND ? RESULT_FAILED : result;
     for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < i && !leads[i].share; j++)
-            if (leads[j].share_id == leads[i].share_id)
-                leads[i].share = leads[j].share;
-        if (!leads[i].share) {
-            leads[i].share = arena_alloc(arena, sizeof *leads[i].share);
-            enum result result = share_read(db, arena, leads[i].owner_id, leads[i].share_id, leads[i].share);
-            if (result != RESULT_OK)
-                return result == RESULT_NOT_FOUND ? RESULT_FAILED : result;
-        }
+        leads[i].share = shares[i];
         lead_name_endorser(&leads[i]);
     }
     return RESULT_OK;
@@ -223,25 +224,36 @@ static bool passes(const struct listing *listing, const struct lead *lead)
            (!filter->share_id || lead->share_id == filter->share_id) && lead->updated_ms >= filter->since_ms;
 }
 
+/* The leads of some ids with their shares, in order. */
+static enum result read_found(const struct listing *listing, const int64_t *ids, size_t count, struct lead *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        enum result result = read_row(listing->db, listing->arena, listing->owner_id, ids[i], &out[i]);
+        if (result != RESULT_OK)
+            return result == RESULT_NOT_FOUND ? RESULT_FAILED : result;
+    }
+    return read_shares(listing->db, listing->arena, out, count);
+}
+
 /* Looks for words first and asks the rest of what was found, a batch at a time until the page is full. */
 static enum result list_found(struct listing *listing, const char *q, int64_t before)
 {
     int64_t ids[FOUND_MAX];
-    size_t found;
+    struct lead found[FOUND_MAX];
+    size_t count;
     listing->leads = arena_alloc(listing->arena, sizeof *listing->leads * listing->limit);
     do {
-        enum result result = search_find(listing->db, listing->arena, listing->owner_id, q, before, FOUND_MAX, ids, &found);
-        for (size_t i = 0; i < found && listing->count < listing->limit && result == RESULT_OK; i++) {
-            struct lead *lead = &listing->leads[listing->count];
-            result = read_row(listing->db, listing->arena, listing->owner_id, ids[i], lead);
-            if (result == RESULT_OK)
-                result = read_shares(listing->db, listing->arena, lead, 1);
-            listing->count += result == RESULT_OK && passes(listing, lead);
-            before = ids[i];
-        }
+        enum result result = search_find(listing->db, listing->arena, listing->owner_id, q, before, FOUND_MAX, ids, &count);
+        if (result == RESULT_OK)
+            result = read_found(listing, ids, count, found);
         if (result != RESULT_OK)
             return result;
-    } while (found == FOUND_MAX && listing->count < listing->limit);
+        for (size_t i = 0; i < count && listing->count < listing->limit; i++)
+            if (passes(listing, &found[i]))
+                listing->leads[listing->count++] = found[i];
+        if (count)
+            before = ids[count - 1];
+    } while (count == FOUND_MAX && listing->count < listing->limit);
     return RESULT_OK;
 }
 
@@ -292,9 +304,10 @@ enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead
             out->customers += number;
     }
     db_finish(&rows);
-    /* By itself, because there may be very many and this is read from the index alone. */
+    /* By itself and not to the end, because there may be very many and every page asks. */
     if (result == RESULT_NOT_FOUND)
-        result = db_one(db, "SELECT COUNT(*) FROM leads WHERE owner_id = $1 AND tray = 2", DB_ARGS(DB_INT(owner_id)), &rows);
+        result = db_one(db, "SELECT COUNT(*) FROM (SELECT 1 FROM leads WHERE owner_id = $1 AND tray = 2 LIMIT $2) AS some",
+                        DB_ARGS(DB_INT(owner_id), DB_INT(POTENTIAL_COUNTED_MAX)), &rows);
     if (result == RESULT_OK) {
         out->potential = db_column_int(rows, 0);
         db_finish(&rows);

@@ -33,7 +33,7 @@ struct lead_filter {
 };
 enum result store_lead_list(struct store *store, struct arena *arena, int64_t owner_id, const struct lead_filter *filter,
                             struct lead **out, size_t *count) MUST_CHECK;
-/* What the inbox's tabs say. */
+/* What the inbox's tabs say. Potential ones are counted to 10,000 and no further. */
 struct lead_totals { int64_t referrals_new, referrals, leads_new, leads, customers, potential, set_aside; };
 enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead_totals *out) MUST_CHECK;
 enum result store_lead_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead *out) MUST_CHECK;

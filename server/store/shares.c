@@ -113,6 +113,109 @@ enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int
                     DB_ARGS(DB_INT(owner_id), DB_INT(share_id)), out);
 }
 
+/* ---- many at once ---- */
+
+/* A list shows fifty leads, each with its chain. Walking each chain by itself would ask the engine for every hand; here the
+ * shares are asked for together, then the parents nobody has seen yet, and so on up: a query for each BATCH of shares and
+ * level, and most parents are the same few. */
+enum { BATCH = 32 };
+#define BATCH_PLACES                                                                                                       \
+    "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, " \
+    "$27, $28, $29, $30, $31, $32, $33"
+
+struct known {
+    struct share share;
+    struct hand hand;
+};
+
+struct gathering {
+    struct db *db;
+    struct arena *arena;
+    int64_t owner_id;
+    struct known *known;
+    size_t count, room;
+};
+
+static struct known *find_known(const struct gathering *gathering, int64_t id)
+{
+    for (size_t i = 0; i < gathering->count; i++)
+        if (gathering->known[i].share.id == id)
+            return &gathering->known[i];
+    return NULL;
+}
+
+static enum result gather(struct gathering *gathering, const int64_t *ids, size_t count)
+{
+    struct db_value args[1 + BATCH] = {DB_INT(gathering->owner_id)};
+    struct db_rows *rows;
+    for (size_t i = 0; i < BATCH; i++)
+        args[1 + i] = DB_INT(i < count ? ids[i] : 0); /* no share has the id 0 */
+    enum result result = db_query(gathering->db, "SELECT " SHARE_COLUMNS SHARE_TABLES "WHERE s.owner_id = $1 AND s.id IN (" BATCH_PLACES ")",
+                                  args, 1 + BATCH, &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
+        gathering->known = db_rows_grow(gathering->arena, gathering->known, gathering->count, &gathering->room, sizeof *gathering->known);
+        struct known *known = &gathering->known[gathering->count++];
+        from_row(&known->share, rows, gathering->arena);
+        hand_from_row(&known->hand, &known->share, rows, gathering->arena);
+    }
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+/* Of the ids, or with IDS NULL of the parents of what is known, those that are not known, each once. */
+static size_t unknown_ones(const struct gathering *gathering, const int64_t *ids, size_t count, int64_t *out)
+{
+    size_t wanted = 0;
+    for (size_t i = 0; i < count; i++) {
+        int64_t id = ids ? ids[i] : gathering->known[i].share.parent_id;
+        bool seen = !id || find_known(gathering, id);
+        for (size_t j = 0; j < wanted && !seen; j++)
+            seen = out[j] == id;
+        if (!seen)
+            out[wanted++] = id;
+    }
+    return wanted;
+}
+
+static void chain_known(const struct gathering *gathering, struct share *share)
+{
+    const struct known *hands[SHARE_CHAIN_MAX]; /* from the last to the first */
+    int count = 0;
+    for (const struct known *at = find_known(gathering, share->id); at && count < SHARE_CHAIN_MAX;
+         at = find_known(gathering, at->share.parent_id))
+        hands[count++] = at;
+    share->chain = arena_alloc(gathering->arena, (size_t)count * sizeof *share->chain);
+    share->chain_len = count;
+    for (int i = 0; i < count; i++)
+        share->chain[i] = hands[count - 1 - i]->hand;
+}
+
+enum result share_read_many(struct db *db, struct arena *arena, int64_t owner_id, const int64_t *ids, size_t count, struct share **out)
+{
+    struct gathering gathering = {.db = db, .arena = arena, .owner_id = owner_id};
+    int64_t *wanted = arena_alloc(arena, (count ? count : 1) * sizeof *wanted);
+    size_t wanted_count = unknown_ones(&gathering, ids, count, wanted);
+    for (int level = 0; wanted_count && level < SHARE_CHAIN_MAX; level++) {
+        for (size_t i = 0; i < wanted_count; i += BATCH) {
+            enum result result = gather(&gathering, wanted + i, wanted_count - i < BATCH ? wanted_count - i : BATCH);
+            if (result != RESULT_OK)
+                return result;
+        }
+        wanted = arena_alloc(arena, (gathering.count ? gathering.count : 1) * sizeof *wanted);
+        wanted_count = unknown_ones(&gathering, NULL, gathering.count, wanted);
+    }
+    /* Only now: the table does not move any more. */
+    for (size_t i = 0; i < gathering.count; i++)
+        chain_known(&gathering, &gathering.known[i].share);
+    for (size_t i = 0; i < count; i++) {
+        struct known *known = find_known(&gathering, ids[i]);
+        if (!known)
+            return RESULT_NOT_FOUND;
+        out[i] = &known->share;
+    }
+    return RESULT_OK;
+}
+
 /* ---- minting ---- */
 
 enum result share_insert(struct db *db, const struct share *share)
