@@ -24,9 +24,8 @@ enum {
     PAGE_AGE_MAX_MS = 24 * 3600 * 1000,
     TEN_MINUTES_MS = 10 * 60 * 1000,
     HOUR_MS = 3600 * 1000,
-    TEN_MINUTES_MAX =
-        10, /* forms of one network for one card, before work is asked for: a fair's Wi-Fi is one network */
-    HOUR_MAX = 30,
+    NETWORK_MAX = 30, /* forms of one network in ten minutes before work is asked for: a fair's Wi-Fi is one network */
+    CARD_MAX = 120,   /* forms for one card in an hour */
     WORK_BITS = 15, /* a second on a phone */
     WORK_TIME_MS = 30 * 60 * 1000
 };
@@ -133,14 +132,11 @@ static int64_t forms_to_count(struct app *app, const struct submission *it)
 
 static bool is_crowded(struct app *app, const struct request *request, const struct submission *it)
 {
-    struct {
-        struct net_address network;
-        int64_t card_id;
-    } key = {address_network(&request->client), it->card.id};
-    int64_t amount = forms_to_count(app, it);
-    int64_t lately = throttle_count(app->throttle, "lead 10 min", &key, sizeof key, TEN_MINUTES_MS, it->now_ms, amount);
-    int64_t hour = throttle_count(app->throttle, "lead hour", &key, sizeof key, HOUR_MS, it->now_ms, amount);
-    return lately > TEN_MINUTES_MAX || hour > HOUR_MAX;
+    struct net_address network = address_network(&request->client);
+    int64_t amount = forms_to_count(app, it), card_id = it->card.id;
+    int64_t of_network = throttle_count(app->throttle, "leads of network", &network, sizeof network, TEN_MINUTES_MS, it->now_ms, amount);
+    int64_t of_card = throttle_count(app->throttle, "leads of card", &card_id, sizeof card_id, HOUR_MS, it->now_ms, amount);
+    return of_network > NETWORK_MAX || of_card > CARD_MAX;
 }
 
 static const char *ask_for_work(struct app *app, struct request *request, const struct submission *it)

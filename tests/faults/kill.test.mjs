@@ -1,0 +1,121 @@
+// kill -9 at any moment in load: what was acknowledged is there once after the restart. The ledger is written by the client,
+// before each request and after each answer; the same checker must find losses in what was only sent (negative control).
+import assert from 'node:assert/strict'
+import http from 'node:http'
+import { after, before, test } from 'node:test'
+import { IPHONE, Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
+
+const ROUNDS = Number(process.env.KILL_ROUNDS ?? 5)
+let meishi, receiver, jane, share
+
+before(async () => {
+  receiver = await Receiver.start()
+  meishi = await Meishi.start({ MEISHI_WEBHOOK_ALLOW: receiver.allow })
+  jane = await meishi.member()
+  share = await meishi.share(jane.token, jane.card)
+  await meishi.api(jane.token, 'POST', '/webhooks', { url: receiver.url, events: ['lead.created'] })
+})
+after(async () => {
+  await meishi?.stop()
+  await receiver?.stop()
+})
+
+// The hit's id as the API shows it: the first eight bytes of the page's stamp, in Crockford's digits.
+function hitOf(stamp) {
+  let id = Buffer.from(stamp, 'base64url').readBigUInt64BE(0)
+  let digits = ''
+  for (let i = 0; i < 13; i++, id >>= 5n) digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'[Number(id & 31n)] + digits
+  return `hit_${digits}`
+}
+
+// One keep-alive connection that opens the page again and again until the server is gone.
+async function visitor(ledger, agent) {
+  for (;;) {
+    ledger.sent++
+    const page = await new Promise(resolve => {
+      const request = http.get(`${meishi.url}/c/${share.token}`, { agent, headers: { 'User-Agent': IPHONE } }, response => {
+        let html = ''
+        response.on('data', data => { html += data })
+        response.on('end', () => resolve(response.complete && response.statusCode === 200 ? { html, headers: response.headers } : null))
+        response.on('error', () => resolve(null))
+      })
+      request.on('error', () => resolve(null))
+    })
+    if (!page) return
+    const stamp = page.html.match(/name="stamp" value="([^"]+)"/)[1]
+    if (!page.headers['x-hit']) ledger.acknowledged.push(hitOf(stamp))
+  }
+}
+
+async function storedHits() {
+  const stored = []
+  for (let cursor = ''; ;) {
+    const { body } = await meishi.api(jane.token, 'GET', `/shares/${share.id}/hits?limit=200${cursor && `&cursor=${cursor}`}`)
+    stored.push(...body.data.map(hit => hit.id))
+    if (!body.next_cursor) return stored
+    cursor = body.next_cursor
+  }
+}
+
+// What the ledger and the store disagree on.
+function check(acknowledged, stored) {
+  const there = new Set(stored)
+  return { lost: acknowledged.filter(id => !there.has(id)).length, doubled: stored.length - there.size }
+}
+
+test('no acknowledged hit is lost or doubled by kill -9 in load', async () => {
+  const ledger = { sent: 0, acknowledged: [] }
+  for (let round = 0; round < ROUNDS; round++) {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 32 })
+    const visitors = Array.from({ length: 32 }, () => visitor(ledger, agent))
+    await sleep(150 + Math.random() * 500)
+    await meishi.kill('SIGKILL')
+    await Promise.all(visitors)
+    agent.destroy()
+    await meishi.serve()
+  }
+  const stored = await storedHits()
+  const found = check(ledger.acknowledged, stored)
+  assert.ok(ledger.acknowledged.length > 100, `only ${ledger.acknowledged.length} were acknowledged`)
+  assert.deepEqual(found, { lost: 0, doubled: 0 })
+  assert.ok(ledger.sent > stored.length - 1, 'more is stored than was sent')
+  assert.ok(ledger.sent - ledger.acknowledged.length > 0, 'no request was under way at a kill: the test kills too late')
+})
+
+test('the checker finds what is lost and what is doubled', () => {
+  assert.deepEqual(check(['hit_A', 'hit_B'], ['hit_A']), { lost: 1, doubled: 0 })
+  assert.deepEqual(check(['hit_A'], ['hit_A', 'hit_A']), { lost: 0, doubled: 1 })
+})
+
+test('no acknowledged lead is lost, and each is told of at least once by the same id', async () => {
+  const kept = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const pages = await Promise.all(Array.from({ length: 6 }, () => meishi.open(`/c/${share.token}`)))
+    await sleep(3100)
+    const forms = pages.map(async (page, i) => {
+      const email = `r${round}-${i}@example.com`
+      try {
+        const answer = await meishi.post(`/c/${share.token}/lead`, { ...page.form, name: `Round ${round} ${i}`, reach: email })
+        if (answer.status === 303) kept.push(email)
+      } catch { /* unanswered: may be there or not */ }
+    })
+    await sleep(Math.random() * 12)
+    await meishi.kill('SIGKILL')
+    await Promise.all(forms)
+    await meishi.serve()
+  }
+  const leads = (await meishi.api(jane.token, 'GET', '/leads?stage=new&limit=200')).body.data
+  const stored = leads.map(lead => lead.email)
+  for (const email of kept) assert.equal(stored.filter(one => one === email).length, 1, email)
+  // An interrupted delivery waits for its lease to end; the rest is told at once.
+  await until(() => {
+    const told = new Set(receiver.of('lead.created').map(request => JSON.parse(request.body).data.lead.email))
+    return stored.every(email => told.has(email))
+  }, 90000)
+  const ids = new Map()
+  for (const request of receiver.of('lead.created')) {
+    const lead = JSON.parse(request.body).data.lead.id
+    ids.set(lead, (ids.get(lead) ?? new Set()).add(request.headers['webhook-id']))
+  }
+  for (const [lead, messages] of ids) assert.equal(messages.size, 1, `${lead} was told under ${messages.size} ids`)
+})
