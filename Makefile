@@ -118,7 +118,11 @@ tests/node_modules/.installed: tests/package.json tests/package-lock.json tests/
 
 test: test-deps ## the whole suite
 	@$(MAKE) --no-print-directory test-now
-test-now: unit-tests $(BINARY) $(BUILD)/tests/browser/render $(BUILD)/tools/template-compiler
+# A disk that fails on demand, for the fault tests.
+$(BUILD)/tests/faults/shim.so: tests/faults/shim.c
+	@mkdir -p $(@D)
+	$(call say,link   )$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -shared -o $@ $< -ldl
+test-now: $(BUILD)/tests/faults/shim.so unit-tests $(BINARY) $(BUILD)/tests/browser/render $(BUILD)/tools/template-compiler
 	@BUILD=$(BUILD) CC=$(CC) tests/run.sh $(UNIT_TESTS) $(SCRIPT_TESTS)
 unit-tests: $(UNIT_TESTS)
 
@@ -168,8 +172,8 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(GOLDEN).o $(if $(BINA
 $(BUILD)/tests/fuzz/fuzz_templates.o: ALL_CFLAGS += -I$(BUILD)/tests/templates
 $(BUILD)/tests/fuzz/fuzz_templates.o: | $(GOLDEN).h
 faults: test-deps ## crashes, full disks and slow syncs, in full
-	@$(MAKE) --no-print-directory all
-	@BUILD=$(BUILD) FAULTS=full tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs))
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/faults/shim.so
+	@BUILD=$(BUILD) KILL_ROUNDS=50 TEST_SECONDS=3600 tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs))
 bench: test-deps ## ratios against named references
 	@$(MAKE) --no-print-directory all $(BENCHES)
 	@for bench in $(sort $(wildcard tests/bench/*.sh)); do BUILD=$(BUILD) $$bench || exit 1; done
