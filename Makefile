@@ -114,6 +114,12 @@ tests/node_modules/.installed: tests/package.json tests/package-lock.json tests/
 	npm ci --prefix tests --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+# --- Running --------------------------------------------------------------------------------------------------------
+
+run: deps ## install what is missing, build, and serve with a first member
+	@$(MAKE) --no-print-directory all
+	@exec $(BUILD)/meishi serve --welcome
+
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
 test: test-deps ## the whole suite
@@ -189,14 +195,20 @@ format: ## clang-format every C file
 
 # --- Installing -----------------------------------------------------------------------------------------------------
 
-install: $(BINARY) ## put the binary under DESTDIR and PREFIX
+install: all ## put the binary under DESTDIR and PREFIX
 	install -D -m 755 $(BUILD)/meishi $(DESTDIR)$(PREFIX)/bin/meishi
+	install -D -m 644 assets/operate/meishi.1 $(DESTDIR)$(PREFIX)/share/man/man1/meishi.1
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/meishi/LICENSE
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/meishi/README.md
+	install -D -m 644 assets/operate/Caddyfile $(DESTDIR)$(PREFIX)/share/doc/meishi/Caddyfile
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local|$(PREFIX)|' assets/operate/meishi.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/meishi.service
+	install -m 644 assets/operate/meishi.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/meishi.socket
 
 clean: ## remove everything made
 	rm -rf build tests/node_modules
 
-.PHONY: all help crawlers deps test-deps test test-now unit-tests asan tsan valgrind cover fuzz fuzz-now faults bench lint \
+.PHONY: all help run crawlers deps test-deps test test-now unit-tests asan tsan valgrind cover fuzz fuzz-now faults bench lint \
         format install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
