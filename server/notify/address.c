@@ -16,15 +16,18 @@ struct range {
     int prefix;
 };
 
-#define V4(a, b, c, d, prefix) {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d}, V4_BITS + (prefix)}
+#define V4(a, b, c, d, prefix)                                                     \
+    {                                                                              \
+        {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d}, V4_BITS + (prefix) \
+    }
 
 static const struct range MAPPED = V4(0, 0, 0, 0, 0);
 
 static const struct range DENIED_V4[] = {
-    V4(0, 0, 0, 0, 8),       V4(10, 0, 0, 0, 8),      V4(100, 64, 0, 0, 10),   V4(127, 0, 0, 0, 8),
-    V4(169, 254, 0, 0, 16),  V4(172, 16, 0, 0, 12),   V4(192, 0, 0, 0, 24),    V4(192, 0, 2, 0, 24),
-    V4(192, 88, 99, 0, 24),  V4(192, 168, 0, 0, 16),  V4(198, 18, 0, 0, 15),   V4(198, 51, 100, 0, 24),
-    V4(203, 0, 113, 0, 24),  V4(224, 0, 0, 0, 3),
+    V4(0, 0, 0, 0, 8),      V4(10, 0, 0, 0, 8),     V4(100, 64, 0, 0, 10), V4(127, 0, 0, 0, 8),
+    V4(169, 254, 0, 0, 16), V4(172, 16, 0, 0, 12),  V4(192, 0, 0, 0, 24),  V4(192, 0, 2, 0, 24),
+    V4(192, 88, 99, 0, 24), V4(192, 168, 0, 0, 16), V4(198, 18, 0, 0, 15), V4(198, 51, 100, 0, 24),
+    V4(203, 0, 113, 0, 24), V4(224, 0, 0, 0, 3),
 };
 
 static const struct range GLOBAL_V6 = {{0x20}, 3};
@@ -44,9 +47,9 @@ static const struct {
     struct range range;
     int at;
 } CARRIERS[] = {
-    {{{0}, 96}, 12},                         /* IPv4-compatible */
-    {{{0x00, 0x64, 0xff, 0x9b}, 96}, 12},    /* NAT64 */
-    {{{0x20, 0x02}, 16}, 2},                 /* 6to4 */
+    {{{0}, 96}, 12},                      /* IPv4-compatible */
+    {{{0x00, 0x64, 0xff, 0x9b}, 96}, 12}, /* NAT64 */
+    {{{0x20, 0x02}, 16}, 2},              /* 6to4 */
 };
 
 static bool in_range(const unsigned char bits[16], const unsigned char range[16], int prefix)
@@ -93,7 +96,8 @@ static bool bits_of(const struct sockaddr *address, socklen_t len, unsigned char
 
 static bool is_link_local(const unsigned char bits[16])
 {
-    if (in_range(bits, LINK_LOCAL_V4.bits, LINK_LOCAL_V4.prefix) || in_range(bits, LINK_LOCAL_V6.bits, LINK_LOCAL_V6.prefix))
+    if (in_range(bits, LINK_LOCAL_V4.bits, LINK_LOCAL_V4.prefix) ||
+        in_range(bits, LINK_LOCAL_V6.bits, LINK_LOCAL_V6.prefix))
         return true;
     for (size_t i = 0; i < sizeof CARRIERS / sizeof *CARRIERS; i++) {
         if (!in_range(bits, CARRIERS[i].range.bits, CARRIERS[i].range.prefix))

@@ -36,10 +36,10 @@ struct transfer {
     int64_t id, started_ms, ticket;
     struct url url;
     const char *body;
-    bool plain;          /* http */
-    bool refused;        /* a callback met an address that may not be called */
+    bool plain;   /* http */
+    bool refused; /* a callback met an address that may not be called */
     bool too_large;
-    bool answered;       /* the final reply's headers are complete */
+    bool answered; /* the final reply's headers are complete */
     size_t header_bytes, body_bytes;
     int status_seen;
     CURL *easy;
@@ -60,11 +60,16 @@ struct courier {
 const char *send_error_name(enum send_error error)
 {
     static const char *const NAMES[] = {
-        [SEND_OK] = NULL,           [SEND_REFUSED_ADDRESS] = "refused address",
-        [SEND_NAME_NOT_FOUND] = "name not found", [SEND_CONNECT] = "connect",
-        [SEND_TLS] = "tls",         [SEND_TIMEOUT] = "timeout",
-        [SEND_STATUS] = "status",   [SEND_TOO_LARGE] = "too large",
-        [SEND_PROTOCOL] = "protocol", [SEND_REDIRECT] = "redirect",
+        [SEND_OK] = NULL,
+        [SEND_REFUSED_ADDRESS] = "refused address",
+        [SEND_NAME_NOT_FOUND] = "name not found",
+        [SEND_CONNECT] = "connect",
+        [SEND_TLS] = "tls",
+        [SEND_TIMEOUT] = "timeout",
+        [SEND_STATUS] = "status",
+        [SEND_TOO_LARGE] = "too large",
+        [SEND_PROTOCOL] = "protocol",
+        [SEND_REDIRECT] = "redirect",
     };
     return NAMES[error];
 }
@@ -72,8 +77,9 @@ const char *send_error_name(enum send_error error)
 void courier_scrub_environment(void)
 {
     static const char *const NAMES[] = {
-        "http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
-        "FTP_PROXY", "SSLKEYLOGFILE", "NETRC", "CURL_HOME", "CURL_CA_BUNDLE", "CURL_SSL_BACKEND", "SSL_CERT_FILE", "SSL_CERT_DIR",
+        "http_proxy",  "https_proxy",    "all_proxy",        "no_proxy",      "ftp_proxy",     "HTTP_PROXY",
+        "HTTPS_PROXY", "ALL_PROXY",      "NO_PROXY",         "FTP_PROXY",     "SSLKEYLOGFILE", "NETRC",
+        "CURL_HOME",   "CURL_CA_BUNDLE", "CURL_SSL_BACKEND", "SSL_CERT_FILE", "SSL_CERT_DIR",
     };
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         unsetenv(NAMES[i]);
@@ -279,7 +285,8 @@ enum result courier_add(struct courier *courier, const struct send_job *job)
         return RESULT_OK;
     }
     transfer->plain = !strcmp(transfer->url.scheme, "http");
-    if (resolver_ask(courier->resolver, transfer->ticket, job->group, transfer->url.host, transfer->url.port) != RESULT_OK)
+    if (resolver_ask(courier->resolver, transfer->ticket, job->group, transfer->url.host, transfer->url.port) !=
+        RESULT_OK)
         finish(transfer, SEND_NAME_NOT_FOUND);
     return RESULT_OK;
 }
@@ -337,7 +344,8 @@ static bool set_refusals(CURL *easy, struct transfer *transfer)
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_ACCEPT_ENCODING, NULL);
     SET(CURLOPT_TRANSFER_ENCODING, 0L);
-    SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)INT64_MAX); /* the counting callback ends a long body, after the status */
+    SET(CURLOPT_MAXFILESIZE_LARGE,
+        (curl_off_t)INT64_MAX); /* the counting callback ends a long body, after the status */
     SET(CURLOPT_BUFFERSIZE, 16384L);
     return ok;
 }
@@ -431,7 +439,8 @@ static int end_overdue(struct courier *courier, int wait_ms)
             continue;
         int64_t left = deadline_of(transfer) - now;
         if (left <= 0)
-            finish(transfer, transfer->step == STEP_NAMING ? SEND_NAME_NOT_FOUND : error_of(transfer, CURLE_OPERATION_TIMEDOUT));
+            finish(transfer,
+                   transfer->step == STEP_NAMING ? SEND_NAME_NOT_FOUND : error_of(transfer, CURLE_OPERATION_TIMEDOUT));
         else if (left < wait_ms)
             wait_ms = (int)left;
     }

@@ -27,24 +27,31 @@ enum {
 
 enum send_error {
     SEND_OK, /* 2xx with complete headers; what its body does no longer matters */
-    SEND_REFUSED_ADDRESS, SEND_NAME_NOT_FOUND, SEND_CONNECT, SEND_TLS, SEND_TIMEOUT, SEND_STATUS, SEND_TOO_LARGE,
-    SEND_PROTOCOL, SEND_REDIRECT
+    SEND_REFUSED_ADDRESS,
+    SEND_NAME_NOT_FOUND,
+    SEND_CONNECT,
+    SEND_TLS,
+    SEND_TIMEOUT,
+    SEND_STATUS,
+    SEND_TOO_LARGE,
+    SEND_PROTOCOL,
+    SEND_REDIRECT
 };
 /* "refused address"; NULL for SEND_OK. */
 const char *send_error_name(enum send_error error);
 
 struct send_job {
-    int64_t id;         /* the caller's, comes back in the outcome */
-    int64_t group;      /* the member: see resolver.h */
-    const char *url;    /* https, or http to an allowed address */
+    int64_t id;                               /* the caller's, comes back in the outcome */
+    int64_t group;                            /* the member: see resolver.h */
+    const char *url;                          /* https, or http to an allowed address */
     const char *headers[COURIER_HEADERS_MAX]; /* "name: value", NULL after the last */
-    const char *body;   /* sent by POST */
+    const char *body;                         /* sent by POST */
 };
 
 struct send_outcome {
     int64_t id;
     enum send_error error;
-    int status;             /* HTTP, 0 when no complete reply headers came */
+    int status; /* HTTP, 0 when no complete reply headers came */
     int64_t latency_ms;
     int64_t retry_after_ms; /* what the receiver asked for, 0 for nothing */
 };
@@ -57,7 +64,8 @@ struct courier_limits { /* 0: the values above; tests shorten them */
  * any thread is started. */
 void courier_scrub_environment(void);
 /* POLICY and LIMITS (may be NULL) are copied. */
-enum result courier_open(const struct address_policy *policy, const struct courier_limits *limits, struct courier **out) MUST_CHECK;
+enum result courier_open(const struct address_policy *policy, const struct courier_limits *limits,
+                         struct courier **out) MUST_CHECK;
 /* Copies the job. LIMITED: COURIER_JOBS_MAX are under way. */
 enum result courier_add(struct courier *courier, const struct send_job *job) MUST_CHECK;
 /* Moves everything on, sleeping at most WAIT_MS for something to happen; fills up to MAX outcomes and says how many. */

@@ -65,8 +65,10 @@ static void send_one(struct sender *sender, const struct delivery *delivery, str
         .id = delivery->id,
         .group = delivery->owner_id,
         .url = delivery->webhook.url,
-        .headers = {"Content-Type: application/json", "User-Agent: Meishi-Webhooks/1", arena_printf(arena, "webhook-id: %s", message_id),
-                    arena_printf(arena, "webhook-timestamp: %" PRId64, now_s), arena_printf(arena, "webhook-signature: %s", signature)},
+        .headers = {"Content-Type: application/json", "User-Agent: Meishi-Webhooks/1",
+                    arena_printf(arena, "webhook-id: %s", message_id),
+                    arena_printf(arena, "webhook-timestamp: %" PRId64, now_s),
+                    arena_printf(arena, "webhook-signature: %s", signature)},
         .body = delivery->body,
     };
     struct flight *flight = flight_of(sender, 0);
@@ -85,7 +87,8 @@ static int claim_and_send(struct sender *sender)
     size_t count, room = COURIER_JOBS_MAX - courier_busy(sender->courier);
     int64_t now = now_ms(), next_due_ms;
     arena_init(&arena);
-    enum result result = store_delivery_claim(sender->store, &arena, now, LEASE_MS, room, &deliveries, &count, &next_due_ms);
+    enum result result =
+        store_delivery_claim(sender->store, &arena, now, LEASE_MS, room, &deliveries, &count, &next_due_ms);
     for (size_t i = 0; i < count; i++) {
         send_one(sender, &deliveries[i], &arena);
         sodium_memzero(deliveries[i].webhook.secret, sizeof deliveries[i].webhook.secret);
@@ -111,7 +114,10 @@ static struct outcome judge_outcome(const struct send_outcome *sent, const struc
 {
     struct outcome outcome = {
         .delivery_id = sent->id,
-        .attempt = {.at_ms = flight->at_ms, .status = sent->status, .latency_ms = sent->latency_ms, .error = send_error_name(sent->error)},
+        .attempt = {.at_ms = flight->at_ms,
+                    .status = sent->status,
+                    .latency_ms = sent->latency_ms,
+                    .error = send_error_name(sent->error)},
         .state = DELIVERY_DELIVERED,
     };
     if (sent->error == SEND_OK)
@@ -121,7 +127,8 @@ static struct outcome judge_outcome(const struct send_outcome *sent, const struc
         outcome.disable_why = "the receiver answered 410 Gone";
         return outcome;
     }
-    outcome.retry_at_ms = event_retry_at(flight->attempts + 1, now_ms(), random_u64(), is_slow(sent), sent->retry_after_ms);
+    outcome.retry_at_ms =
+        event_retry_at(flight->attempts + 1, now_ms(), random_u64(), is_slow(sent), sent->retry_after_ms);
     outcome.state = outcome.retry_at_ms ? DELIVERY_PENDING : DELIVERY_FAILED;
     return outcome;
 }
@@ -170,7 +177,8 @@ static void *run(void *context)
 
 /* ---- start and stop ---- */
 
-enum result sender_start(struct store *store, const char *webhook_allow, struct arena *arena, struct sender **out, const char **why)
+enum result sender_start(struct store *store, const char *webhook_allow, struct arena *arena, struct sender **out,
+                         const char **why)
 {
     struct address_policy policy;
     enum result result = address_policy_parse(webhook_allow, &policy, why);
@@ -211,6 +219,7 @@ void sender_stop(struct sender *sender)
 
 void sender_figures(struct sender *sender, struct sender_figures *out)
 {
-    *out = (struct sender_figures){.attempts = atomic_load(&sender->attempts), .delivered = atomic_load(&sender->delivered),
+    *out = (struct sender_figures){.attempts = atomic_load(&sender->attempts),
+                                   .delivered = atomic_load(&sender->delivered),
                                    .in_flight = atomic_load(&sender->in_flight)};
 }

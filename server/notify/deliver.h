@@ -14,11 +14,14 @@ struct store;
 
 /* WEBHOOK_ALLOW is the setting (server/notify/address.h). INVALID or FAILED with a sentence in *WHY. Only after
  * courier_scrub_environment. */
-enum result sender_start(struct store *store, const char *webhook_allow, struct arena *arena, struct sender **out, const char **why) MUST_CHECK;
+enum result sender_start(struct store *store, const char *webhook_allow, struct arena *arena, struct sender **out,
+                         const char **why) MUST_CHECK;
 /* Takes no more, waits a few seconds for what is under way and records it. Before store_close. */
 void sender_stop(struct sender *sender);
 
-struct sender_figures { int64_t attempts, delivered, in_flight /* now */; };
+struct sender_figures {
+    int64_t attempts, delivered, in_flight /* now */;
+};
 void sender_figures(struct sender *sender, struct sender_figures *out);
 
 #endif

@@ -45,7 +45,8 @@ static struct slot *next_question(struct resolver *resolver)
     struct slot *first = NULL;
     for (int i = 0; i < RESOLVER_QUEUE_MAX; i++) {
         struct slot *slot = &resolver->slots[i];
-        if (slot->state == SLOT_WAITING && (!first || slot->turn < first->turn) && !group_is_running(resolver, slot->group))
+        if (slot->state == SLOT_WAITING && (!first || slot->turn < first->turn) &&
+            !group_is_running(resolver, slot->group))
             first = slot;
     }
     return first;
@@ -53,7 +54,8 @@ static struct slot *next_question(struct resolver *resolver)
 
 static void look_up(const char *host, const char *port, struct resolved *answer)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
+    struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
     struct addrinfo *list;
     if (getaddrinfo(host, port, &hints, &list))
         return;

@@ -14,15 +14,16 @@ struct resolver;
 enum { RESOLVER_THREADS = 4, RESOLVER_QUEUE_MAX = 64, RESOLVER_ADDRESSES_MAX = 16, RESOLVER_HOST_MAX = 254 };
 
 struct resolved {
-    int64_t ticket; /* the caller's own */
-    int count;      /* 0: no such name, or none came */
+    int64_t ticket;                                            /* the caller's own */
+    int count;                                                 /* 0: no such name, or none came */
     struct sockaddr_storage addresses[RESOLVER_ADDRESSES_MAX]; /* with the port */
 };
 
 /* DONE is called from the resolver's threads. */
 enum result resolver_open(void (*done)(void *context), void *context, struct resolver **out) MUST_CHECK;
 /* GROUP: names of one group are looked up one after the other. LIMITED: the queue is full. */
-enum result resolver_ask(struct resolver *resolver, int64_t ticket, int64_t group, const char *host, int port) MUST_CHECK;
+enum result resolver_ask(struct resolver *resolver, int64_t ticket, int64_t group, const char *host,
+                         int port) MUST_CHECK;
 /* Takes one answer. NOT_FOUND: none is ready. */
 enum result resolver_take(struct resolver *resolver, struct resolved *out) MUST_CHECK;
 /* Forgets a question; its answer, should it still come, is dropped. */

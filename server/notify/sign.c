@@ -10,12 +10,13 @@
 char *webhook_secret_text(char out[WEBHOOK_SECRET_TEXT_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE])
 {
     memcpy(out, "whsec_", 6);
-    sodium_bin2base64(out + 6, WEBHOOK_SECRET_TEXT_SIZE - 6, secret, WEBHOOK_SECRET_SIZE, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(out + 6, WEBHOOK_SECRET_TEXT_SIZE - 6, secret, WEBHOOK_SECRET_SIZE,
+                      sodium_base64_VARIANT_ORIGINAL);
     return out;
 }
 
-void webhook_sign(char out[WEBHOOK_SIGNATURE_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE], const char *message_id,
-                  int64_t timestamp_s, const char *body)
+void webhook_sign(char out[WEBHOOK_SIGNATURE_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE],
+                  const char *message_id, int64_t timestamp_s, const char *body)
 {
     assert(!strchr(message_id, '.'));
     char time[24];

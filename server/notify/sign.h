@@ -15,7 +15,7 @@ enum {
 /* The secret as it is shown to the member, once. Returns OUT. */
 char *webhook_secret_text(char out[WEBHOOK_SECRET_TEXT_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE]);
 /* The value of webhook-signature for one attempt: over "MESSAGE_ID.TIMESTAMP_S.BODY". MESSAGE_ID holds no dot. */
-void webhook_sign(char out[WEBHOOK_SIGNATURE_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE], const char *message_id,
-                  int64_t timestamp_s, const char *body);
+void webhook_sign(char out[WEBHOOK_SIGNATURE_SIZE], const unsigned char secret[WEBHOOK_SECRET_SIZE],
+                  const char *message_id, int64_t timestamp_s, const char *body);
 
 #endif

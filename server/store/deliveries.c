@@ -16,7 +16,7 @@ const char *delivery_state_name(enum delivery_state state)
     return NAMES[state];
 }
 
-#define DELIVERY_COLUMNS                                                                                                 \
+#define DELIVERY_COLUMNS \
     "id, webhook_id, event_id, lead_id, type, state, created_ms, due_ms, finished_ms, attempts, last_status, last_error"
 
 static void delivery_of_row(const struct db_rows *rows, struct arena *arena, int64_t owner_id, struct delivery *out)
@@ -52,7 +52,8 @@ struct claim {
 static enum result next_due(struct db *db, int64_t *out)
 {
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT MIN(next_due_ms) FROM webhooks WHERE next_due_ms IS NOT NULL", NULL, 0, &rows);
+    enum result result =
+        db_one(db, "SELECT MIN(next_due_ms) FROM webhooks WHERE next_due_ms IS NOT NULL", NULL, 0, &rows);
     if (result != RESULT_OK)
         return result;
     *out = db_column_int(rows, 0);
@@ -65,13 +66,15 @@ static enum result due_webhooks(struct claim *claim, struct db *db, struct webho
     struct db_rows *rows;
     size_t len;
     *count = 0;
-    enum result result = db_query(db,
-                                  "SELECT owner_id, id, url, sealed_secret FROM webhooks WHERE next_due_ms <= $1 AND disabled_ms IS NULL "
-                                  "AND removed_ms IS NULL ORDER BY served_ms, id LIMIT $2",
-                                  DB_ARGS(DB_INT(claim->now_ms), DB_INT((int64_t)claim->limit)), &rows);
+    enum result result = db_query(
+        db,
+        "SELECT owner_id, id, url, sealed_secret FROM webhooks WHERE next_due_ms <= $1 AND disabled_ms IS NULL "
+        "AND removed_ms IS NULL ORDER BY served_ms, id LIMIT $2",
+        DB_ARGS(DB_INT(claim->now_ms), DB_INT((int64_t)claim->limit)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         struct webhook *webhook = &out[(*count)++];
-        *webhook = (struct webhook){.owner_id = db_column_int(rows, 0), .id = db_column_int(rows, 1),
+        *webhook = (struct webhook){.owner_id = db_column_int(rows, 0),
+                                    .id = db_column_int(rows, 1),
                                     .url = db_column_text(rows, 2, claim->arena)};
         const void *sealed = db_column_bytes(rows, 3, &len);
         /* A key that was lost is the operator's to put back: the delivery goes out with a signature nobody accepts, fails,
@@ -84,13 +87,15 @@ static enum result due_webhooks(struct claim *claim, struct db *db, struct webho
 }
 
 /* How many of an endpoint's are under way, and when the first of those leases ends. */
-static enum result under_way(struct db *db, const struct webhook *webhook, int64_t now_ms, int64_t *count, int64_t *first_end_ms)
+static enum result under_way(struct db *db, const struct webhook *webhook, int64_t now_ms, int64_t *count,
+                             int64_t *first_end_ms)
 {
     struct db_rows *rows;
-    enum result result = db_one(db,
-                                "SELECT COUNT(*), MIN(leased_until_ms) FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 "
-                                "AND leased_until_ms > $3",
-                                DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), DB_INT(now_ms)), &rows);
+    enum result result =
+        db_one(db,
+               "SELECT COUNT(*), MIN(leased_until_ms) FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 "
+               "AND leased_until_ms > $3",
+               DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), DB_INT(now_ms)), &rows);
     if (result != RESULT_OK)
         return result;
     *count = db_column_int(rows, 0);
@@ -104,13 +109,14 @@ static enum result lease(struct claim *claim, struct db *db, const struct webhoo
     struct db_rows *rows;
     if (most > (int64_t)(claim->limit - claim->count))
         most = (int64_t)(claim->limit - claim->count);
-    enum result result = db_query(db,
-                                  "UPDATE deliveries SET leased_until_ms = $4, due_ms = $4 WHERE owner_id = $1 AND id IN (SELECT id FROM "
-                                  "deliveries WHERE owner_id = $1 AND webhook_id = $2 AND state = 0 AND due_ms <= $3 ORDER BY due_ms, id "
-                                  "LIMIT $5) RETURNING " DELIVERY_COLUMNS,
-                                  DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), DB_INT(claim->now_ms),
-                                          DB_INT(claim->now_ms + claim->lease_ms), DB_INT(most)),
-                                  &rows);
+    enum result result = db_query(
+        db,
+        "UPDATE deliveries SET leased_until_ms = $4, due_ms = $4 WHERE owner_id = $1 AND id IN (SELECT id FROM "
+        "deliveries WHERE owner_id = $1 AND webhook_id = $2 AND state = 0 AND due_ms <= $3 ORDER BY due_ms, id "
+        "LIMIT $5) RETURNING " DELIVERY_COLUMNS,
+        DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), DB_INT(claim->now_ms),
+                DB_INT(claim->now_ms + claim->lease_ms), DB_INT(most)),
+        &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         struct delivery *delivery = &claim->deliveries[claim->count++];
         delivery_of_row(rows, claim->arena, webhook->owner_id, delivery);
@@ -140,8 +146,9 @@ static enum result end_turn(struct claim *claim, struct db *db, const struct web
     if (result != RESULT_OK)
         return result;
     if (count >= ENDPOINT_MAX)
-        return db_run(db, "UPDATE webhooks SET served_ms = $3, next_due_ms = $4 WHERE owner_id = $1 AND id = $2",
-                      DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), DB_INT(claim->now_ms), DB_INT(first_end_ms)));
+        return db_run(
+            db, "UPDATE webhooks SET served_ms = $3, next_due_ms = $4 WHERE owner_id = $1 AND id = $2",
+            DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), DB_INT(claim->now_ms), DB_INT(first_end_ms)));
     result = outbox_reschedule(db, webhook->owner_id, webhook->id);
     if (result != RESULT_OK)
         return result;
@@ -175,10 +182,13 @@ static enum result look_body(struct db *db, void *context)
     return next_due(db, &claim->next_due_ms);
 }
 
-enum result store_delivery_claim(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms, size_t limit,
-                                 struct delivery **out, size_t *count, int64_t *next_due_ms)
+enum result store_delivery_claim(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms,
+                                 size_t limit, struct delivery **out, size_t *count, int64_t *next_due_ms)
 {
-    struct claim claim = {.store = store, .arena = arena, .now_ms = now_ms, .lease_ms = lease_ms,
+    struct claim claim = {.store = store,
+                          .arena = arena,
+                          .now_ms = now_ms,
+                          .lease_ms = lease_ms,
                           .limit = limit < CLAIM_MAX ? limit : CLAIM_MAX};
     /* Mostly nothing is due: looking costs no turn at the writing connection and no sync. */
     enum result result = store_read(store, look_body, &claim);
@@ -229,35 +239,44 @@ static enum result note_told(struct db *db, const struct delivery *delivery, int
 static enum result note_health(struct db *db, const struct delivery *delivery, bool success, int64_t at_ms)
 {
     const struct db_value args[] = {DB_INT(delivery->owner_id), DB_INT(delivery->webhook_id), DB_INT(at_ms)};
-    return success ? db_run(db, "UPDATE webhooks SET last_success_ms = $3, failures_in_a_row = 0 WHERE owner_id = $1 AND id = $2", args, 3)
-                   : db_run(db,
-                            "UPDATE webhooks SET last_failure_ms = $3, failures_in_a_row = failures_in_a_row + 1 "
-                            "WHERE owner_id = $1 AND id = $2",
-                            args, 3);
+    return success
+               ? db_run(
+                     db,
+                     "UPDATE webhooks SET last_success_ms = $3, failures_in_a_row = 0 WHERE owner_id = $1 AND id = $2",
+                     args, 3)
+               : db_run(db,
+                        "UPDATE webhooks SET last_failure_ms = $3, failures_in_a_row = failures_in_a_row + 1 "
+                        "WHERE owner_id = $1 AND id = $2",
+                        args, 3);
 }
 
-static enum result record_one(struct recording *recording, struct db *db, const struct outcome *outcome, const struct delivery *delivery)
+static enum result record_one(struct recording *recording, struct db *db, const struct outcome *outcome,
+                              const struct delivery *delivery)
 {
     const struct attempt *attempt = &outcome->attempt;
     bool pending = outcome->state == DELIVERY_PENDING;
-    enum result result = db_run(db,
-                                "INSERT INTO delivery_attempts (owner_id, delivery_id, id, at_ms, status, latency_ms, error) "
-                                "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                                DB_ARGS(DB_INT(delivery->owner_id), DB_INT(delivery->id), DB_INT(id_new()), DB_INT(attempt->at_ms),
-                                        DB_INT(attempt->status), DB_INT(attempt->latency_ms), db_text(attempt->error)));
+    enum result result =
+        db_run(db,
+               "INSERT INTO delivery_attempts (owner_id, delivery_id, id, at_ms, status, latency_ms, error) "
+               "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+               DB_ARGS(DB_INT(delivery->owner_id), DB_INT(delivery->id), DB_INT(id_new()), DB_INT(attempt->at_ms),
+                       DB_INT(attempt->status), DB_INT(attempt->latency_ms), db_text(attempt->error)));
     if (result == RESULT_OK)
-        result = db_run(db,
-                        "UPDATE deliveries SET state = $3, due_ms = $4, finished_ms = $5, last_status = $6, last_error = $7, "
-                        "leased_until_ms = NULL, attempts = attempts + 1 WHERE owner_id = $1 AND id = $2",
-                        DB_ARGS(DB_INT(delivery->owner_id), DB_INT(delivery->id), DB_INT(outcome->state),
-                                DB_INT(pending ? outcome->retry_at_ms : delivery->due_ms),
-                                db_int_or_null(pending ? 0 : recording->now_ms), db_int_or_null(attempt->status), db_text(attempt->error)));
+        result = db_run(
+            db,
+            "UPDATE deliveries SET state = $3, due_ms = $4, finished_ms = $5, last_status = $6, last_error = $7, "
+            "leased_until_ms = NULL, attempts = attempts + 1 WHERE owner_id = $1 AND id = $2",
+            DB_ARGS(DB_INT(delivery->owner_id), DB_INT(delivery->id), DB_INT(outcome->state),
+                    DB_INT(pending ? outcome->retry_at_ms : delivery->due_ms),
+                    db_int_or_null(pending ? 0 : recording->now_ms), db_int_or_null(attempt->status),
+                    db_text(attempt->error)));
     if (result == RESULT_OK)
         result = note_health(db, delivery, outcome->state == DELIVERY_DELIVERED, attempt->at_ms);
     if (result == RESULT_OK && outcome->state == DELIVERY_DELIVERED)
         result = note_told(db, delivery, attempt->at_ms);
     if (result == RESULT_OK && outcome->disable_why)
-        result = outbox_disable(recording->store, db, delivery->owner_id, delivery->webhook_id, outcome->disable_why, recording->now_ms);
+        result = outbox_disable(recording->store, db, delivery->owner_id, delivery->webhook_id, outcome->disable_why,
+                                recording->now_ms);
     return result == RESULT_OK ? outbox_reschedule(db, delivery->owner_id, delivery->webhook_id) : result;
 }
 
@@ -313,12 +332,13 @@ static enum result redeliver_body(struct db *db, void *context)
         return RESULT_CONFLICT;
     /* Only to an endpoint that is there and on, and only while the body is: erasing a lead empties it. The schedule starts
      * anew; the log of attempts goes on. */
-    result = db_run(db,
-                    "UPDATE deliveries SET state = 0, due_ms = $3, attempts = 0, finished_ms = NULL, leased_until_ms = NULL "
-                    "WHERE owner_id = $1 AND id = $2 AND EXISTS (SELECT 1 FROM webhooks w WHERE w.owner_id = $1 AND w.id = $4 "
-                    "AND w.disabled_ms IS NULL AND w.removed_ms IS NULL) AND EXISTS (SELECT 1 FROM events e WHERE e.owner_id = $1 "
-                    "AND e.id = deliveries.event_id AND e.body <> '')",
-                    DB_ARGS(DB_INT(again->owner_id), DB_INT(again->id), DB_INT(again->now_ms), DB_INT(webhook_id)));
+    result = db_run(
+        db,
+        "UPDATE deliveries SET state = 0, due_ms = $3, attempts = 0, finished_ms = NULL, leased_until_ms = NULL "
+        "WHERE owner_id = $1 AND id = $2 AND EXISTS (SELECT 1 FROM webhooks w WHERE w.owner_id = $1 AND w.id = $4 "
+        "AND w.disabled_ms IS NULL AND w.removed_ms IS NULL) AND EXISTS (SELECT 1 FROM events e WHERE e.owner_id = $1 "
+        "AND e.id = deliveries.event_id AND e.body <> '')",
+        DB_ARGS(DB_INT(again->owner_id), DB_INT(again->id), DB_INT(again->now_ms), DB_INT(webhook_id)));
     if (result != RESULT_OK)
         return result;
     if (!db_changes(db))
@@ -348,15 +368,19 @@ static enum result list_body(struct db *db, void *context)
 {
     struct showing *showing = context;
     struct db_rows *rows;
-    const struct db_value args[] = {DB_INT(showing->owner_id), DB_INT(showing->lead_id ? showing->lead_id : showing->webhook_id),
+    const struct db_value args[] = {DB_INT(showing->owner_id),
+                                    DB_INT(showing->lead_id ? showing->lead_id : showing->webhook_id),
                                     DB_INT(showing->before), DB_INT((int64_t)showing->limit)};
     showing->deliveries = arena_alloc(showing->arena, sizeof *showing->deliveries * showing->limit);
     enum result result =
         showing->lead_id
-            ? db_query(db, "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE owner_id = $1 AND lead_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+            ? db_query(db,
+                       "SELECT " DELIVERY_COLUMNS
+                       " FROM deliveries WHERE owner_id = $1 AND lead_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
                        args, 4, &rows)
             : db_query(db,
-                       "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+                       "SELECT " DELIVERY_COLUMNS
+                       " FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
                        args, 4, &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
         delivery_of_row(rows, showing->arena, showing->owner_id, &showing->deliveries[showing->count++]);
@@ -364,10 +388,13 @@ static enum result list_body(struct db *db, void *context)
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result store_delivery_list(struct store *store, struct arena *arena, int64_t owner_id, int64_t webhook_id, int64_t before, size_t limit,
-                                struct delivery **out, size_t *count)
+enum result store_delivery_list(struct store *store, struct arena *arena, int64_t owner_id, int64_t webhook_id,
+                                int64_t before, size_t limit, struct delivery **out, size_t *count)
 {
-    struct showing showing = {.arena = arena, .owner_id = owner_id, .webhook_id = webhook_id, .before = before ? before : INT64_MAX,
+    struct showing showing = {.arena = arena,
+                              .owner_id = owner_id,
+                              .webhook_id = webhook_id,
+                              .before = before ? before : INT64_MAX,
                               .limit = limit && limit < LIST_MAX ? limit : LIST_MAX};
     enum result result = store_read(store, list_body, &showing);
     *out = showing.deliveries;
@@ -375,10 +402,11 @@ enum result store_delivery_list(struct store *store, struct arena *arena, int64_
     return result;
 }
 
-enum result store_delivery_list_of_lead(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id, struct delivery **out,
-                                        size_t *count)
+enum result store_delivery_list_of_lead(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id,
+                                        struct delivery **out, size_t *count)
 {
-    struct showing showing = {.arena = arena, .owner_id = owner_id, .lead_id = lead_id, .before = INT64_MAX, .limit = LIST_MAX};
+    struct showing showing = {
+        .arena = arena, .owner_id = owner_id, .lead_id = lead_id, .before = INT64_MAX, .limit = LIST_MAX};
     enum result result = store_read(store, list_body, &showing);
     *out = showing.deliveries;
     *count = showing.count;
@@ -399,20 +427,22 @@ static enum result find_body(struct db *db, void *context)
     if (result != RESULT_OK)
         return result;
     showing->attempts = arena_alloc(showing->arena, sizeof *showing->attempts * ATTEMPTS_SHOWN_MAX);
-    result = db_query(db,
-                      "SELECT at_ms, status, latency_ms, error FROM delivery_attempts WHERE owner_id = $1 AND delivery_id = $2 "
-                      "ORDER BY id LIMIT $3",
-                      DB_ARGS(DB_INT(showing->owner_id), DB_INT(showing->one->id), DB_INT(ATTEMPTS_SHOWN_MAX)), &rows);
+    result = db_query(
+        db,
+        "SELECT at_ms, status, latency_ms, error FROM delivery_attempts WHERE owner_id = $1 AND delivery_id = $2 "
+        "ORDER BY id LIMIT $3",
+        DB_ARGS(DB_INT(showing->owner_id), DB_INT(showing->one->id), DB_INT(ATTEMPTS_SHOWN_MAX)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
-        showing->attempts[showing->count++] = (struct attempt){.at_ms = db_column_int(rows, 0), .status = (int)db_column_int(rows, 1),
+        showing->attempts[showing->count++] = (struct attempt){.at_ms = db_column_int(rows, 0),
+                                                               .status = (int)db_column_int(rows, 1),
                                                                .latency_ms = db_column_int(rows, 2),
                                                                .error = db_column_text(rows, 3, showing->arena)};
     db_finish(&rows);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result store_delivery_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t id, struct delivery *out,
-                                struct attempt **attempts, size_t *attempt_count)
+enum result store_delivery_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t id,
+                                struct delivery *out, struct attempt **attempts, size_t *attempt_count)
 {
     *out = (struct delivery){.id = id};
     struct showing showing = {.arena = arena, .owner_id = owner_id, .one = out};

@@ -2,8 +2,10 @@
  * of the file that held them (the engine overwrites what it deletes, and the log of writes is emptied). What stays is that
  * there was a scan, that something was delivered at some time, and a hash of the lead's id, so that a restored backup can
  * be made to forget the same person again. */
+#include <jansson.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 #include "cards/base/id.h"
 #include "server/store/internal.h"
 #include "server/store/lead_trays.h"
@@ -34,12 +36,115 @@ static const char *const STEPS[] = {
     "DELETE FROM leads WHERE owner_id = $1 AND id = $2",
 };
 
+/* ---- what was written of them into events about others ---- */
+
+/* They may have passed the card on: then their name stands in the chain of everyone who came that way. */
+struct trace {
+    char share_id[ID_TEXT_SIZE], lead_id[ID_TEXT_SIZE];
+};
+
+static bool says(const json_t *object, const char *member, const char *text)
+{
+    const char *value = json_string_value(json_object_get(object, member));
+    return value && !strcmp(value, text);
+}
+
+static void blank(json_t *object, const char *member)
+{
+    if (json_is_object(object) && json_object_get(object, member))
+        json_object_set_new(object, member, json_null());
+}
+
+/* Takes the name and the word of a person out of the shapes of cards/event.c. */
+static void take_out(json_t *json, const struct trace *trace)
+{
+    const char *name;
+    size_t index;
+    json_t *value;
+    json_array_foreach(json, index, value) take_out(value, trace);
+    if (!json_is_object(json))
+        return;
+    if (says(json, "id", trace->lead_id) || says(json, "share_id", trace->share_id)) {
+        blank(json, "name");
+        blank(json, "vouch");
+    }
+    if (says(json, "share_id", trace->share_id) || says(json, "id", trace->share_id) ||
+        says(json_object_get(json, "share"), "id", trace->share_id))
+        blank(json_object_get(json, "sharer"), "name");
+    json_object_foreach(json, name, value) take_out(value, trace);
+}
+
+static enum result rewrite(struct db *db, int64_t owner_id, int64_t event_id, const char *body,
+                           const struct trace *trace)
+{
+    json_t *json = json_loads(body, 0, NULL);
+    if (!json)
+        return RESULT_OK; /* emptied before */
+    take_out(json, trace);
+    char *text = json_dumps(json, JSON_COMPACT);
+    enum result result = text ? db_run(db, "UPDATE events SET body = $3 WHERE owner_id = $1 AND id = $2",
+                                       DB_ARGS(DB_INT(owner_id), DB_INT(event_id), db_text(text)))
+                              : RESULT_FAILED;
+    free(text);
+    json_decref(json);
+    return result;
+}
+
+/* Every event that names the share, one after the other by id. */
+static enum result take_out_of_events(struct db *db, int64_t owner_id, const struct trace *trace)
+{
+    struct arena arena;
+    enum result result = RESULT_OK;
+    arena_init(&arena);
+    const char *like = arena_printf(&arena, "%%%s%%", trace->share_id);
+    for (int64_t event_id = 0; result == RESULT_OK;) {
+        struct db_rows *rows;
+        result = db_one(
+            db, "SELECT id, body FROM events WHERE owner_id = $1 AND id > $2 AND body LIKE $3 ORDER BY id LIMIT 1",
+            DB_ARGS(DB_INT(owner_id), DB_INT(event_id), db_text(like)), &rows);
+        if (result != RESULT_OK)
+            break;
+        event_id = db_column_int(rows, 0);
+        const char *body = db_column_text(rows, 1, &arena);
+        db_finish(&rows);
+        result = rewrite(db, owner_id, event_id, body, trace);
+    }
+    arena_free(&arena);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+static enum result take_out_of_others(struct db *db, int64_t owner_id, int64_t lead_id)
+{
+    struct trace trace;
+    enum result result = RESULT_OK;
+    id_format(trace.lead_id, "led", lead_id);
+    for (int64_t share_id = 0; result == RESULT_OK;) {
+        struct db_rows *rows;
+        result =
+            db_one(db,
+                   "SELECT id FROM shares WHERE owner_id = $1 AND id > $3 AND (sharer_lead_id = $2 OR sharer_hit_id IN "
+                   "(SELECT visitor_hit_id FROM leads WHERE owner_id = $1 AND id = $2)) ORDER BY id LIMIT 1",
+                   DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(share_id)), &rows);
+        if (result != RESULT_OK)
+            break;
+        share_id = db_column_int(rows, 0);
+        db_finish(&rows);
+        id_format(trace.share_id, "shr", share_id);
+        result = take_out_of_events(db, owner_id, &trace);
+    }
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+/* ---- forgetting ---- */
+
 static enum result forget(struct db *db, int64_t owner_id, int64_t lead_id, int64_t now_ms)
 {
     enum result result = db_run(db,
                                 "UPDATE deliveries SET state = 4, finished_ms = $3, leased_until_ms = NULL "
                                 "WHERE owner_id = $1 AND lead_id = $2 AND state = 0",
                                 DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(now_ms)));
+    if (result == RESULT_OK)
+        result = take_out_of_others(db, owner_id, lead_id);
     for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS && result == RESULT_OK; i++)
         result = db_run(db, STEPS[i], DB_ARGS(DB_INT(owner_id), DB_INT(lead_id)));
     return result == RESULT_OK ? search_remove(db, owner_id, lead_id) : result;
@@ -62,7 +167,8 @@ struct erasure {
 static enum result exists(struct db *db, int64_t owner_id, int64_t lead_id)
 {
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT id FROM leads WHERE owner_id = $1 AND id = $2", DB_ARGS(DB_INT(owner_id), DB_INT(lead_id)), &rows);
+    enum result result = db_one(db, "SELECT id FROM leads WHERE owner_id = $1 AND id = $2",
+                                DB_ARGS(DB_INT(owner_id), DB_INT(lead_id)), &rows);
     db_finish(&rows);
     return result;
 }
@@ -147,7 +253,8 @@ static enum result is_erased(struct db *db, int64_t lead_id)
     unsigned char hash[HASH_SIZE];
     struct db_rows *rows;
     hash_of(lead_id, hash);
-    enum result result = db_one(db, "SELECT erased_ms FROM erased WHERE hash = $1", DB_ARGS(db_blob(hash, sizeof hash)), &rows);
+    enum result result =
+        db_one(db, "SELECT erased_ms FROM erased WHERE hash = $1", DB_ARGS(db_blob(hash, sizeof hash)), &rows);
     db_finish(&rows);
     return result;
 }
@@ -156,9 +263,9 @@ static enum result is_erased(struct db *db, int64_t lead_id)
 static enum result next_erased(struct db *db, int64_t *owner_id, int64_t *lead_id)
 {
     struct db_rows *rows;
-    enum result result = db_query(db,
-                                  "SELECT owner_id, id FROM leads WHERE owner_id > $1 OR (owner_id = $1 AND id > $2) ORDER BY owner_id, id",
-                                  DB_ARGS(DB_INT(*owner_id), DB_INT(*lead_id)), &rows);
+    enum result result = db_query(
+        db, "SELECT owner_id, id FROM leads WHERE owner_id > $1 OR (owner_id = $1 AND id > $2) ORDER BY owner_id, id",
+        DB_ARGS(DB_INT(*owner_id), DB_INT(*lead_id)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         *owner_id = db_column_int(rows, 0);
         *lead_id = db_column_int(rows, 1);

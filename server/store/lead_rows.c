@@ -8,7 +8,7 @@
 #include "server/store/internal.h"
 #include "server/store/lead_trays.h"
 
-#define LEAD_COLUMNS                                                                                                            \
+#define LEAD_COLUMNS                                                                                                              \
     "id, card_id, share_id, visitor_hit_id, referral, stage, endorser_member_id, endorser_lead_id, name, email, phone, company, " \
     "message, recipient, set_aside, created_ms, identified_ms, updated_ms, revision"
 
@@ -77,10 +77,11 @@ static enum result read_shares(struct db *db, struct arena *arena, struct lead *
 static enum result read_consent(struct db *db, struct arena *arena, struct lead *lead, int64_t moment_id)
 {
     struct db_rows *rows;
-    enum result result = db_one(db,
-                                "SELECT t.words, c.contact FROM consents c JOIN consent_texts t ON t.hash = c.text_hash "
-                                "WHERE c.owner_id = $1 AND c.lead_id = $2 AND (c.id = $3 OR $3 = 0) ORDER BY c.id LIMIT 1",
-                                DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(moment_id)), &rows);
+    enum result result =
+        db_one(db,
+               "SELECT t.words, c.contact FROM consents c JOIN consent_texts t ON t.hash = c.text_hash "
+               "WHERE c.owner_id = $1 AND c.lead_id = $2 AND (c.id = $3 OR $3 = 0) ORDER BY c.id LIMIT 1",
+               DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(moment_id)), &rows);
     if (result != RESULT_OK)
         return result == RESULT_NOT_FOUND ? RESULT_OK : result;
     lead->consent_text = db_column_text(rows, 0, arena);
@@ -109,7 +110,8 @@ enum result lead_read(struct db *db, struct arena *arena, int64_t owner_id, int6
     return result == RESULT_OK ? read_consent(db, arena, out, 0) : result;
 }
 
-enum result store_lead_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead *out)
+enum result store_lead_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id,
+                            struct lead *out)
 {
     struct db *db;
     enum result result = store_read_begin(store, &db);
@@ -156,8 +158,8 @@ static void choose_trays(struct listing *listing)
 
 /* What the index cannot say. The columns stand first in each comparison, so that engines which infer a parameter's type
  * take it from them. */
-#define LIST_WHERE                                                                                                  \
-    " AND id < $3 AND (stage = $4 OR $4 < 0) AND (channel = $5 OR $5 < 0) AND updated_ms >= $6 "                       \
+#define LIST_WHERE                                                                               \
+    " AND id < $3 AND (stage = $4 OR $4 < 0) AND (channel = $5 OR $5 < 0) AND updated_ms >= $6 " \
     "AND (referral = $7 OR $7 < 0) "
 
 static int kind_parameter(enum lead_kind kind)
@@ -170,19 +172,26 @@ static enum result add_tray(struct listing *listing, enum tray tray, int64_t bef
 {
     const struct lead_filter *filter = listing->filter;
     const struct db_value args[] = {
-        DB_INT(listing->owner_id), DB_INT(tray), DB_INT(before), DB_INT(listing->stage), DB_INT(filter->channel), DB_INT(filter->since_ms),
-        DB_INT(kind_parameter(filter->kind)), DB_INT((int64_t)listing->limit), DB_INT(filter->share_id),
+        DB_INT(listing->owner_id),
+        DB_INT(tray),
+        DB_INT(before),
+        DB_INT(listing->stage),
+        DB_INT(filter->channel),
+        DB_INT(filter->since_ms),
+        DB_INT(kind_parameter(filter->kind)),
+        DB_INT((int64_t)listing->limit),
+        DB_INT(filter->share_id),
     };
     struct db_rows *rows;
     enum result result =
-        filter->share_id
-            ? db_query(listing->db,
-                       "SELECT " LEAD_COLUMNS " FROM leads WHERE owner_id = $1 AND tray = $2" LIST_WHERE
-                       "AND share_id = $9 ORDER BY id DESC LIMIT $8",
-                       args, 9, &rows)
-            : db_query(listing->db,
-                       "SELECT " LEAD_COLUMNS " FROM leads WHERE owner_id = $1 AND tray = $2" LIST_WHERE "ORDER BY id DESC LIMIT $8",
-                       args, 8, &rows);
+        filter->share_id ? db_query(listing->db,
+                                    "SELECT " LEAD_COLUMNS " FROM leads WHERE owner_id = $1 AND tray = $2" LIST_WHERE
+                                    "AND share_id = $9 ORDER BY id DESC LIMIT $8",
+                                    args, 9, &rows)
+                         : db_query(listing->db,
+                                    "SELECT " LEAD_COLUMNS " FROM leads WHERE owner_id = $1 AND tray = $2" LIST_WHERE
+                                    "ORDER BY id DESC LIMIT $8",
+                                    args, 8, &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
         lead_of_row(rows, listing->arena, listing->owner_id, &listing->leads[listing->count++]);
     db_finish(&rows);
@@ -200,7 +209,8 @@ static enum result list_trays(struct listing *listing, int64_t before)
     int chosen = 0;
     for (int tray = 0; tray < TRAY_COUNT; tray++)
         chosen += listing->trays[tray];
-    listing->leads = arena_alloc(listing->arena, sizeof *listing->leads * listing->limit * (size_t)(chosen ? chosen : 1));
+    listing->leads =
+        arena_alloc(listing->arena, sizeof *listing->leads * listing->limit * (size_t)(chosen ? chosen : 1));
     for (int tray = 0; tray < TRAY_COUNT; tray++) {
         if (!listing->trays[tray])
             continue;
@@ -243,7 +253,8 @@ static enum result list_found(struct listing *listing, const char *q, int64_t be
     size_t count;
     listing->leads = arena_alloc(listing->arena, sizeof *listing->leads * listing->limit);
     do {
-        enum result result = search_find(listing->db, listing->arena, listing->owner_id, q, before, FOUND_MAX, ids, &count);
+        enum result result =
+            search_find(listing->db, listing->arena, listing->owner_id, q, before, FOUND_MAX, ids, &count);
         if (result == RESULT_OK)
             result = read_found(listing, ids, count, found);
         if (result != RESULT_OK)
@@ -257,10 +268,12 @@ static enum result list_found(struct listing *listing, const char *q, int64_t be
     return RESULT_OK;
 }
 
-enum result store_lead_list(struct store *store, struct arena *arena, int64_t owner_id, const struct lead_filter *filter,
-                            struct lead **out, size_t *count)
+enum result store_lead_list(struct store *store, struct arena *arena, int64_t owner_id,
+                            const struct lead_filter *filter, struct lead **out, size_t *count)
 {
-    struct listing listing = {.arena = arena, .owner_id = owner_id, .filter = filter,
+    struct listing listing = {.arena = arena,
+                              .owner_id = owner_id,
+                              .filter = filter,
                               .limit = filter->limit && filter->limit < LIST_MAX ? filter->limit : LIST_MAX};
     int64_t before = filter->before ? filter->before : INT64_MAX;
     choose_trays(&listing);
@@ -289,8 +302,9 @@ enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead
     enum result result = store_read_begin(store, &db);
     if (result != RESULT_OK)
         return result;
-    result = db_query(db, "SELECT tray, stage, COUNT(*) FROM leads WHERE owner_id = $1 AND tray IN (0, 1, 4) GROUP BY tray, stage",
-                      DB_ARGS(DB_INT(owner_id)), &rows);
+    result = db_query(
+        db, "SELECT tray, stage, COUNT(*) FROM leads WHERE owner_id = $1 AND tray IN (0, 1, 4) GROUP BY tray, stage",
+        DB_ARGS(DB_INT(owner_id)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         int64_t tray = db_column_int(rows, 0), stage = db_column_int(rows, 1), number = db_column_int(rows, 2);
         if (tray == TRAY_SET_ASIDE) {
@@ -306,8 +320,9 @@ enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead
     db_finish(&rows);
     /* By itself and not to the end, because there may be very many and every page asks. */
     if (result == RESULT_NOT_FOUND)
-        result = db_one(db, "SELECT COUNT(*) FROM (SELECT 1 FROM leads WHERE owner_id = $1 AND tray = 2 LIMIT $2) AS some",
-                        DB_ARGS(DB_INT(owner_id), DB_INT(POTENTIAL_COUNTED_MAX)), &rows);
+        result =
+            db_one(db, "SELECT COUNT(*) FROM (SELECT 1 FROM leads WHERE owner_id = $1 AND tray = 2 LIMIT $2) AS some",
+                   DB_ARGS(DB_INT(owner_id), DB_INT(POTENTIAL_COUNTED_MAX)), &rows);
     if (result == RESULT_OK) {
         out->potential = db_column_int(rows, 0);
         db_finish(&rows);
@@ -320,25 +335,29 @@ enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead
 
 enum { TIMELINE_MAX = 1000 };
 
-static enum result read_timeline(struct db *db, struct arena *arena, const struct lead *lead, struct lead_moment *moments, size_t *count)
+static enum result read_timeline(struct db *db, struct arena *arena, const struct lead *lead,
+                                 struct lead_moment *moments, size_t *count)
 {
     struct db_rows *rows;
     *count = 0;
     /* The first scan is not kept as a row of its own: thousands a second are folded, and the hit's id says when it was. */
     if (lead->visitor_hit_id)
-        moments[(*count)++] = (struct lead_moment){.id = lead->visitor_hit_id, .at_ms = id_time_ms(lead->visitor_hit_id), .kind = "scan"};
-    enum result result = db_query(db,
-                                  "SELECT id, at_ms, kind, words FROM lead_moments WHERE owner_id = $1 AND lead_id = $2 ORDER BY id LIMIT $3",
-                                  DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(TIMELINE_MAX - 1)), &rows);
+        moments[(*count)++] =
+            (struct lead_moment){.id = lead->visitor_hit_id, .at_ms = id_time_ms(lead->visitor_hit_id), .kind = "scan"};
+    enum result result = db_query(
+        db, "SELECT id, at_ms, kind, words FROM lead_moments WHERE owner_id = $1 AND lead_id = $2 ORDER BY id LIMIT $3",
+        DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(TIMELINE_MAX - 1)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
-        moments[(*count)++] = (struct lead_moment){.id = db_column_int(rows, 0), .at_ms = db_column_int(rows, 1),
-                                                   .kind = db_column_text(rows, 2, arena), .words = db_column_text(rows, 3, arena)};
+        moments[(*count)++] = (struct lead_moment){.id = db_column_int(rows, 0),
+                                                   .at_ms = db_column_int(rows, 1),
+                                                   .kind = db_column_text(rows, 2, arena),
+                                                   .words = db_column_text(rows, 3, arena)};
     db_finish(&rows);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result store_lead_timeline(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead_moment **out,
-                                size_t *count)
+enum result store_lead_timeline(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id,
+                                struct lead_moment **out, size_t *count)
 {
     struct db *db;
     struct lead lead;
@@ -363,7 +382,9 @@ enum result receipt_read(struct db *db, struct arena *arena, const unsigned char
                                 DB_ARGS(db_blob(hash, HASH_SIZE)), &rows);
     if (result != RESULT_OK)
         return result;
-    *out = (struct receipt){.owner_id = db_column_int(rows, 0), .lead_id = db_column_int(rows, 1), .moment_id = db_column_int(rows, 2),
+    *out = (struct receipt){.owner_id = db_column_int(rows, 0),
+                            .lead_id = db_column_int(rows, 1),
+                            .moment_id = db_column_int(rows, 2),
                             .said = db_column_text(rows, 3, arena)};
     db_finish(&rows);
     return RESULT_OK;
@@ -385,7 +406,8 @@ static void show_only_said(struct lead *lead, const char *said, struct arena *ar
     json_decref(json);
 }
 
-enum result store_receipt_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE], struct lead *out)
+enum result store_receipt_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE],
+                               struct lead *out)
 {
     struct db *db;
     struct receipt receipt;

@@ -22,7 +22,8 @@ struct receipt {
     int64_t owner_id, lead_id, moment_id;
     const char *said; /* what a form that joined said, as JSON; NULL for the one that made the lead */
 };
-enum result receipt_read(struct db *db, struct arena *arena, const unsigned char hash[HASH_SIZE], struct receipt *out) MUST_CHECK;
+enum result receipt_read(struct db *db, struct arena *arena, const unsigned char hash[HASH_SIZE],
+                         struct receipt *out) MUST_CHECK;
 
 /* Fills the endorser's name, handle and word from the share's chain. */
 void lead_name_endorser(struct lead *lead);

@@ -32,10 +32,12 @@ static enum result one_id(struct db *db, const char *sql, const struct db_value 
     return RESULT_OK;
 }
 
-enum result lead_moment_add(struct db *db, int64_t owner_id, int64_t lead_id, int64_t at_ms, const char *kind, const char *words)
+enum result lead_moment_add(struct db *db, int64_t owner_id, int64_t lead_id, int64_t at_ms, const char *kind,
+                            const char *words)
 {
-    return db_run(db, "INSERT INTO lead_moments (owner_id, lead_id, id, at_ms, kind, words) VALUES ($1, $2, $3, $4, $5, $6)",
-                  DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(id_new()), DB_INT(at_ms), db_text(kind), db_text(words)));
+    return db_run(
+        db, "INSERT INTO lead_moments (owner_id, lead_id, id, at_ms, kind, words) VALUES ($1, $2, $3, $4, $5, $6)",
+        DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(id_new()), DB_INT(at_ms), db_text(kind), db_text(words)));
 }
 
 /* Lead or referral, as the share's chain says now. */
@@ -56,27 +58,30 @@ static enum result insert_lead(struct db *db, const struct lead *lead, const cha
         "endorser_lead_id, name, email, email_key, phone, company, message, recipient, set_aside, created_ms, identified_ms, updated_ms, "
         "revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $20, 1) "
         "ON CONFLICT (owner_id, visitor_hit_id) DO NOTHING",
-        DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(lead->card_id), DB_INT(lead->share_id), DB_INT(lead->share->channel),
-                db_int_or_null(lead->visitor_hit_id), DB_INT(lead->referral), DB_INT(lead->stage), DB_INT(lead_tray(lead)),
-                db_int_or_null(lead->endorser_member_id), db_int_or_null(lead->endorser_lead_id), db_text(lead->name),
-                db_text(lead->email), db_text(key), db_text(lead->phone), db_text(lead->company), db_text(lead->message),
-                db_text(lead->recipient), db_text(lead->set_aside), DB_INT(lead->created_ms), db_int_or_null(lead->identified_ms)));
+        DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(lead->card_id), DB_INT(lead->share_id),
+                DB_INT(lead->share->channel), db_int_or_null(lead->visitor_hit_id), DB_INT(lead->referral),
+                DB_INT(lead->stage), DB_INT(lead_tray(lead)), db_int_or_null(lead->endorser_member_id),
+                db_int_or_null(lead->endorser_lead_id), db_text(lead->name), db_text(lead->email), db_text(key),
+                db_text(lead->phone), db_text(lead->company), db_text(lead->message), db_text(lead->recipient),
+                db_text(lead->set_aside), DB_INT(lead->created_ms), db_int_or_null(lead->identified_ms)));
     return result == RESULT_OK && !db_changes(db) ? RESULT_CONFLICT : result;
 }
 
 enum result lead_claim_shares(struct db *db, int64_t owner_id, int64_t visitor_hit_id)
 {
     struct db_rows *rows;
-    enum result result = db_one(db,
-                                "SELECT r.lead_id FROM receipts r JOIN leads l ON l.owner_id = r.owner_id AND l.id = r.lead_id "
-                                "WHERE r.owner_id = $1 AND r.visitor_hit_id = $2 AND l.set_aside IS NULL",
-                                DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id)), &rows);
+    enum result result =
+        db_one(db,
+               "SELECT r.lead_id FROM receipts r JOIN leads l ON l.owner_id = r.owner_id AND l.id = r.lead_id "
+               "WHERE r.owner_id = $1 AND r.visitor_hit_id = $2 AND l.set_aside IS NULL",
+               DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id)), &rows);
     if (result != RESULT_OK)
         return result == RESULT_NOT_FOUND ? RESULT_OK : result;
     int64_t lead_id = db_column_int(rows, 0);
     db_finish(&rows);
-    return db_run(db, "UPDATE shares SET sharer_lead_id = $3, sharer_hit_id = NULL WHERE owner_id = $1 AND sharer_hit_id = $2",
-                  DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id), DB_INT(lead_id)));
+    return db_run(
+        db, "UPDATE shares SET sharer_lead_id = $3, sharer_hit_id = NULL WHERE owner_id = $1 AND sharer_hit_id = $2",
+        DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id), DB_INT(lead_id)));
 }
 
 /* ---- potential leads ---- */
@@ -84,20 +89,29 @@ enum result lead_claim_shares(struct db *db, int64_t owner_id, int64_t visitor_h
 /* The first visitor of a share that was sent to somebody by name is that somebody. */
 static enum result meet_recipient(struct db *db, const struct share *share, int64_t hit_id, int64_t now_ms)
 {
-    enum result result = db_run(db,
-                                "UPDATE leads SET visitor_hit_id = $3, updated_ms = $4, revision = revision + 1 "
-                                "WHERE owner_id = $1 AND share_id = $2 AND recipient IS NOT NULL AND visitor_hit_id IS NULL AND tray = 2",
-                                DB_ARGS(DB_INT(share->owner_id), DB_INT(share->id), DB_INT(hit_id), DB_INT(now_ms)));
+    enum result result = db_run(
+        db,
+        "UPDATE leads SET visitor_hit_id = $3, updated_ms = $4, revision = revision + 1 "
+        "WHERE owner_id = $1 AND share_id = $2 AND recipient IS NOT NULL AND visitor_hit_id IS NULL AND tray = 2",
+        DB_ARGS(DB_INT(share->owner_id), DB_INT(share->id), DB_INT(hit_id), DB_INT(now_ms)));
     return result == RESULT_OK && !db_changes(db) ? RESULT_NOT_FOUND : result;
 }
 
-enum result lead_add_potential(struct store *store, struct db *db, struct arena *arena, const struct share *share, int64_t hit_id,
-                               int64_t now_ms)
+enum result lead_add_potential(struct store *store, struct db *db, struct arena *arena, const struct share *share,
+                               int64_t hit_id, int64_t now_ms)
 {
     struct share borrowed = *share;
-    struct lead lead = {.id = id_new(), .owner_id = share->owner_id, .card_id = share->card_id, .share_id = share->id,
-                        .visitor_hit_id = hit_id, .stage = STAGE_POTENTIAL, .recipient = hit_id ? NULL : share->recipient,
-                        .created_ms = now_ms, .updated_ms = now_ms, .revision = 1, .share = &borrowed};
+    struct lead lead = {.id = id_new(),
+                        .owner_id = share->owner_id,
+                        .card_id = share->card_id,
+                        .share_id = share->id,
+                        .visitor_hit_id = hit_id,
+                        .stage = STAGE_POTENTIAL,
+                        .recipient = hit_id ? NULL : share->recipient,
+                        .created_ms = now_ms,
+                        .updated_ms = now_ms,
+                        .revision = 1,
+                        .share = &borrowed};
     enum result result;
     if (hit_id && share->recipient && (result = meet_recipient(db, share, hit_id, now_ms)) != RESULT_NOT_FOUND)
         return result == RESULT_CONFLICT ? RESULT_OK : result;
@@ -129,31 +143,34 @@ struct addition {
     const unsigned char *receipt_hash;
     int64_t now_ms;
     struct share share;
-    const char *key;   /* by which the e-mail is the same one; NULL for none, and for what is set aside */
+    const char *key; /* by which the e-mail is the same one; NULL for none, and for what is set aside */
     struct lead *out;
-    bool known;        /* this very form was taken before: *out is its lead */
+    bool known; /* this very form was taken before: *out is its lead */
 };
 
-static enum result keep_consent(struct db *db, const struct lead *form, int64_t lead_id, int64_t moment_id, int64_t now_ms)
+static enum result keep_consent(struct db *db, const struct lead *form, int64_t lead_id, int64_t moment_id,
+                                int64_t now_ms)
 {
     unsigned char hash[crypto_hash_sha256_BYTES];
     if (!form->consent_text)
         return RESULT_OK;
     crypto_hash_sha256(hash, (const unsigned char *)form->consent_text, strlen(form->consent_text));
-    enum result result = db_run(db, "INSERT INTO consent_texts (hash, words) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING",
-                                DB_ARGS(db_blob(hash, sizeof hash), db_text(form->consent_text)));
+    enum result result =
+        db_run(db, "INSERT INTO consent_texts (hash, words) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING",
+               DB_ARGS(db_blob(hash, sizeof hash), db_text(form->consent_text)));
     if (result != RESULT_OK)
         return result;
-    return db_run(db, "INSERT INTO consents (owner_id, lead_id, id, at_ms, contact, text_hash) VALUES ($1, $2, $3, $4, $5, $6)",
-                  DB_ARGS(DB_INT(form->owner_id), DB_INT(lead_id), DB_INT(moment_id), DB_INT(now_ms), DB_INT(form->consent_contact),
-                          db_blob(hash, sizeof hash)));
+    return db_run(
+        db, "INSERT INTO consents (owner_id, lead_id, id, at_ms, contact, text_hash) VALUES ($1, $2, $3, $4, $5, $6)",
+        DB_ARGS(DB_INT(form->owner_id), DB_INT(lead_id), DB_INT(moment_id), DB_INT(now_ms),
+                DB_INT(form->consent_contact), db_blob(hash, sizeof hash)));
 }
 
 /* What a form that joined said, for its own receipt. */
 static const char *said_of(const struct lead *form, struct arena *arena)
 {
-    json_t *json = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?}", "name", form->name, "email", form->email, "phone", form->phone, "company",
-                             form->company, "message", form->message);
+    json_t *json = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?}", "name", form->name, "email", form->email, "phone",
+                             form->phone, "company", form->company, "message", form->message);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     assert(text); /* checked UTF-8 always packs */
     const char *copy = arena_strdup(arena, text);
@@ -183,9 +200,10 @@ static enum result keep_form(struct db *db, const struct addition *addition, int
 {
     const struct lead *form = addition->form;
     int64_t moment_id = id_new();
-    enum result result = db_run(db, "INSERT INTO lead_moments (owner_id, lead_id, id, at_ms, kind, words) VALUES ($1, $2, $3, $4, 'form', $5)",
-                                DB_ARGS(DB_INT(form->owner_id), DB_INT(lead_id), DB_INT(moment_id), DB_INT(addition->now_ms),
-                                        db_text(form_words(addition, joined))));
+    enum result result = db_run(
+        db, "INSERT INTO lead_moments (owner_id, lead_id, id, at_ms, kind, words) VALUES ($1, $2, $3, $4, 'form', $5)",
+        DB_ARGS(DB_INT(form->owner_id), DB_INT(lead_id), DB_INT(moment_id), DB_INT(addition->now_ms),
+                db_text(form_words(addition, joined))));
     if (result == RESULT_OK)
         result = keep_consent(db, form, lead_id, moment_id, addition->now_ms);
     if (result != RESULT_OK)
@@ -229,7 +247,8 @@ static enum result tell(struct addition *addition, struct db *db, enum event_typ
     enum result result = lead_read(db, addition->arena, addition->form->owner_id, lead_id, addition->out);
     if (result != RESULT_OK || addition->out->set_aside)
         return result;
-    return outbox_add(addition->store, db, addition->out->owner_id, type, lead_event_data(addition->out), lead_id, addition->now_ms);
+    return outbox_add(addition->store, db, addition->out->owner_id, type, lead_event_data(addition->out), lead_id,
+                      addition->now_ms);
 }
 
 static enum result join_lead(struct addition *addition, struct db *db, int64_t lead_id, int64_t potential_id)
@@ -246,14 +265,16 @@ static enum result join_lead(struct addition *addition, struct db *db, int64_t l
 
 static enum result identify(struct db *db, const struct lead *lead, const char *key)
 {
-    return db_run(db,
-                  "UPDATE leads SET referral = $3, stage = $4, tray = $5, endorser_member_id = $6, endorser_lead_id = $7, name = $8, "
-                  "email = $9, email_key = $10, phone = $11, company = $12, message = $13, set_aside = $14, identified_ms = $15, "
-                  "updated_ms = $15, revision = revision + 1 WHERE owner_id = $1 AND id = $2",
-                  DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(lead->referral), DB_INT(lead->stage), DB_INT(lead_tray(lead)),
-                          db_int_or_null(lead->endorser_member_id), db_int_or_null(lead->endorser_lead_id), db_text(lead->name),
-                          db_text(lead->email), db_text(key), db_text(lead->phone), db_text(lead->company), db_text(lead->message),
-                          db_text(lead->set_aside), DB_INT(lead->identified_ms)));
+    return db_run(
+        db,
+        "UPDATE leads SET referral = $3, stage = $4, tray = $5, endorser_member_id = $6, endorser_lead_id = $7, name = $8, "
+        "email = $9, email_key = $10, phone = $11, company = $12, message = $13, set_aside = $14, identified_ms = $15, "
+        "updated_ms = $15, revision = revision + 1 WHERE owner_id = $1 AND id = $2",
+        DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(lead->referral), DB_INT(lead->stage),
+                DB_INT(lead_tray(lead)), db_int_or_null(lead->endorser_member_id),
+                db_int_or_null(lead->endorser_lead_id), db_text(lead->name), db_text(lead->email), db_text(key),
+                db_text(lead->phone), db_text(lead->company), db_text(lead->message), db_text(lead->set_aside),
+                DB_INT(lead->identified_ms)));
 }
 
 static enum result make_lead(struct addition *addition, struct db *db, int64_t potential_id)
@@ -302,10 +323,15 @@ static enum result add_body(struct db *db, void *context)
     return known ? join_lead(addition, db, known, potential) : make_lead(addition, db, potential);
 }
 
-enum result store_lead_add(struct store *store, struct arena *arena, struct lead *lead, const unsigned char receipt_hash[HASH_SIZE],
-                           int64_t now_ms, struct lead *out)
+enum result store_lead_add(struct store *store, struct arena *arena, struct lead *lead,
+                           const unsigned char receipt_hash[HASH_SIZE], int64_t now_ms, struct lead *out)
 {
-    struct addition addition = {.store = store, .arena = arena, .form = lead, .receipt_hash = receipt_hash, .now_ms = now_ms, .out = out,
+    struct addition addition = {.store = store,
+                                .arena = arena,
+                                .form = lead,
+                                .receipt_hash = receipt_hash,
+                                .now_ms = now_ms,
+                                .out = out,
                                 .key = lead->set_aside ? NULL : email_key(lead->email, arena)};
     enum result result = store_write(store, "lead_add", add_body, &addition);
     /* With several writers another one may have taken the same form a moment before: now it is there to be read. */
@@ -343,8 +369,8 @@ static enum result claim_email(struct db *db, const struct changing *changing, c
     int64_t holder = 0;
     enum result result = RESULT_OK;
     if (key)
-        result = one_id(db, "SELECT id FROM leads WHERE owner_id = $1 AND email_key = $2", DB_ARGS(DB_INT(lead->owner_id), db_text(key)),
-                        &holder);
+        result = one_id(db, "SELECT id FROM leads WHERE owner_id = $1 AND email_key = $2",
+                        DB_ARGS(DB_INT(lead->owner_id), db_text(key)), &holder);
     if (result != RESULT_OK || (holder && holder != lead->id))
         return result;
     return db_run(db, "UPDATE leads SET email_key = $3 WHERE owner_id = $1 AND id = $2",
@@ -359,7 +385,8 @@ static enum result change_aside(struct db *db, const struct changing *changing, 
         result = lead_claim_shares(db, lead->owner_id, lead->visitor_hit_id);
     if (result != RESULT_OK)
         return result;
-    return lead_moment_add(db, lead->owner_id, lead->id, changing->now_ms, "set-aside", lead->set_aside ? lead->set_aside : "taken in");
+    return lead_moment_add(db, lead->owner_id, lead->id, changing->now_ms, "set-aside",
+                           lead->set_aside ? lead->set_aside : "taken in");
 }
 
 static enum result change_body(struct db *db, void *context)
@@ -384,23 +411,29 @@ static enum result change_body(struct db *db, void *context)
     if (result == RESULT_OK && change->note)
         result = lead_moment_add(db, lead->owner_id, lead->id, changing->now_ms, "note", change->note);
     if (result == RESULT_OK)
-        result = db_run(db,
-                        "UPDATE leads SET stage = $3, tray = $4, set_aside = $5, updated_ms = $6, revision = revision + 1 "
-                        "WHERE owner_id = $1 AND id = $2",
-                        DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(lead->stage), DB_INT(lead_tray(lead)),
-                                db_text(lead->set_aside), DB_INT(changing->now_ms)));
+        result =
+            db_run(db,
+                   "UPDATE leads SET stage = $3, tray = $4, set_aside = $5, updated_ms = $6, revision = revision + 1 "
+                   "WHERE owner_id = $1 AND id = $2",
+                   DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(lead->stage), DB_INT(lead_tray(lead)),
+                           db_text(lead->set_aside), DB_INT(changing->now_ms)));
     lead->updated_ms = changing->now_ms;
     lead->revision++;
     if (result != RESULT_OK || lead->set_aside)
         return result;
-    return outbox_add(changing->store, db, lead->owner_id, was_aside ? EVENT_LEAD_CREATED : EVENT_LEAD_UPDATED, lead_event_data(lead),
-                      lead->id, changing->now_ms);
+    return outbox_add(changing->store, db, lead->owner_id, was_aside ? EVENT_LEAD_CREATED : EVENT_LEAD_UPDATED,
+                      lead_event_data(lead), lead->id, changing->now_ms);
 }
 
 enum result store_lead_change(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id,
                               const struct lead_change *change, int64_t now_ms, struct lead *out)
 {
-    struct changing changing = {.store = store, .arena = arena, .owner_id = owner_id, .lead_id = lead_id, .now_ms = now_ms,
-                                .change = change, .out = out};
+    struct changing changing = {.store = store,
+                                .arena = arena,
+                                .owner_id = owner_id,
+                                .lead_id = lead_id,
+                                .now_ms = now_ms,
+                                .change = change,
+                                .out = out};
     return store_write(store, "lead_change", change_body, &changing);
 }

@@ -27,7 +27,8 @@ void outbox_forget_wants(struct store *store)
 static enum result count_owners(struct db *db, int64_t *out)
 {
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT COUNT(*) FROM webhooks WHERE disabled_ms IS NULL AND removed_ms IS NULL", NULL, 0, &rows);
+    enum result result =
+        db_one(db, "SELECT COUNT(*) FROM webhooks WHERE disabled_ms IS NULL AND removed_ms IS NULL", NULL, 0, &rows);
     if (result == RESULT_OK) {
         *out = db_column_int(rows, 0);
         db_finish(&rows);
@@ -45,8 +46,9 @@ static enum result read_wants(struct store *store, struct db *db)
     struct outbox_wants *wants = calloc(1, sizeof *wants + (size_t)most * sizeof *wants->owners);
     if (!wants)
         return RESULT_FAILED;
-    result = db_query(db, "SELECT owner_id, events FROM webhooks WHERE disabled_ms IS NULL AND removed_ms IS NULL ORDER BY owner_id",
-                      NULL, 0, &rows);
+    result = db_query(
+        db, "SELECT owner_id, events FROM webhooks WHERE disabled_ms IS NULL AND removed_ms IS NULL ORDER BY owner_id",
+        NULL, 0, &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         int64_t owner_id = db_column_int(rows, 0);
         if (!wants->count || wants->owners[wants->count - 1].owner_id != owner_id)
@@ -82,8 +84,9 @@ bool outbox_wanted(struct store *store, struct db *db, int64_t owner_id, enum ev
 static enum result listeners(struct db *db, int64_t owner_id, enum event_type type, int64_t *ids, size_t *count)
 {
     struct db_rows *rows;
-    enum result result = db_query(db, "SELECT id, events FROM webhooks WHERE owner_id = $1 AND disabled_ms IS NULL AND removed_ms IS NULL",
-                                  DB_ARGS(DB_INT(owner_id)), &rows);
+    enum result result = db_query(
+        db, "SELECT id, events FROM webhooks WHERE owner_id = $1 AND disabled_ms IS NULL AND removed_ms IS NULL",
+        DB_ARGS(DB_INT(owner_id)), &rows);
     *count = 0;
     while (result == RESULT_OK && *count < WEBHOOKS_MAX && (result = db_next(rows)) == RESULT_OK)
         if (db_column_int(rows, 1) >> type & 1)
@@ -92,15 +95,17 @@ static enum result listeners(struct db *db, int64_t owner_id, enum event_type ty
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result outbox_add_delivery(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id, int64_t event_id,
-                                enum event_type type, int64_t lead_id, int64_t now_ms, int64_t *out_id)
+enum result outbox_add_delivery(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id,
+                                int64_t event_id, enum event_type type, int64_t lead_id, int64_t now_ms,
+                                int64_t *out_id)
 {
     int64_t id = id_new();
-    enum result result = db_run(db,
-                                "INSERT INTO deliveries (owner_id, id, webhook_id, event_id, lead_id, type, state, created_ms, "
-                                "due_ms, attempts) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $7, 0)",
-                                DB_ARGS(DB_INT(owner_id), DB_INT(id), DB_INT(webhook_id), DB_INT(event_id), db_int_or_null(lead_id),
-                                        DB_INT(type), DB_INT(now_ms)));
+    enum result result =
+        db_run(db,
+               "INSERT INTO deliveries (owner_id, id, webhook_id, event_id, lead_id, type, state, created_ms, "
+               "due_ms, attempts) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $7, 0)",
+               DB_ARGS(DB_INT(owner_id), DB_INT(id), DB_INT(webhook_id), DB_INT(event_id), db_int_or_null(lead_id),
+                       DB_INT(type), DB_INT(now_ms)));
     if (result == RESULT_OK)
         result = db_run(db,
                         "UPDATE webhooks SET next_due_ms = $3 WHERE owner_id = $1 AND id = $2 "
@@ -112,21 +117,22 @@ enum result outbox_add_delivery(struct store *store, struct db *db, int64_t owne
     return result;
 }
 
-enum result outbox_add_event(struct db *db, int64_t owner_id, enum event_type type, json_t *data, int64_t lead_id, int64_t now_ms,
-                             int64_t *out_id)
+enum result outbox_add_event(struct db *db, int64_t owner_id, enum event_type type, json_t *data, int64_t lead_id,
+                             int64_t now_ms, int64_t *out_id)
 {
     struct arena arena;
     arena_init(&arena);
     *out_id = id_new();
-    enum result result = db_run(db, "INSERT INTO events (owner_id, id, type, lead_id, body, created_ms) VALUES ($1, $2, $3, $4, $5, $6)",
-                                DB_ARGS(DB_INT(owner_id), DB_INT(*out_id), DB_INT(type), db_int_or_null(lead_id),
-                                        db_text(event_body(type, now_ms, data, &arena)), DB_INT(now_ms)));
+    enum result result =
+        db_run(db, "INSERT INTO events (owner_id, id, type, lead_id, body, created_ms) VALUES ($1, $2, $3, $4, $5, $6)",
+               DB_ARGS(DB_INT(owner_id), DB_INT(*out_id), DB_INT(type), db_int_or_null(lead_id),
+                       db_text(event_body(type, now_ms, data, &arena)), DB_INT(now_ms)));
     arena_free(&arena);
     return result;
 }
 
-enum result outbox_add(struct store *store, struct db *db, int64_t owner_id, enum event_type type, json_t *data, int64_t lead_id,
-                       int64_t now_ms)
+enum result outbox_add(struct store *store, struct db *db, int64_t owner_id, enum event_type type, json_t *data,
+                       int64_t lead_id, int64_t now_ms)
 {
     int64_t ids[WEBHOOKS_MAX], event_id;
     size_t count;
@@ -143,13 +149,15 @@ enum result outbox_add(struct store *store, struct db *db, int64_t owner_id, enu
 
 enum result outbox_reschedule(struct db *db, int64_t owner_id, int64_t webhook_id)
 {
-    return db_run(db,
-                  "UPDATE webhooks SET next_due_ms = (SELECT MIN(due_ms) FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 "
-                  "AND state = 0) WHERE owner_id = $1 AND id = $2",
-                  DB_ARGS(DB_INT(owner_id), DB_INT(webhook_id)));
+    return db_run(
+        db,
+        "UPDATE webhooks SET next_due_ms = (SELECT MIN(due_ms) FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 "
+        "AND state = 0) WHERE owner_id = $1 AND id = $2",
+        DB_ARGS(DB_INT(owner_id), DB_INT(webhook_id)));
 }
 
-enum result outbox_disable(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id, const char *why, int64_t now_ms)
+enum result outbox_disable(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id, const char *why,
+                           int64_t now_ms)
 {
     outbox_forget_wants(store);
     enum result result = db_run(db,

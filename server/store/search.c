@@ -88,10 +88,11 @@ enum result search_find(struct db *db, struct arena *arena, int64_t owner_id, co
     if (words.match.failed || (!words.match.len && !words.brief_count))
         return RESULT_OK;
     if (words.match.len)
-        result = db_query(db,
-                          "SELECT rowid, words FROM lead_search WHERE lead_search MATCH $1 AND rowid < $2 AND owner_id = $3 "
-                          "ORDER BY rowid DESC",
-                          DB_ARGS(db_text(words.match.data), DB_INT(before), DB_INT(owner_id)), &rows);
+        result =
+            db_query(db,
+                     "SELECT rowid, words FROM lead_search WHERE lead_search MATCH $1 AND rowid < $2 AND owner_id = $3 "
+                     "ORDER BY rowid DESC",
+                     DB_ARGS(db_text(words.match.data), DB_INT(before), DB_INT(owner_id)), &rows);
     else
         result = db_query(db,
                           "SELECT l.id, s.words FROM leads l JOIN lead_search s ON s.rowid = l.id "

@@ -9,18 +9,20 @@
 
 enum { SEALED_SIZE = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES + WEBHOOK_SECRET_SIZE };
 
-static void seal(const struct store *store, const unsigned char secret[WEBHOOK_SECRET_SIZE], unsigned char out[SEALED_SIZE])
+static void seal(const struct store *store, const unsigned char secret[WEBHOOK_SECRET_SIZE],
+                 unsigned char out[SEALED_SIZE])
 {
     random_bytes(out, crypto_secretbox_NONCEBYTES);
     crypto_secretbox_easy(out + crypto_secretbox_NONCEBYTES, secret, WEBHOOK_SECRET_SIZE, out, store->seal_key);
 }
 
-enum result webhook_unseal(const struct store *store, const void *sealed, size_t len, unsigned char out[WEBHOOK_SECRET_SIZE])
+enum result webhook_unseal(const struct store *store, const void *sealed, size_t len,
+                           unsigned char out[WEBHOOK_SECRET_SIZE])
 {
     const unsigned char *nonce = sealed;
     if (!sealed || len != SEALED_SIZE ||
-        crypto_secretbox_open_easy(out, nonce + crypto_secretbox_NONCEBYTES, SEALED_SIZE - crypto_secretbox_NONCEBYTES, nonce,
-                                   store->seal_key)) {
+        crypto_secretbox_open_easy(out, nonce + crypto_secretbox_NONCEBYTES, SEALED_SIZE - crypto_secretbox_NONCEBYTES,
+                                   nonce, store->seal_key)) {
         log_error("webhook-secret", "why=\"sealed with another key\"");
         return RESULT_FAILED;
     }
@@ -33,14 +35,15 @@ struct request {
     struct store *store;
     struct arena *arena;
     int64_t owner_id, id, now_ms;
-    struct webhook *webhook;       /* add, change, find */
-    const struct webhook *wanted;  /* change */
+    struct webhook *webhook;      /* add, change, find */
+    const struct webhook *wanted; /* change */
     struct webhook *list;
     size_t count;
     int64_t delivery_id;
 };
 
-#define WEBHOOK_COLUMNS "id, url, events, created_ms, disabled_ms, disabled_why, last_success_ms, last_failure_ms, failures_in_a_row"
+#define WEBHOOK_COLUMNS \
+    "id, url, events, created_ms, disabled_ms, disabled_why, last_success_ms, last_failure_ms, failures_in_a_row"
 
 static void webhook_of_row(const struct db_rows *rows, struct arena *arena, int64_t owner_id, struct webhook *out)
 {
@@ -74,11 +77,12 @@ static enum result add_body(struct db *db, void *context)
     unsigned char sealed[SEALED_SIZE];
     seal(request->store, webhook->secret, sealed);
     outbox_forget_wants(request->store);
-    return db_run(db,
-                  "INSERT INTO webhooks (owner_id, id, url, events, sealed_secret, created_ms, failures_in_a_row, served_ms) "
-                  "VALUES ($1, $2, $3, $4, $5, $6, 0, 0)",
-                  DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), db_text(webhook->url), DB_INT(webhook->events),
-                          db_blob(sealed, sizeof sealed), DB_INT(request->now_ms)));
+    return db_run(
+        db,
+        "INSERT INTO webhooks (owner_id, id, url, events, sealed_secret, created_ms, failures_in_a_row, served_ms) "
+        "VALUES ($1, $2, $3, $4, $5, $6, 0, 0)",
+        DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), db_text(webhook->url), DB_INT(webhook->events),
+                db_blob(sealed, sizeof sealed), DB_INT(request->now_ms)));
 }
 
 enum result store_webhook_add(struct store *store, struct webhook *webhook, int64_t now_ms)
@@ -96,15 +100,17 @@ static enum result list_body(struct db *db, void *context)
     struct request *request = context;
     struct db_rows *rows;
     request->list = arena_alloc(request->arena, sizeof *request->list * WEBHOOKS_MAX);
-    enum result result = db_query(db, "SELECT " WEBHOOK_COLUMNS " FROM webhooks WHERE owner_id = $1 AND removed_ms IS NULL ORDER BY id",
-                                  DB_ARGS(DB_INT(request->owner_id)), &rows);
+    enum result result =
+        db_query(db, "SELECT " WEBHOOK_COLUMNS " FROM webhooks WHERE owner_id = $1 AND removed_ms IS NULL ORDER BY id",
+                 DB_ARGS(DB_INT(request->owner_id)), &rows);
     while (result == RESULT_OK && request->count < WEBHOOKS_MAX && (result = db_next(rows)) == RESULT_OK)
         webhook_of_row(rows, request->arena, request->owner_id, &request->list[request->count++]);
     db_finish(&rows);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result store_webhook_list(struct store *store, struct arena *arena, int64_t owner_id, struct webhook **out, size_t *count)
+enum result store_webhook_list(struct store *store, struct arena *arena, int64_t owner_id, struct webhook **out,
+                               size_t *count)
 {
     struct request request = {.store = store, .arena = arena, .owner_id = owner_id};
     enum result result = store_read(store, list_body, &request);
@@ -117,8 +123,9 @@ static enum result find_body(struct db *db, void *context)
 {
     struct request *request = context;
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT " WEBHOOK_COLUMNS " FROM webhooks WHERE owner_id = $1 AND id = $2 AND removed_ms IS NULL",
-                                DB_ARGS(DB_INT(request->owner_id), DB_INT(request->id)), &rows);
+    enum result result =
+        db_one(db, "SELECT " WEBHOOK_COLUMNS " FROM webhooks WHERE owner_id = $1 AND id = $2 AND removed_ms IS NULL",
+               DB_ARGS(DB_INT(request->owner_id), DB_INT(request->id)), &rows);
     if (result != RESULT_OK)
         return result;
     webhook_of_row(rows, request->arena, request->owner_id, request->webhook);
@@ -126,7 +133,8 @@ static enum result find_body(struct db *db, void *context)
     return RESULT_OK;
 }
 
-enum result store_webhook_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t id, struct webhook *out)
+enum result store_webhook_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t id,
+                               struct webhook *out)
 {
     struct request request = {.store = store, .arena = arena, .owner_id = owner_id, .id = id, .webhook = out};
     return store_read(store, find_body, &request);
@@ -137,9 +145,9 @@ static enum result change_body(struct db *db, void *context)
     struct request *request = context;
     const struct webhook *wanted = request->wanted;
     outbox_forget_wants(request->store);
-    enum result result = db_run(db,
-                                "UPDATE webhooks SET url = $3, events = $4 WHERE owner_id = $1 AND id = $2 AND removed_ms IS NULL",
-                                DB_ARGS(DB_INT(wanted->owner_id), DB_INT(wanted->id), db_text(wanted->url), DB_INT(wanted->events)));
+    enum result result =
+        db_run(db, "UPDATE webhooks SET url = $3, events = $4 WHERE owner_id = $1 AND id = $2 AND removed_ms IS NULL",
+               DB_ARGS(DB_INT(wanted->owner_id), DB_INT(wanted->id), db_text(wanted->url), DB_INT(wanted->events)));
     if (result != RESULT_OK)
         return result;
     if (!db_changes(db))
@@ -163,10 +171,11 @@ enum result store_webhook_change(struct store *store, const struct webhook *webh
 static enum result remove_body(struct db *db, void *context)
 {
     struct request *request = context;
-    enum result result = db_run(db,
-                                "UPDATE webhooks SET removed_ms = $3, sealed_secret = $4 WHERE owner_id = $1 AND id = $2 "
-                                "AND removed_ms IS NULL",
-                                DB_ARGS(DB_INT(request->owner_id), DB_INT(request->id), DB_INT(request->now_ms), db_blob("", 0)));
+    enum result result =
+        db_run(db,
+               "UPDATE webhooks SET removed_ms = $3, sealed_secret = $4 WHERE owner_id = $1 AND id = $2 "
+               "AND removed_ms IS NULL",
+               DB_ARGS(DB_INT(request->owner_id), DB_INT(request->id), DB_INT(request->now_ms), db_blob("", 0)));
     if (result == RESULT_OK && !db_changes(db))
         return RESULT_NOT_FOUND;
     return result == RESULT_OK
@@ -184,7 +193,7 @@ static enum result ping_body(struct db *db, void *context)
 {
     struct request *request = context;
     struct arena arena;
-    struct webhook webhook;
+    struct webhook webhook = {0};
     char id[ID_TEXT_SIZE];
     int64_t event_id;
     arena_init(&arena);
@@ -200,11 +209,12 @@ static enum result ping_body(struct db *db, void *context)
     result = outbox_add_event(db, request->owner_id, EVENT_WEBHOOK_PING, data, 0, request->now_ms, &event_id);
     if (result != RESULT_OK)
         return result;
-    return outbox_add_delivery(request->store, db, request->owner_id, request->id, event_id, EVENT_WEBHOOK_PING, 0, request->now_ms,
-                               &request->delivery_id);
+    return outbox_add_delivery(request->store, db, request->owner_id, request->id, event_id, EVENT_WEBHOOK_PING, 0,
+                               request->now_ms, &request->delivery_id);
 }
 
-enum result store_webhook_ping(struct store *store, int64_t owner_id, int64_t id, int64_t now_ms, int64_t *out_delivery_id)
+enum result store_webhook_ping(struct store *store, int64_t owner_id, int64_t id, int64_t now_ms,
+                               int64_t *out_delivery_id)
 {
     struct request request = {.store = store, .owner_id = owner_id, .id = id, .now_ms = now_ms};
     enum result result = store_write(store, "webhook_ping", ping_body, &request);

@@ -54,7 +54,10 @@ static int teardown(void **state)
 
 static void add(struct courier *courier, int64_t id, const char *url)
 {
-    struct send_job job = {.id = id, .group = 1, .url = url, .headers = {"Content-Type: application/json", "webhook-id: msg_1"},
+    struct send_job job = {.id = id,
+                           .group = 1,
+                           .url = url,
+                           .headers = {"Content-Type: application/json", "webhook-id: msg_1"},
                            .body = "{\"type\":\"webhook.ping\"}"};
     assert_int_equal(courier_add(courier, &job), RESULT_OK);
 }
@@ -96,13 +99,28 @@ static void courier__delivers_headers_and_body(void **state)
 static void courier__classes_every_misbehaviour(void **state)
 {
     struct bench *bench = *state;
-    static const struct { const char *path; enum send_error error; int status; } CASES[] = {
-        {"/status/201", SEND_OK, 201},       {"/status/500", SEND_STATUS, 500},      {"/status/404", SEND_STATUS, 404},
-        {"/gone", SEND_STATUS, 410},         {"/retry-after", SEND_STATUS, 503},     {"/redirect", SEND_REDIRECT, 302},
-        {"/status/304", SEND_REDIRECT, 304}, {"/silence", SEND_TIMEOUT, 0},          {"/drip-header", SEND_TIMEOUT, 0},
-        {"/drip-body", SEND_OK, 200},        {"/endless-header", SEND_TOO_LARGE, 0}, {"/endless-continue", SEND_TOO_LARGE, 0},
-        {"/endless-body", SEND_OK, 200},     {"/reset", SEND_PROTOCOL, 0},           {"/short", SEND_OK, 200},
-        {"/garbage", SEND_PROTOCOL, 0},      {"/old", SEND_PROTOCOL, 0},
+    static const struct {
+        const char *path;
+        enum send_error error;
+        int status;
+    } CASES[] = {
+        {"/status/201", SEND_OK, 201},
+        {"/status/500", SEND_STATUS, 500},
+        {"/status/404", SEND_STATUS, 404},
+        {"/gone", SEND_STATUS, 410},
+        {"/retry-after", SEND_STATUS, 503},
+        {"/redirect", SEND_REDIRECT, 302},
+        {"/status/304", SEND_REDIRECT, 304},
+        {"/silence", SEND_TIMEOUT, 0},
+        {"/drip-header", SEND_TIMEOUT, 0},
+        {"/drip-body", SEND_OK, 200},
+        {"/endless-header", SEND_TOO_LARGE, 0},
+        {"/endless-continue", SEND_TOO_LARGE, 0},
+        {"/endless-body", SEND_OK, 200},
+        {"/reset", SEND_PROTOCOL, 0},
+        {"/short", SEND_OK, 200},
+        {"/garbage", SEND_PROTOCOL, 0},
+        {"/old", SEND_PROTOCOL, 0},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct send_outcome outcome = outcome_at(bench, CASES[i].path);
@@ -133,13 +151,15 @@ static void courier__connects_to_no_place_that_is_not_allowed(void **state)
     char elsewhere[64];
     snprintf(elsewhere, sizeof elsewhere, "127.0.0.1:%d", receiver_port(bench->receiver) == 9 ? 10 : 9);
     struct courier *courier = open_courier(elsewhere);
-    static const char *const HOSTS[] = {"127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "0", "0.0.0.0", "[::1]",
-                                        "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]", "127.0.0.1.", "LOCALHOST"};
+    static const char *const HOSTS[] = {
+        "127.0.0.1", "localhost",          "127.1",           "2130706433", "0x7f.1",     "0177.0.0.1", "0", "0.0.0.0",
+        "[::1]",     "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]",       "127.0.0.1.", "LOCALHOST"};
     for (size_t i = 0; i < sizeof HOSTS / sizeof *HOSTS; i++) {
         char url[128];
         snprintf(url, sizeof url, "http://%s:%d/ok", HOSTS[i], receiver_port(bench->receiver));
         struct send_outcome outcome = outcome_of(courier, url);
-        if (outcome.error != SEND_REFUSED_ADDRESS && outcome.error != SEND_NAME_NOT_FOUND && outcome.error != SEND_PROTOCOL)
+        if (outcome.error != SEND_REFUSED_ADDRESS && outcome.error != SEND_NAME_NOT_FOUND &&
+            outcome.error != SEND_PROTOCOL)
             fail_msg("%s: %s", url, outcome.error ? send_error_name(outcome.error) : "sent");
     }
     assert_int_equal(receiver_count(bench->receiver, NULL), 0);
@@ -219,9 +239,23 @@ static void courier__checks_an_address_when_it_is_given(void **state)
     struct address_policy nothing = {0}, own;
     const char *why;
     assert_int_equal(address_policy_parse("127.0.0.1:9000", &own, &why), RESULT_OK);
-    static const char *const BAD[] = {"", "x", "http://example.org/", "ftp://example.org/", "https://user:secret@example.org/", "https://a@example.org/",
-                                      "https://example.org/#here", "https://127.0.0.1/", "https://0x7f.1/", "https://[::1]/", "https://169.254.169.254/",
-                                      "https://1.1.1.1:22/", "https://example.org/a b", "https://exa\tmple.org/", "https://", "//example.org/", "javascript:alert(1)"};
+    static const char *const BAD[] = {"",
+                                      "x",
+                                      "http://example.org/",
+                                      "ftp://example.org/",
+                                      "https://user:secret@example.org/",
+                                      "https://a@example.org/",
+                                      "https://example.org/#here",
+                                      "https://127.0.0.1/",
+                                      "https://0x7f.1/",
+                                      "https://[::1]/",
+                                      "https://169.254.169.254/",
+                                      "https://1.1.1.1:22/",
+                                      "https://example.org/a b",
+                                      "https://exa\tmple.org/",
+                                      "https://",
+                                      "//example.org/",
+                                      "javascript:alert(1)"};
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
         if (!webhook_url_complaint(BAD[i], &nothing))
             fail_msg("%s was taken", BAD[i]);

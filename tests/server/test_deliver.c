@@ -56,7 +56,8 @@ static int teardown(void **state)
 
 static struct webhook endpoint(struct road *road, const char *path)
 {
-    return fresh_webhook(road->fresh, arena_printf(&road->fresh->arena, "http://127.0.0.1:%d%s", receiver_port(road->receiver), path));
+    return fresh_webhook(
+        road->fresh, arena_printf(&road->fresh->arena, "http://127.0.0.1:%d%s", receiver_port(road->receiver), path));
 }
 
 /* The only delivery of an endpoint. */
@@ -64,7 +65,8 @@ static struct delivery delivery_of(struct road *road, const struct webhook *webh
 {
     struct delivery *list;
     size_t count;
-    assert_int_equal(store_delivery_list(road->fresh->store, &road->fresh->arena, road->fresh->jane.id, webhook->id, 0, 10, &list, &count),
+    assert_int_equal(store_delivery_list(road->fresh->store, &road->fresh->arena, road->fresh->jane.id, webhook->id, 0,
+                                         10, &list, &count),
                      RESULT_OK);
     assert_true(count >= 1);
     return list[0];
@@ -90,7 +92,8 @@ static void deliver__tells_of_a_lead_at_once_and_signed(void **state)
     struct lead lead;
     struct received received;
     int64_t started = monotonic_ms();
-    assert_int_equal(fresh_form(road->fresh, &road->fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
+    assert_int_equal(fresh_form(road->fresh, &road->fresh->share, id_new(), "Ada", "ada@example.org", &lead),
+                     RESULT_OK);
     struct delivery delivery = wait_for(road, &webhook, 1);
     assert_true(monotonic_ms() - started < 1000);
     assert_int_equal(delivery.state, DELIVERY_DELIVERED);
@@ -114,7 +117,8 @@ static void deliver__tells_of_a_lead_at_once_and_signed(void **state)
 static int64_t ping(struct road *road, const struct webhook *webhook)
 {
     int64_t id;
-    assert_int_equal(store_webhook_ping(road->fresh->store, road->fresh->jane.id, webhook->id, now_ms(), &id), RESULT_OK);
+    assert_int_equal(store_webhook_ping(road->fresh->store, road->fresh->jane.id, webhook->id, now_ms(), &id),
+                     RESULT_OK);
     return id;
 }
 
@@ -148,7 +152,9 @@ static void deliver__turns_an_endpoint_off_that_is_gone(void **state)
     struct webhook webhook = endpoint(road, "/gone"), found;
     ping(road, &webhook);
     assert_int_equal(wait_for(road, &webhook, 1).state, DELIVERY_DISABLED);
-    assert_int_equal(store_webhook_find(road->fresh->store, &road->fresh->arena, road->fresh->jane.id, webhook.id, &found), RESULT_OK);
+    assert_int_equal(
+        store_webhook_find(road->fresh->store, &road->fresh->arena, road->fresh->jane.id, webhook.id, &found),
+        RESULT_OK);
     assert_int_not_equal(found.disabled_ms, 0);
     assert_string_equal(found.disabled_why, "the receiver answered 410 Gone");
 }
@@ -182,7 +188,8 @@ static void deliver__refuses_a_list_it_cannot_read(void **state)
     struct road *road = *state;
     struct sender *sender;
     const char *why = NULL;
-    assert_int_equal(sender_start(road->fresh->store, "10.0.0.0/8", &road->fresh->arena, &sender, &why), RESULT_INVALID);
+    assert_int_equal(sender_start(road->fresh->store, "10.0.0.0/8", &road->fresh->arena, &sender, &why),
+                     RESULT_INVALID);
     assert_non_null(strstr(why, "MEISHI_WEBHOOK_ALLOW"));
 }
 
@@ -196,7 +203,8 @@ static void send_until_killed(const char *url)
     static const unsigned char key[32] = "thirty-two bytes of a seal key.";
     struct store_options options = {.url = url, .base_url = "https://meishi.example", .seal_key = key};
     arena_init(&arena);
-    if (store_open(&options, &arena, &store, &why) != RESULT_OK || sender_start(store, "127.0.0.1:*", &arena, &sender, &why) != RESULT_OK)
+    if (store_open(&options, &arena, &store, &why) != RESULT_OK ||
+        sender_start(store, "127.0.0.1:*", &arena, &sender, &why) != RESULT_OK)
         _exit(1);
     pause();
 }
@@ -206,7 +214,8 @@ static void deliver__killed_between_send_and_record_sends_the_same_id_again(void
     (void)state;
     struct fresh *fresh = fresh_open();
     struct receiver *receiver = receiver_open();
-    struct webhook webhook = fresh_webhook(fresh, arena_printf(&fresh->arena, "http://127.0.0.1:%d/slow-ok", receiver_port(receiver)));
+    struct webhook webhook =
+        fresh_webhook(fresh, arena_printf(&fresh->arena, "http://127.0.0.1:%d/slow-ok", receiver_port(receiver)));
     int64_t id, next_due_ms;
     assert_int_equal(store_webhook_ping(fresh->store, fresh->jane.id, webhook.id, now_ms(), &id), RESULT_OK);
     store_close(fresh->store);
@@ -226,9 +235,13 @@ static void deliver__killed_between_send_and_record_sends_the_same_id_again(void
     size_t count;
     char message_id[ID_TEXT_SIZE];
     assert_int_equal(receiver_get(receiver, "/slow-ok", 0, &first), 0);
-    assert_int_equal(store_delivery_claim(fresh->store, &fresh->arena, now_ms(), 1000, 10, &claimed, &count, &next_due_ms), RESULT_OK);
+    assert_int_equal(
+        store_delivery_claim(fresh->store, &fresh->arena, now_ms(), 1000, 10, &claimed, &count, &next_due_ms),
+        RESULT_OK);
     assert_int_equal(count, 0); /* its lease has not ended: somebody else might be sending it */
-    assert_int_equal(store_delivery_claim(fresh->store, &fresh->arena, next_due_ms, 1000, 10, &claimed, &count, &next_due_ms), RESULT_OK);
+    assert_int_equal(
+        store_delivery_claim(fresh->store, &fresh->arena, next_due_ms, 1000, 10, &claimed, &count, &next_due_ms),
+        RESULT_OK);
     assert_int_equal(count, 1);
     assert_int_equal(claimed[0].id, id);
     assert_string_equal(id_format(message_id, "msg", claimed[0].event_id), first.id);

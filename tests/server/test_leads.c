@@ -42,11 +42,15 @@ static size_t count_told(struct fresh *fresh, const struct webhook *webhook, enu
     struct delivery *list, one;
     struct attempt *attempts;
     size_t count, attempt_count, found = 0;
-    assert_int_equal(store_delivery_list(fresh->store, &fresh->arena, fresh->jane.id, webhook->id, 0, 200, &list, &count), RESULT_OK);
+    assert_int_equal(
+        store_delivery_list(fresh->store, &fresh->arena, fresh->jane.id, webhook->id, 0, 200, &list, &count),
+        RESULT_OK);
     for (size_t i = 0; i < count; i++) {
         if (list[i].type != type || found++ || !body)
             continue;
-        assert_int_equal(store_delivery_find(fresh->store, &fresh->arena, fresh->jane.id, list[i].id, &one, &attempts, &attempt_count), RESULT_OK);
+        assert_int_equal(store_delivery_find(fresh->store, &fresh->arena, fresh->jane.id, list[i].id, &one, &attempts,
+                                             &attempt_count),
+                         RESULT_OK);
         *body = one.body;
     }
     return found;
@@ -61,8 +65,8 @@ struct potential {
 static enum result potential_body(struct db *db, void *context)
 {
     struct potential *potential = context;
-    return lead_add_potential(potential->fresh->store, db, &potential->fresh->arena, potential->share, potential->hit_id,
-                              potential->fresh->now_ms);
+    return lead_add_potential(potential->fresh->store, db, &potential->fresh->arena, potential->share,
+                              potential->hit_id, potential->fresh->now_ms);
 }
 
 static void scan(struct fresh *fresh, const struct share *share, int64_t hit_id)
@@ -108,8 +112,12 @@ static void *press_send(void *context)
     struct crowd *crowd = context;
     struct arena arena;
     unsigned char receipt[HASH_SIZE];
-    struct lead out, lead = {.owner_id = crowd->fresh->jane.id, .card_id = crowd->fresh->card.id, .share_id = crowd->fresh->share.id,
-                             .visitor_hit_id = crowd->hit_id, .name = "Ada", .email = "ada@example.org"};
+    struct lead out, lead = {.owner_id = crowd->fresh->jane.id,
+                             .card_id = crowd->fresh->card.id,
+                             .share_id = crowd->fresh->share.id,
+                             .visitor_hit_id = crowd->hit_id,
+                             .name = "Ada",
+                             .email = "ada@example.org"};
     arena_init(&arena);
     random_bytes(receipt, sizeof receipt);
     enum result result = store_lead_add(crowd->fresh->store, &arena, &lead, receipt, crowd->fresh->now_ms, &out);
@@ -154,7 +162,8 @@ static void lead__makes_the_visitors_potential_lead_identified(void **state)
     assert_int_equal(count_listed(fresh, ANY), 1);
     struct lead_moment *moments;
     size_t count;
-    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count), RESULT_OK);
+    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count),
+                     RESULT_OK);
     assert_int_equal(count, 2);
     assert_string_equal(moments[0].kind, "scan");
     assert_string_equal(moments[1].kind, "form");
@@ -182,7 +191,8 @@ static void lead__with_a_known_email_joins(void **state)
     assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_UPDATED, NULL), 1);
     struct lead_moment *moments;
     size_t count;
-    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, first.id, &moments, &count), RESULT_OK);
+    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, first.id, &moments, &count),
+                     RESULT_OK);
     assert_string_equal(moments[count - 1].kind, "form");
     assert_non_null(strstr(moments[count - 1].words, "Berlin fair"));
     assert_non_null(strstr(moments[count - 1].words, "A. Lovelace"));
@@ -193,8 +203,12 @@ static void lead__with_a_known_phone_stays_its_own(void **state)
     struct fresh *fresh = *state;
     for (int i = 0; i < 2; i++) {
         unsigned char receipt[HASH_SIZE];
-        struct lead out, lead = {.owner_id = fresh->jane.id, .card_id = fresh->card.id, .share_id = fresh->share.id, .visitor_hit_id = id_new(),
-                                 .name = i ? "Ada" : "Bob", .phone = "+49 30 123456"};
+        struct lead out, lead = {.owner_id = fresh->jane.id,
+                                 .card_id = fresh->card.id,
+                                 .share_id = fresh->share.id,
+                                 .visitor_hit_id = id_new(),
+                                 .name = i ? "Ada" : "Bob",
+                                 .phone = "+49 30 123456"};
         random_bytes(receipt, sizeof receipt);
         assert_int_equal(store_lead_add(fresh->store, &fresh->arena, &lead, receipt, fresh->now_ms, &out), RESULT_OK);
     }
@@ -206,8 +220,13 @@ static void lead__set_aside_tells_nobody_until_it_is_taken_in(void **state)
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
     unsigned char receipt[HASH_SIZE] = {1};
-    struct lead out, lead = {.owner_id = fresh->jane.id, .card_id = fresh->card.id, .share_id = fresh->share.id, .visitor_hit_id = id_new(),
-                             .name = "Ada", .email = "ada@example.org", .set_aside = "sent within 3 seconds"};
+    struct lead out, lead = {.owner_id = fresh->jane.id,
+                             .card_id = fresh->card.id,
+                             .share_id = fresh->share.id,
+                             .visitor_hit_id = id_new(),
+                             .name = "Ada",
+                             .email = "ada@example.org",
+                             .set_aside = "sent within 3 seconds"};
     assert_int_equal(store_lead_add(fresh->store, &fresh->arena, &lead, receipt, fresh->now_ms, &out), RESULT_OK);
     struct lead_filter aside = ANY;
     aside.set_aside = true;
@@ -216,7 +235,9 @@ static void lead__set_aside_tells_nobody_until_it_is_taken_in(void **state)
     assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_CREATED, NULL), 0);
 
     struct lead_change take_in = {.stage = -1, .set_aside = 0};
-    assert_int_equal(store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, out.id, &take_in, fresh->now_ms, &out), RESULT_OK);
+    assert_int_equal(
+        store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, out.id, &take_in, fresh->now_ms, &out),
+        RESULT_OK);
     assert_null(out.set_aside);
     assert_int_equal(count_listed(fresh, ANY), 1);
     assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_CREATED, NULL), 1);
@@ -270,7 +291,10 @@ static void lead__through_a_visitor_is_a_referral_once_they_left_details(void **
 static void lead__of_a_named_recipient_is_met_by_their_first_scan(void **state)
 {
     struct fresh *fresh = *state;
-    struct share share = {.owner_id = fresh->jane.id, .card_id = fresh->card.id, .sharer_member_id = fresh->jane.id, .channel = CHANNEL_EMAIL,
+    struct share share = {.owner_id = fresh->jane.id,
+                          .card_id = fresh->card.id,
+                          .sharer_member_id = fresh->jane.id,
+                          .channel = CHANNEL_EMAIL,
                           .recipient = "Grace Hopper"};
     token_new(share.token);
     assert_int_equal(store_share_add(fresh->store, &fresh->arena, &share, fresh->now_ms), RESULT_OK);
@@ -293,17 +317,25 @@ static void lead__changes_by_revision_and_keeps_a_timeline(void **state)
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
     struct lead lead, out;
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
-    struct lead_change change = {.stage = STAGE_CONTACTED, .note = "Called.", .set_aside = -1, .revision = lead.revision};
-    assert_int_equal(store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &change, fresh->now_ms + 5, &out), RESULT_OK);
+    struct lead_change change = {
+        .stage = STAGE_CONTACTED, .note = "Called.", .set_aside = -1, .revision = lead.revision};
+    assert_int_equal(
+        store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &change, fresh->now_ms + 5, &out),
+        RESULT_OK);
     assert_int_equal(out.stage, STAGE_CONTACTED);
     assert_int_equal(out.revision, lead.revision + 1);
-    assert_int_equal(store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &change, fresh->now_ms + 6, &out), RESULT_CONFLICT);
+    assert_int_equal(
+        store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &change, fresh->now_ms + 6, &out),
+        RESULT_CONFLICT);
     change = (struct lead_change){.stage = STAGE_POTENTIAL, .set_aside = -1};
-    assert_int_equal(store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &change, fresh->now_ms + 6, &out), RESULT_INVALID);
+    assert_int_equal(
+        store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &change, fresh->now_ms + 6, &out),
+        RESULT_INVALID);
     assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_UPDATED, NULL), 1);
     struct lead_moment *moments;
     size_t count;
-    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count), RESULT_OK);
+    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count),
+                     RESULT_OK);
     assert_int_equal(count, 4);
     assert_string_equal(moments[2].words, "New → Contacted");
     assert_string_equal(moments[3].words, "Called.");
@@ -319,8 +351,10 @@ static void lead__of_another_member_is_not_found(void **state)
     struct lead_change change = {.stage = STAGE_WON, .set_aside = -1};
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
     assert_int_equal(store_lead_find(fresh->store, &fresh->arena, bob.id, lead.id, &out), RESULT_NOT_FOUND);
-    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, bob.id, lead.id, &moments, &count), RESULT_NOT_FOUND);
-    assert_int_equal(store_lead_change(fresh->store, &fresh->arena, bob.id, lead.id, &change, fresh->now_ms, &out), RESULT_NOT_FOUND);
+    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, bob.id, lead.id, &moments, &count),
+                     RESULT_NOT_FOUND);
+    assert_int_equal(store_lead_change(fresh->store, &fresh->arena, bob.id, lead.id, &change, fresh->now_ms, &out),
+                     RESULT_NOT_FOUND);
     assert_int_equal(store_lead_erase(fresh->store, bob.id, lead.id, fresh->now_ms), RESULT_NOT_FOUND);
     struct lead_filter filter = ANY;
     filter.q = "Ada";
@@ -335,9 +369,12 @@ static void lead__is_found_by_parts_of_words(void **state)
     struct lead lead;
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "José Müller", "jose@example.org", &lead), RESULT_OK);
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "山田太郎", "taro@example.jp", &lead), RESULT_OK);
-    static const struct { const char *q; size_t count; } CASES[] = {
-        {"jose", 1}, {"JOSÉ", 1}, {"mull", 1}, {"ulle jos", 1}, {"jo mu", 1}, {"太郎", 1}, {"山田太", 1}, {"example", 2}, {"example zz", 0},
-        {"\" OR \"", 0}, {"name: *", 0}, {"   ", 2},
+    static const struct {
+        const char *q;
+        size_t count;
+    } CASES[] = {
+        {"jose", 1},   {"JOSÉ", 1},    {"mull", 1},       {"ulle jos", 1}, {"jo mu", 1},   {"太郎", 1},
+        {"山田太", 1}, {"example", 2}, {"example zz", 0}, {"\" OR \"", 0}, {"name: *", 0}, {"   ", 2},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct lead_filter filter = ANY;
@@ -364,7 +401,8 @@ static void lead__pages_go_on_where_the_last_ended(void **state)
     size_t seen = 0, count;
     struct lead *leads;
     do {
-        assert_int_equal(store_lead_list(fresh->store, &fresh->arena, fresh->jane.id, &filter, &leads, &count), RESULT_OK);
+        assert_int_equal(store_lead_list(fresh->store, &fresh->arena, fresh->jane.id, &filter, &leads, &count),
+                         RESULT_OK);
         for (size_t i = 0; i < count; i++) {
             assert_true(leads[i].id < last);
             assert_non_null(leads[i].share);
@@ -404,11 +442,15 @@ static void lead__erased_leaves_nothing_in_the_files(void **state)
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
     struct lead lead, out;
-    assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Quetzalcanary Xiuhtecuhtli", "quetzalcanary@example.org", &lead), RESULT_OK);
+    assert_int_equal(
+        fresh_form(fresh, &fresh->share, id_new(), "Quetzalcanary Xiuhtecuhtli", "quetzalcanary@example.org", &lead),
+        RESULT_OK);
     unsigned char receipt[HASH_SIZE];
     memcpy(receipt, fresh_receipt(fresh), sizeof receipt);
     struct lead_change change = {.stage = -1, .set_aside = -1, .note = "Quetzalcanary likes tea."};
-    assert_int_equal(store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &change, fresh->now_ms, &out), RESULT_OK);
+    assert_int_equal(
+        store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &change, fresh->now_ms, &out),
+        RESULT_OK);
     assert_true(files_hold(fresh, "uetzalcanary"));
     assert_int_equal(store_receipt_find(fresh->store, &fresh->arena, receipt, &out), RESULT_OK);
     assert_string_equal(out.consent_text, "You agree to be contacted.");
@@ -431,11 +473,14 @@ static void lead__erased_leaves_nothing_in_the_files(void **state)
     assert_non_null(strstr(body, arena_printf(&fresh->arena, "\"data\":{\"lead\":{\"id\":\"%s\"}}", id)));
     struct delivery *deliveries;
     size_t count;
-    assert_int_equal(store_delivery_list_of_lead(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &deliveries, &count), RESULT_OK);
+    assert_int_equal(
+        store_delivery_list_of_lead(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &deliveries, &count),
+        RESULT_OK);
     assert_int_equal(count, 2);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(deliveries[i].state, DELIVERY_ERASED);
-        assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, deliveries[i].id, fresh->now_ms), RESULT_CONFLICT);
+        assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, deliveries[i].id, fresh->now_ms),
+                         RESULT_CONFLICT);
     }
     assert_int_equal(store_lead_erase_by_receipt(fresh->store, receipt, fresh->now_ms + 20), RESULT_NOT_FOUND);
 }
@@ -460,6 +505,7 @@ static void lead__erased_endorser_leaves_the_hand_without_a_name(void **state)
     struct fresh *fresh = *state;
     struct lead ada, friend;
     int64_t hit = id_new();
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
     assert_int_equal(fresh_form(fresh, &fresh->share, hit, "Ada Canary", "ada@example.org", &ada), RESULT_OK);
     struct share passed = fresh_share(fresh, fresh->share.id, 0, hit);
     assert_int_equal(fresh_form(fresh, &passed, id_new(), "Dee", "dee@example.org", &friend), RESULT_OK);
@@ -471,6 +517,11 @@ static void lead__erased_endorser_leaves_the_hand_without_a_name(void **state)
     assert_int_equal(friend.share->chain_len, 2);
     assert_null(friend.share->chain[1].name);
     assert_false(files_hold(fresh, "Ada Canary"));
+    /* What is told of the friend is whole but for that name. */
+    const char *body = NULL;
+    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_CREATED, &body), 2);
+    assert_non_null(strstr(body, "dee@example.org"));
+    assert_non_null(strstr(body, "\"kind\":\"referral\""));
 }
 
 static enum result again_body(struct db *db, void *context)
@@ -491,7 +542,8 @@ static void lead__erased_is_erased_again_from_a_backup(void **state)
     pthread_mutex_lock(&fresh->store->write_lock);
     struct db *db = fresh->store->writer;
     assert_int_equal(db->driver->script(db, "PRAGMA foreign_keys = OFF"), RESULT_OK);
-    assert_int_equal(db_run(db, "UPDATE leads SET id = $1 WHERE id = $2", DB_ARGS(DB_INT(gone.id), DB_INT(out.id))), RESULT_OK);
+    assert_int_equal(db_run(db, "UPDATE leads SET id = $1 WHERE id = $2", DB_ARGS(DB_INT(gone.id), DB_INT(out.id))),
+                     RESULT_OK);
     pthread_mutex_unlock(&fresh->store->write_lock);
     assert_int_equal(store_lead_find(fresh->store, &fresh->arena, fresh->jane.id, gone.id, &out), RESULT_OK);
     assert_int_equal(store_write(fresh->store, "test", again_body, fresh), RESULT_OK);

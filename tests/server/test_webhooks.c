@@ -35,16 +35,22 @@ struct claimed {
 static struct claimed claim(struct fresh *fresh, size_t limit)
 {
     struct claimed claimed;
-    assert_int_equal(store_delivery_claim(fresh->store, &fresh->arena, fresh->now_ms, LEASE_MS, limit, &claimed.list, &claimed.count,
-                                          &claimed.next_due_ms),
+    assert_int_equal(store_delivery_claim(fresh->store, &fresh->arena, fresh->now_ms, LEASE_MS, limit, &claimed.list,
+                                          &claimed.count, &claimed.next_due_ms),
                      RESULT_OK);
     return claimed;
 }
 
-static void record(struct fresh *fresh, int64_t id, enum delivery_state state, int64_t retry_at_ms, const char *disable_why)
+static void record(struct fresh *fresh, int64_t id, enum delivery_state state, int64_t retry_at_ms,
+                   const char *disable_why)
 {
-    struct outcome outcome = {.delivery_id = id, .state = state, .retry_at_ms = retry_at_ms, .disable_why = disable_why,
-                              .attempt = {.at_ms = fresh->now_ms, .status = state == DELIVERY_DELIVERED ? 200 : 500, .latency_ms = 7,
+    struct outcome outcome = {.delivery_id = id,
+                              .state = state,
+                              .retry_at_ms = retry_at_ms,
+                              .disable_why = disable_why,
+                              .attempt = {.at_ms = fresh->now_ms,
+                                          .status = state == DELIVERY_DELIVERED ? 200 : 500,
+                                          .latency_ms = 7,
                                           .error = state == DELIVERY_DELIVERED ? NULL : "status"}};
     assert_int_equal(store_delivery_record(fresh->store, &outcome, 1, fresh->now_ms), RESULT_OK);
 }
@@ -53,7 +59,9 @@ static struct delivery find(struct fresh *fresh, int64_t id, size_t *attempt_cou
 {
     struct delivery delivery;
     struct attempt *attempts;
-    assert_int_equal(store_delivery_find(fresh->store, &fresh->arena, fresh->jane.id, id, &delivery, &attempts, attempt_count), RESULT_OK);
+    assert_int_equal(
+        store_delivery_find(fresh->store, &fresh->arena, fresh->jane.id, id, &delivery, &attempts, attempt_count),
+        RESULT_OK);
     return delivery;
 }
 
@@ -119,8 +127,10 @@ static void webhook__of_another_member_is_not_found(void **state)
 static void webhook__hears_only_what_it_asked_for(void **state)
 {
     struct fresh *fresh = *state;
-    struct webhook created = {.owner_id = fresh->jane.id, .url = "https://a.example/", .events = 1u << EVENT_LEAD_CREATED};
-    struct webhook erased = {.owner_id = fresh->jane.id, .url = "https://b.example/", .events = 1u << EVENT_LEAD_ERASED};
+    struct webhook created = {
+        .owner_id = fresh->jane.id, .url = "https://a.example/", .events = 1u << EVENT_LEAD_CREATED};
+    struct webhook erased = {
+        .owner_id = fresh->jane.id, .url = "https://b.example/", .events = 1u << EVENT_LEAD_ERASED};
     assert_int_equal(store_webhook_add(fresh->store, &created, fresh->now_ms), RESULT_OK);
     assert_int_equal(store_webhook_add(fresh->store, &erased, fresh->now_ms), RESULT_OK);
     struct lead lead;
@@ -156,7 +166,8 @@ static void outbox__knows_who_wants_what_after_every_change(void **state)
 {
     struct fresh *fresh = *state;
     assert_false(wants_of(fresh).created);
-    struct webhook webhook = {.owner_id = fresh->jane.id, .url = "https://a.example/", .events = 1u << EVENT_LEAD_CREATED};
+    struct webhook webhook = {
+        .owner_id = fresh->jane.id, .url = "https://a.example/", .events = 1u << EVENT_LEAD_CREATED};
     assert_int_equal(store_webhook_add(fresh->store, &webhook, fresh->now_ms), RESULT_OK);
     assert_true(wants_of(fresh).created);
     assert_false(wants_of(fresh).erased);
@@ -177,7 +188,8 @@ static void outbox__knows_who_wants_what_after_every_change(void **state)
 static enum result add_then_fail(struct db *db, void *context)
 {
     struct fresh *fresh = context;
-    enum result result = outbox_add(fresh->store, db, fresh->jane.id, EVENT_LEAD_CREATED, json_object(), 0, fresh->now_ms);
+    enum result result =
+        outbox_add(fresh->store, db, fresh->jane.id, EVENT_LEAD_CREATED, json_object(), 0, fresh->now_ms);
     return result == RESULT_OK ? RESULT_CONFLICT : result;
 }
 
@@ -224,7 +236,8 @@ static void delivery__is_leased_to_one_and_comes_back_with_its_id(void **state)
 static void delivery__backlog_of_one_endpoint_holds_up_no_other(void **state)
 {
     struct fresh *fresh = *state;
-    struct webhook busy = fresh_webhook(fresh, "https://busy.example/"), quiet = fresh_webhook(fresh, "https://quiet.example/");
+    struct webhook busy = fresh_webhook(fresh, "https://busy.example/"),
+                   quiet = fresh_webhook(fresh, "https://quiet.example/");
     for (int i = 0; i < 200; i++)
         ping(fresh, &busy);
     fresh->now_ms += 1000;
@@ -248,7 +261,8 @@ static void delivery__backlog_of_one_endpoint_holds_up_no_other(void **state)
 static void delivery__endpoints_take_turns(void **state)
 {
     struct fresh *fresh = *state;
-    struct webhook one = fresh_webhook(fresh, "https://one.example/"), other = fresh_webhook(fresh, "https://other.example/");
+    struct webhook one = fresh_webhook(fresh, "https://one.example/"),
+                   other = fresh_webhook(fresh, "https://other.example/");
     int64_t last = 0;
     for (int i = 0; i < 6; i++) {
         ping(fresh, &one);
@@ -371,7 +385,8 @@ static void delivery__of_a_lead_is_on_its_timeline(void **state)
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
     struct claimed claimed = claim(fresh, 10);
     record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0, NULL);
-    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count), RESULT_OK);
+    assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count),
+                     RESULT_OK);
     assert_string_equal(moments[count - 1].kind, "told");
     assert_string_equal(moments[count - 1].words, "crm.example");
 }

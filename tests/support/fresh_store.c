@@ -19,7 +19,8 @@ static void must(enum result result, const char *what)
 
 static void open_store(struct fresh *fresh)
 {
-    struct store_options options = {.url = fresh->url, .base_url = "https://meishi.example", .seal_key = SEAL_KEY, .readers = 2};
+    struct store_options options = {
+        .url = fresh->url, .base_url = "https://meishi.example", .seal_key = SEAL_KEY, .readers = 2};
     const char *why = NULL;
     enum result result = store_open(&options, &fresh->arena, &fresh->store, &why);
     if (why)
@@ -70,15 +71,21 @@ void fresh_close(struct fresh *fresh)
 
 struct member fresh_member(struct fresh *fresh, const char *handle)
 {
-    struct member member = {.handle = handle, .name = handle, .email = arena_printf(&fresh->arena, "%s@example.org", handle)};
+    struct member member = {
+        .handle = handle, .name = handle, .email = arena_printf(&fresh->arena, "%s@example.org", handle)};
     must(store_member_add(fresh->store, &member, fresh->now_ms), "store_member_add");
     return member;
 }
 
 struct share fresh_share(struct fresh *fresh, int64_t parent_id, int64_t member_id, int64_t hit_id)
 {
-    struct share share = {.owner_id = fresh->jane.id, .card_id = fresh->card.id, .parent_id = parent_id, .sharer_member_id = member_id,
-                          .sharer_hit_id = hit_id, .channel = CHANNEL_QR, .label = "Berlin fair"};
+    struct share share = {.owner_id = fresh->jane.id,
+                          .card_id = fresh->card.id,
+                          .parent_id = parent_id,
+                          .sharer_member_id = member_id,
+                          .sharer_hit_id = hit_id,
+                          .channel = CHANNEL_QR,
+                          .label = "Berlin fair"};
     token_new(share.token);
     must(store_share_add(fresh->store, &fresh->arena, &share, fresh->now_ms), "store_share_add");
     return share;
@@ -91,10 +98,17 @@ struct webhook fresh_webhook(struct fresh *fresh, const char *url)
     return webhook;
 }
 
-enum result fresh_form(struct fresh *fresh, const struct share *share, int64_t hit_id, const char *name, const char *email, struct lead *out)
+enum result fresh_form(struct fresh *fresh, const struct share *share, int64_t hit_id, const char *name,
+                       const char *email, struct lead *out)
 {
-    struct lead lead = {.owner_id = share->owner_id, .card_id = share->card_id, .share_id = share->id, .visitor_hit_id = hit_id,
-                        .name = name, .email = email, .message = "Let us talk.", .consent_text = "You agree to be contacted.",
+    struct lead lead = {.owner_id = share->owner_id,
+                        .card_id = share->card_id,
+                        .share_id = share->id,
+                        .visitor_hit_id = hit_id,
+                        .name = name,
+                        .email = email,
+                        .message = "Let us talk.",
+                        .consent_text = "You agree to be contacted.",
                         .consent_contact = true};
     random_bytes(receipt, sizeof receipt);
     return store_lead_add(fresh->store, &fresh->arena, &lead, receipt, fresh->now_ms, out);

@@ -29,8 +29,8 @@ struct share fresh_share(struct fresh *fresh, int64_t parent_id, int64_t member_
 /* An endpoint of Jane's for all events. */
 struct webhook fresh_webhook(struct fresh *fresh, const char *url);
 /* A form of the visitor of HIT_ID on SHARE, stored; RESULT is what the verb said. */
-enum result fresh_form(struct fresh *fresh, const struct share *share, int64_t hit_id, const char *name, const char *email,
-                       struct lead *out);
+enum result fresh_form(struct fresh *fresh, const struct share *share, int64_t hit_id, const char *name,
+                       const char *email, struct lead *out);
 /* The receipt's hash fresh_form used last. */
 const unsigned char *fresh_receipt(const struct fresh *fresh);
 

@@ -167,9 +167,11 @@ static void answer(struct conversation *talk, const char *path, int earlier)
     } else if (!strcmp(path, "/gone")) {
         say(to, "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n");
     } else if (!strcmp(path, "/flaky")) {
-        say(to, earlier ? "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" : "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n");
+        say(to,
+            earlier ? "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" : "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n");
     } else if (!strcmp(path, "/redirect")) {
-        snprintf(text, sizeof text, "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/ok\r\nContent-Length: 0\r\n\r\n",
+        snprintf(text, sizeof text,
+                 "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/ok\r\nContent-Length: 0\r\n\r\n",
                  talk->receiver->port);
         say(to, text);
     } else if (!strcmp(path, "/silence")) {
