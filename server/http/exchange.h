@@ -101,6 +101,7 @@ struct http {
     int watchdog_ms; /* 0: none */
     int64_t watchdog_due_ms;
     atomic_bool stopping;   /* no new connections; close the idle ones */
+    atomic_int finishing;   /* threads inside request_finish */
     atomic_bool cut_all;    /* the time to drain is over */
 };
 

@@ -617,6 +617,8 @@ void http_stop(struct http *http, int drain_ms)
             pthread_join(http->loops[i].thread, NULL);
     if (http->workers)
         workers_stop(http->workers);
+    while (atomic_load(&http->finishing))
+        usleep(100);
     for (int i = 0; i < http->loop_count; i++)
         close_loop(&http->loops[i]);
     if (http->unix_path)

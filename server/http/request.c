@@ -311,6 +311,11 @@ void request_finish_all(struct request *const *requests, size_t count)
 {
     struct loop *woken[LOOPS_MAX];
     size_t woken_count = 0;
+    if (!count)
+        return;
+    /* From the last push on nothing but this keeps http_stop from taking the loops away under us. */
+    atomic_int *finishing = &exchange_of(requests[0])->loop->http->finishing;
+    atomic_fetch_add(finishing, 1);
     for (size_t i = 0; i < count; i++) {
         struct exchange *exchange = exchange_of(requests[i]);
         struct loop *loop = exchange->loop;
@@ -319,6 +324,7 @@ void request_finish_all(struct request *const *requests, size_t count)
     }
     for (size_t i = 0; i < woken_count; i++)
         loop_wake(woken[i]);
+    atomic_fetch_sub(finishing, 1);
 }
 
 void request_defer(struct request *request)

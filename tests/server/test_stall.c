@@ -236,8 +236,11 @@ static void stop__answers_what_is_under_way_and_closes_the_rest(void **state)
     client_send(half, "GET / HT", 8);
     for (int i = 0; i < 40; i++)
         client_send(fds[i], UNDER_WAY[i % 2], strlen(UNDER_WAY[i % 2]));
-    while (atomic_load(&site.dispatched) < 24) /* all the waiting ones, and some of the workers' */
+    struct http_figures figures = {0};
+    while (figures.requests < 40) { /* all are read; most of the workers' still wait for a worker */
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        http_figures(http, &figures);
+    }
     assert_int_equal(pthread_create(&thread, NULL, end_site, &ending), 0);
     for (int i = 0; i < 40; i++) {
         assert_true(client_read(fds[i], reply, sizeof reply, 3000));
