@@ -1,4 +1,4 @@
-/* The HTTP front alone, for http_bench.sh: the same 16 KB page as a ready reply, as a mould's copy with two holes filled, as
+/* The HTTP front alone, for http.sh: the same 16 KB page as a ready reply, as a mould's copy with two holes filled, as
  * bytes handed over, and finished by another thread as a card page is by the store's writer. */
 #include <pthread.h>
 #include <signal.h>
@@ -126,7 +126,7 @@ int main(int argc, char **argv)
     bench.ready = ready_new(bench.page, PAGE_LEN, true, &html);
     bench.mould = mould_new(bench.page, PAGE_LEN, &html);
     if (pthread_create(&writer, NULL, finish_batches, &bench) || http_open(&options, &http, &why) || http_run(http)) {
-        fprintf(stderr, "http_server: %s\n", why);
+        fprintf(stderr, "bench_http: %s\n", why);
         return 1;
     }
     printf("%d\n", http_port(http));

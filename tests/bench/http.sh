@@ -1,9 +1,9 @@
 #!/bin/sh
 # The HTTP front against nginx serving the same bytes as a static file: interleaved rounds of 2 s, requests a second and
 # microseconds of server CPU a request (user and system, from /proc/PID/stat), medians, and ratios to nginx.
-#   http_bench.sh SERVER-BINARY [ROUNDS [CONNECTIONS]]
+#   http.sh [ROUNDS [CONNECTIONS]]
 set -eu
-server=$1 rounds=${2:-5} connections=${3:-256}
+server=${BUILD:-build}/tests/bench/bench_http rounds=${1:-3} connections=${2:-256}
 dir=$(mktemp -d)
 trap 'kill $nginx_pid $server_pid 2>/dev/null; rm -rf "$dir"' EXIT
 port=$((20000 + $$ % 20000))
