@@ -1,5 +1,6 @@
 -- The inbox: what a page waits for. Rows are only appended, read in order and deleted from the front; no index but their
--- own number, which only grows, because indexes are what makes a durable insert dear. Facts of a hit (acts 0), or an act that followed the hit named by id.
+-- own number, which only grows, because indexes are what makes a durable insert dear. Each row holds the facts of a hit
+-- (acts 0), or an act that followed the hit named by id.
 CREATE TABLE hit_inbox (
     seq BIGINT NOT NULL PRIMARY KEY,
     id BIGINT NOT NULL,
