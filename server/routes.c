@@ -61,6 +61,18 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/privacy", ANYONE, WORKER, NULL, 0, privacy_page),
     ROUTE(GET, "/robots.txt", ANYONE, INLINE, NULL, 0, robots_page),
 
+    /* the member's desk */
+    ROUTE(GET, "/", ANYONE, WORKER, NULL, 0, sign_in_root),
+    ROUTE(GET, "/sign-in", ANYONE, WORKER, NULL, 0, sign_in_page),
+    ROUTE(POST, "/sign-in", VISITOR, WORKER, FORM, 8 * KB, sign_in_try),
+    ROUTE(GET, "/sign-in/{}", ANYONE, WORKER, NULL, 0, sign_in_link_page),
+    ROUTE(POST, "/sign-in/{}", VISITOR, WORKER, FORM, 1 * KB, sign_in_link_redeem),
+    ROUTE(POST, "/sign-out", MEMBER, WORKER, FORM, 1 * KB, sign_out),
+    ROUTE(GET, "/account", MEMBER, WORKER, NULL, 0, account_page),
+    ROUTE(POST, "/account/password", MEMBER, WORKER, FORM, 8 * KB, account_set_password),
+    ROUTE(POST, "/account/tokens", MEMBER, WORKER, FORM, 4 * KB, account_add_token),
+    ROUTE(POST, "/account/tokens/{}/revoke", MEMBER, WORKER, FORM, 1 * KB, account_revoke_token),
+
     /* the house */
     ROUTE(GET, "/assets/{*}", ANYONE, INLINE, NULL, 0, asset_serve),
     ROUTE(GET, "/healthz", ANYONE, INLINE, NULL, 0, health_alive),

@@ -28,6 +28,13 @@ enum result sign_in_link_make(struct app *app, struct arena *arena, int64_t memb
     return result;
 }
 
+enum result sign_in_link_find(struct app *app, const char *secret, int64_t *out_member_id)
+{
+    unsigned char hash[HASH_SIZE];
+    hash_of(secret, hash);
+    return store_sign_in_link_find(app->store, hash, now_ms(), out_member_id);
+}
+
 enum result sign_in_link_use(struct app *app, const char *secret, int64_t *out_member_id)
 {
     unsigned char hash[HASH_SIZE];

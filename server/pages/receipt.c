@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <sodium.h>
 #include <string.h>
-#include <time.h>
 
 #include "cards/base/id.h"
 #include "cards/base/text.h"
@@ -14,6 +13,7 @@
 #include "server/ids.h"
 #include "server/pages/card_view.h"
 #include "server/pages/pages.h"
+#include "server/pages/when.h"
 #include "server/store/store.h"
 #include "templates.h"
 
@@ -54,18 +54,6 @@ static enum result find(struct app *app, struct request *request, const char *se
     return store_receipt_find(app->store, &request->arena, hash, out);
 }
 
-/* "22 November 2026", in UTC; with the time of day if asked. */
-static const char *day_words(int64_t time_ms, bool with_time, struct arena *arena)
-{
-    static const char *const MONTHS[] = {"January", "February", "March",     "April",   "May",      "June",
-                                         "July",    "August",   "September", "October", "November", "December"};
-    time_t seconds = (time_t)(time_ms / 1000);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    const char *day = arena_printf(arena, "%d %s %d", utc.tm_mday, MONTHS[utc.tm_mon], utc.tm_year + 1900);
-    return with_time ? arena_printf(arena, "%s, %02d:%02d UTC", day, utc.tm_hour, utc.tm_min) : day;
-}
-
 static const char *way_words(const struct share *share, struct arena *arena)
 {
     const struct hand *hand = card_view_hand(share);
@@ -82,7 +70,7 @@ static int list_facts(const struct lead *lead, struct arena *arena, struct fact_
         {"Company", lead->company},
         {"What it is about", lead->message},
         {"How the card came to you", lead->share ? way_words(lead->share, arena) : NULL},
-        {"When", lead->identified_ms ? day_words(lead->identified_ms, true, arena) : NULL},
+        {"When", lead->identified_ms ? when_day(lead->identified_ms, true, arena) : NULL},
     };
     int count = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -135,7 +123,7 @@ enum result receipt_page(struct app *app, struct request *request)
         .consent = agreed_to(lead.consent_text, arena),
     };
     if (lead.identified_ms) {
-        view.agreed_on = day_words(lead.identified_ms, false, arena);
+        view.agreed_on = when_day(lead.identified_ms, false, arena);
         view.agreed_at = time_text(lead.identified_ms, arena);
     }
     if (is_handed_out(app, request, &lead)) {

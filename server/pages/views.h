@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "cards/card.h"
+#include "server/pages/views_desk.h"
 
 struct error_view {
     int status;        /* HTTP status code */

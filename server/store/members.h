@@ -35,6 +35,8 @@ enum result store_member_set_password(struct store *store, int64_t id, const cha
 
 enum result store_sign_in_link_add(struct store *store, const unsigned char hash[HASH_SIZE], int64_t member_id, int64_t now_ms,
                                    int64_t expires_ms) MUST_CHECK;
+/* Whom a link would sign in. NOT_FOUND when unknown, used or expired. */
+enum result store_sign_in_link_find(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms, int64_t *out_member_id) MUST_CHECK;
 /* Once only: NOT_FOUND when unknown, used or expired. */
 enum result store_sign_in_link_use(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms, int64_t *out_member_id) MUST_CHECK;
 

@@ -41,6 +41,27 @@ enum result store_sign_in_link_add(struct store *store, const unsigned char hash
     return store_write(store, "sign-in-link-add", link_add, &key);
 }
 
+static enum result link_find(struct db *db, void *context)
+{
+    struct key *key = context;
+    struct db_rows *rows;
+    enum result result = db_one(db, "SELECT member_id FROM sign_in_links WHERE hash = $1 AND expires_ms > $2",
+                                DB_ARGS(db_blob(key->hash, HASH_SIZE), DB_INT(key->now_ms)), &rows);
+    if (result != RESULT_OK)
+        return result;
+    key->member_id = db_column_int(rows, 0);
+    db_finish(&rows);
+    return member_is_active(db, key->member_id);
+}
+
+enum result store_sign_in_link_find(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms, int64_t *out_member_id)
+{
+    struct key key = {.hash = hash, .now_ms = now_ms};
+    enum result result = store_read(store, link_find, &key);
+    *out_member_id = result == RESULT_OK ? key.member_id : 0;
+    return result;
+}
+
 static enum result link_use(struct db *db, void *context)
 {
     struct key *key = context;

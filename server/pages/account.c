@@ -1,0 +1,154 @@
+/* /account: the password, and the keys of other programs. A password is asked again before it is changed, unless the
+ * sign-in was a moment ago: whoever came by a link has forgotten it. */
+#include <string.h>
+
+#include "cards/base/id.h"
+#include "cards/base/text.h"
+#include "server/auth/api_token.h"
+#include "server/auth/caller.h"
+#include "server/auth/password.h"
+#include "server/ids.h"
+#include "server/pages/desk.h"
+#include "server/pages/pages.h"
+#include "server/pages/when.h"
+#include "server/store/store.h"
+#include "templates.h"
+
+enum { FRESH_MS = 10 * 60 * 1000, TOKEN_NAME_MAX = 80, TOKENS_MAX = 100, CURRENT_WINDOW_MS = 15 * 60 * 1000, CURRENT_TRIES = 10 };
+
+static enum result list_tokens(struct app *app, struct request *request, struct account_view *view)
+{
+    struct arena *arena = &request->arena;
+    struct api_token *tokens;
+    size_t count;
+    char id[ID_TEXT_SIZE];
+    int64_t now = now_ms();
+    enum result result = store_token_list(app->store, arena, request_caller(request)->member.id, &tokens, &count);
+    if (result != RESULT_OK)
+        return result;
+    struct token_view *rows = arena_alloc(arena, (count + 1) * sizeof *rows);
+    for (size_t i = 0; i < count; i++)
+        if (!tokens[i].revoked_ms)
+            rows[view->tokens_count++] = (struct token_view){
+                .id = arena_strdup(arena, id_format(id, "tok", tokens[i].id)),
+                .name = tokens[i].name,
+                .scopes = strstr(tokens[i].scopes, "write") ? "Reads and changes" : "Only reads",
+                .made = when_ago(tokens[i].created_ms, now, arena),
+                .used = when_ago(tokens[i].used_ms, now, arena),
+            };
+    view->tokens = rows;
+    return RESULT_OK;
+}
+
+/* Whether the member signed in a moment ago. */
+static enum result is_fresh(struct app *app, struct request *request, bool *out)
+{
+    struct session session;
+    int64_t now = now_ms();
+    enum result result = store_session_find(app->store, &request->arena, request_caller(request)->session_hash, now, &session);
+    if (result == RESULT_OK)
+        *out = now - session.created_ms < FRESH_MS;
+    return result;
+}
+
+static enum result show(struct app *app, struct request *request, int status, struct account_view *view)
+{
+    const struct member *member = &request_caller(request)->member;
+    struct str html;
+    bool fresh = false;
+    enum result result = is_fresh(app, request, &fresh);
+    if (result == RESULT_OK)
+        result = list_tokens(app, request, view);
+    if (result != RESULT_OK)
+        return result;
+    view->desk = desk_frame(request, "Account", "account");
+    view->handle = member->handle;
+    view->email = member->email;
+    view->name = member->name;
+    view->has_password = member->password_hash;
+    view->needs_current = member->password_hash && !fresh;
+    view->is_new = !member->password_hash && request->method == HTTP_GET && request_query(request, "new");
+    desk_begin(request, &html);
+    template_account(&html, view);
+    return desk_reply(request, status, &html);
+}
+
+enum result account_page(struct app *app, struct request *request)
+{
+    return show(app, request, 200, &(struct account_view){.said = request_query(request, "saved") ? "Your new password is kept." : NULL});
+}
+
+/* INVALID, with the complaint in VIEW, when the password must be given again and is not right. */
+static enum result check_current(struct app *app, struct request *request, const struct member *member, struct account_view *view)
+{
+    bool fresh = false, stale;
+    int64_t tries;
+    enum result result = is_fresh(app, request, &fresh);
+    if (result != RESULT_OK || fresh || !member->password_hash)
+        return result;
+    const char *current = request_form(request, "current");
+    const char *key = arena_printf(&request->arena, "current:%lld", (long long)member->id);
+    result = store_throttle_count(app->store, key, CURRENT_WINDOW_MS, now_ms(), &tries);
+    if (result == RESULT_OK && tries > CURRENT_TRIES)
+        return RESULT_LIMITED;
+    if (result == RESULT_OK)
+        result = password_verify(app->passwords, current ? current : "", member->password_hash, &stale);
+    if (result == RESULT_OK)
+        return store_throttle_clear(app->store, key);
+    view->current_error = "That is not your password.";
+    return result == RESULT_DENIED ? RESULT_INVALID : result;
+}
+
+enum result account_set_password(struct app *app, struct request *request)
+{
+    const struct member *member = &request_caller(request)->member;
+    const char *password = request_form(request, "password");
+    char hash[PASSWORD_HASH_SIZE];
+    struct account_view view = {.password_error = password_complaint(password, member->handle, member->name)};
+    enum result result = check_current(app, request, member, &view);
+    if (result == RESULT_INVALID || (result == RESULT_OK && view.password_error))
+        return show(app, request, 422, &view);
+    if (result == RESULT_OK)
+        result = password_hash(app->passwords, password, hash);
+    /* This session ends with all others and a new one begins: its old cookie may be known to whom the change is about. */
+    if (result == RESULT_OK)
+        result = store_member_set_password(app->store, member->id, hash, NULL);
+    if (result == RESULT_OK)
+        result = caller_sign_in(app, request, member->id);
+    if (result == RESULT_OK)
+        reply_see_other(request, "/account?saved=1");
+    return result;
+}
+
+enum result account_add_token(struct app *app, struct request *request)
+{
+    struct complaints complaints = {0};
+    struct account_view view = {0};
+    struct api_token token = {
+        .member_id = request_caller(request)->member.id,
+        .name = request_form(request, "name"),
+        .scopes = request_form(request, "write") ? "read write" : "read",
+    };
+    text_check(&token.name, TOKEN_NAME_MAX, TEXT_LINE, "name", &request->arena, &complaints);
+    view.token_error = complaints_about(&complaints, "name");
+    if (!token.name && !view.token_error)
+        view.token_error = "Please say what the key is for, so that you know it again.";
+    if (view.token_error)
+        return show(app, request, 422, &view);
+    struct api_token *tokens;
+    size_t count;
+    enum result result = store_token_list(app->store, &request->arena, token.member_id, &tokens, &count);
+    if (result == RESULT_OK && count >= TOKENS_MAX)
+        return RESULT_LIMITED;
+    if (result == RESULT_OK)
+        result = api_token_make(app, &request->arena, &token, &view.secret);
+    return result == RESULT_OK ? show(app, request, 200, &view) : result;
+}
+
+enum result account_revoke_token(struct app *app, struct request *request)
+{
+    enum result result = store_token_revoke(app->store, request_caller(request)->member.id, desk_id(request, "tok"), now_ms());
+    if (result == RESULT_OK)
+        reply_see_other(request, "/account#tokens");
+    return result;
+}

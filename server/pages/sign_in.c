@@ -1,0 +1,234 @@
+/* Coming in and going out: by password, or by a one-time link. A wrong password, an unknown member and a disabled one get
+ * the same answer after the same time. Tries are counted for each account in the store, so that waits outlive a restart,
+ * and for each network in memory. */
+#include <ctype.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "cards/base/text.h"
+#include "cards/lead.h"
+#include "server/auth/caller.h"
+#include "server/auth/password.h"
+#include "server/auth/sign_in_link.h"
+#include "server/auth/throttle.h"
+#include "server/ids.h"
+#include "server/pages/desk.h"
+#include "server/pages/pages.h"
+#include "server/store/store.h"
+#include "templates.h"
+
+enum {
+    NETWORK_MAX = 20, /* tries of one /32 or /64 within NETWORK_MS */
+    SITE_MAX = 160,   /* of one /48 */
+    NETWORK_MS = 10 * 60 * 1000,
+    SITE_BYTES = 6,
+    FREE_TRIES = 3, /* of one account, before each costs a wait twice as long as the last */
+    WAIT_MAX_S = 900,
+    STRAIGHT_MAX = 100, /* tries without a success: only a link helps then */
+    TRIES_KEPT_MS = 24 * 3600 * 1000,
+    PASSWORD_BYTES_MAX = 4 * PASSWORD_MAX,
+    WHO_MAX = 254,
+    NEXT_MAX = 500
+};
+
+static enum result show(struct request *request, int status, const struct sign_in_view *view)
+{
+    struct str html;
+    desk_begin(request, &html);
+    template_sign_in(&html, view);
+    return desk_reply(request, status, &html);
+}
+
+/* TEXT if it is a path of ours and nothing that a browser could take for another host, else NULL. */
+static const char *local_path(const char *text)
+{
+    if (!text || text[0] != '/' || text[1] == '/' || strlen(text) > NEXT_MAX)
+        return NULL;
+    for (const char *at = text; *at; at++)
+        if (*at <= ' ' || *at >= 0x7f || *at == '\\')
+            return NULL;
+    return text;
+}
+
+enum result sign_in_root(struct app *app, struct request *request)
+{
+    struct caller *caller;
+    enum result result = caller_of_cookie(app, request, &caller);
+    if (result == RESULT_OK || result == RESULT_NOT_FOUND)
+        reply_see_other(request, result == RESULT_OK ? "/inbox" : "/sign-in");
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+enum result sign_in_page(struct app *app, struct request *request)
+{
+    struct caller *caller;
+    const char *next = local_path(request_query(request, "next"));
+    enum result result = caller_of_cookie(app, request, &caller);
+    if (result == RESULT_OK)
+        reply_see_other(request, next ? next : "/inbox");
+    if (result != RESULT_NOT_FOUND)
+        return result;
+    return show(request, 200, &(struct sign_in_view){.next = next, .said = request_query(request, "out") ? "You are signed out." : NULL});
+}
+
+/* ---- how often ---- */
+
+static bool network_is_busy(struct app *app, const struct request *request, int64_t now)
+{
+    struct net_address network = address_network(&request->client);
+    int64_t near = throttle_count(app->throttle, "sign in", &network, sizeof network, NETWORK_MS, now, 1);
+    int64_t wide = throttle_count(app->throttle, "sign in, wide", network.bytes, SITE_BYTES, NETWORK_MS, now, 1);
+    static const unsigned char V4[SITE_BYTES]; /* mapped addresses all begin so: they have no /48 */
+    return near > NETWORK_MAX || (wide > SITE_MAX && memcmp(network.bytes, V4, SITE_BYTES) != 0);
+}
+
+/* What tries are counted under: the account's id, or what was typed where there is none. */
+static const char *account_key(const struct member *member, const char *who, struct arena *arena)
+{
+    unsigned char hash[16];
+    char text[2 * sizeof hash + 1];
+    if (member->id)
+        return arena_printf(arena, "sign-in:%lld", (long long)member->id);
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)who, strlen(who), NULL, 0);
+    return arena_printf(arena, "sign-in:%s", sodium_bin2hex(text, sizeof text, hash, sizeof hash));
+}
+
+/* Counts this try. LIMITED: the account's wait is not over; *OUT_WAIT_S is how long it is at most. The last admitted try
+ * opens a window as long as the wait, and whoever comes second in it is early. */
+static enum result count_try(struct app *app, struct arena *arena, const char *key, int64_t now, int *out_wait_s)
+{
+    int64_t tries, in_window;
+    enum result result = store_throttle_count(app->store, key, TRIES_KEPT_MS, now, &tries);
+    if (result != RESULT_OK || tries <= FREE_TRIES)
+        return result;
+    int64_t doublings = tries - FREE_TRIES - 1;
+    *out_wait_s = doublings < 10 && 1 << doublings < WAIT_MAX_S ? 1 << doublings : WAIT_MAX_S;
+    if (tries > STRAIGHT_MAX)
+        return RESULT_LIMITED;
+    result = store_throttle_count(app->store, arena_printf(arena, "%s:wait", key), *out_wait_s * 1000LL, now, &in_window);
+    return result == RESULT_OK && in_window > 1 ? RESULT_LIMITED : result;
+}
+
+static enum result forget_tries(struct app *app, struct arena *arena, const char *key)
+{
+    enum result result = store_throttle_clear(app->store, key);
+    return result == RESULT_OK ? store_throttle_clear(app->store, arena_printf(arena, "%s:wait", key)) : result;
+}
+
+/* ---- by password ---- */
+
+/* The member with this e-mail or handle, or zeroes. */
+static enum result find_member(struct app *app, struct arena *arena, const char *who, struct member *out)
+{
+    const char *key = strchr(who, '@') ? email_key(who, arena) : text_lower(who, arena);
+    enum result result = strchr(who, '@') ? store_member_find_by_email(app->store, arena, key, out)
+                                          : store_member_find_by_handle(app->store, arena, key, out);
+    if (result == RESULT_NOT_FOUND || (result == RESULT_OK && out->disabled_ms)) {
+        *out = (struct member){0};
+        result = RESULT_OK;
+    }
+    return result;
+}
+
+static enum result too_many(struct request *request, struct sign_in_view *view, const char *words, int wait_s)
+{
+    view->error = words;
+    reply_header(request, "Retry-After", arena_printf(&request->arena, "%d", wait_s));
+    return show(request, 429, view);
+}
+
+/* A hash with weaker parameters than today's is made anew while the password is at hand; sessions elsewhere end by that. */
+static enum result renew_hash(struct app *app, const struct member *member, const char *password)
+{
+    char hash[PASSWORD_HASH_SIZE];
+    enum result result = password_hash(app->passwords, password, hash);
+    return result == RESULT_OK ? store_member_set_password(app->store, member->id, hash, NULL) : result;
+}
+
+static enum result welcome(struct app *app, struct request *request, const struct member *member, const char *key, const char *next)
+{
+    enum result result = forget_tries(app, &request->arena, key);
+    if (result == RESULT_OK)
+        result = caller_sign_in(app, request, member->id);
+    if (result == RESULT_OK)
+        reply_see_other(request, next ? next : "/inbox");
+    return result;
+}
+
+enum result sign_in_try(struct app *app, struct request *request)
+{
+    struct arena *arena = &request->arena;
+    const char *who = NULL, *password = request_form(request, "password");
+    struct sign_in_view view = {.next = local_path(request_form(request, "next"))};
+    struct member member = {0};
+    int wait_s = 0;
+    bool stale = false;
+    int64_t now = now_ms();
+    if (text_clean(request_form(request, "who"), TEXT_LINE, arena, &who) != RESULT_OK || !who || !password || strlen(who) > WHO_MAX) {
+        view.error = "Please give your e-mail or handle, and your password.";
+        return show(request, 422, &view);
+    }
+    view.who = who;
+    if (network_is_busy(app, request, now))
+        return too_many(request, &view, "Too many tries came from your network. Please wait ten minutes and try again.", NETWORK_MS / 1000);
+    enum result result = find_member(app, arena, who, &member);
+    if (result != RESULT_OK)
+        return result;
+    const char *key = account_key(&member, who, arena);
+    result = count_try(app, arena, key, now, &wait_s);
+    if (result == RESULT_LIMITED)
+        return too_many(request, &view, arena_printf(arena, "That was often. Please wait %d seconds and try again, or ask for a sign-in link.", wait_s), wait_s);
+    if (result != RESULT_OK)
+        return result;
+    bool fits = strlen(password) <= PASSWORD_BYTES_MAX;
+    result = password_verify(app->passwords, fits ? password : "", fits ? member.password_hash : NULL, &stale);
+    if (result == RESULT_DENIED) {
+        view.error = "That is not right: the name, the password, or both.";
+        return show(request, 422, &view);
+    }
+    if (result == RESULT_OK && stale)
+        result = renew_hash(app, &member, password);
+    return result == RESULT_OK ? welcome(app, request, &member, key, view.next) : result;
+}
+
+/* ---- by link ---- */
+
+static enum result show_spent(struct request *request)
+{
+    return show(request, 404, &(struct sign_in_view){.error = "This link was used already, or it is older than a day. "
+                                                              "Please ask for a new one, or sign in with your password."});
+}
+
+enum result sign_in_link_page(struct app *app, struct request *request)
+{
+    struct member member;
+    int64_t member_id;
+    enum result result = sign_in_link_find(app, request->params[0], &member_id);
+    if (result == RESULT_OK)
+        result = store_member_find(app->store, &request->arena, member_id, &member);
+    if (result == RESULT_NOT_FOUND)
+        return show_spent(request);
+    return result != RESULT_OK ? result : show(request, 200, &(struct sign_in_view){.link_name = member.name, .link_secret = request->params[0]});
+}
+
+enum result sign_in_link_redeem(struct app *app, struct request *request)
+{
+    struct member member;
+    int64_t member_id;
+    enum result result = sign_in_link_use(app, request->params[0], &member_id);
+    if (result == RESULT_NOT_FOUND)
+        return show_spent(request);
+    if (result == RESULT_OK)
+        result = store_member_find(app->store, &request->arena, member_id, &member);
+    if (result != RESULT_OK)
+        return result;
+    return welcome(app, request, &member, account_key(&member, "", &request->arena), member.password_hash ? "/inbox" : "/account?new=1");
+}
+
+enum result sign_out(struct app *app, struct request *request)
+{
+    enum result result = caller_sign_out(app, request);
+    if (result == RESULT_OK)
+        reply_see_other(request, "/sign-in?out=1");
+    return result;
+}
