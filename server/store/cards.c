@@ -59,10 +59,11 @@ struct change {
 static enum result revision_add(struct db *db, const struct change *change)
 {
     const struct card *card = change->card;
-    return db_run(db, "INSERT INTO card_revisions (owner_id, card_id, revision, body, portrait_id, created_ms) "
-                      "VALUES ($1, $2, $3, $4, $5, $6)",
-                  DB_ARGS(DB_INT(card->owner_id), DB_INT(change->new_id), DB_INT(change->revision), db_text(change->body),
-                          db_int_or_null(change->portrait_id), DB_INT(change->now_ms)));
+    return db_run(db,
+                  "INSERT INTO card_revisions (owner_id, card_id, revision, body, portrait_id, created_ms) "
+                  "VALUES ($1, $2, $3, $4, $5, $6)",
+                  DB_ARGS(DB_INT(card->owner_id), DB_INT(change->new_id), DB_INT(change->revision),
+                          db_text(change->body), db_int_or_null(change->portrait_id), DB_INT(change->now_ms)));
 }
 
 /* ---- handles ---- */
@@ -71,8 +72,9 @@ static enum result revision_add(struct db *db, const struct change *change)
 static enum result handle_is_free(struct db *db, const char *handle, int64_t owner_id, int64_t card_id)
 {
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT 1 FROM members WHERE handle = $1 AND id <> $2 "
-                                    "UNION ALL SELECT 1 FROM cards WHERE handle = $1 AND id <> $3",
+    enum result result = db_one(db,
+                                "SELECT 1 FROM members WHERE handle = $1 AND id <> $2 "
+                                "UNION ALL SELECT 1 FROM cards WHERE handle = $1 AND id <> $3",
                                 DB_ARGS(db_text(handle), DB_INT(owner_id), DB_INT(card_id)), &rows);
     db_finish(&rows);
     if (result == RESULT_NOT_FOUND)
@@ -134,10 +136,12 @@ static enum result add(struct db *db, void *context)
         .standing = true,
     };
     token_new(standing.token);
-    result = db_run(db, "INSERT INTO cards (owner_id, id, handle, revision, body, standing_share_id, created_ms, updated_ms) "
-                        "VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
-                    DB_ARGS(DB_INT(card->owner_id), DB_INT(change->new_id), db_text(change->handle), DB_INT(change->revision),
-                            db_text(change->body), DB_INT(standing.id), DB_INT(change->now_ms)));
+    result =
+        db_run(db,
+               "INSERT INTO cards (owner_id, id, handle, revision, body, standing_share_id, created_ms, updated_ms) "
+               "VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+               DB_ARGS(DB_INT(card->owner_id), DB_INT(change->new_id), db_text(change->handle),
+                       DB_INT(change->revision), db_text(change->body), DB_INT(standing.id), DB_INT(change->now_ms)));
     if (result == RESULT_OK)
         result = share_insert(db, &standing);
     if (result == RESULT_OK)
@@ -172,8 +176,9 @@ static enum result find_current(struct db *db, struct change *change)
 {
     const struct card *card = change->card;
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT revision, portrait_id FROM cards WHERE owner_id = $1 AND id = $2 "
-                                    "AND retired_ms IS NULL",
+    enum result result = db_one(db,
+                                "SELECT revision, portrait_id FROM cards WHERE owner_id = $1 AND id = $2 "
+                                "AND retired_ms IS NULL",
                                 DB_ARGS(DB_INT(card->owner_id), DB_INT(card->id)), &rows);
     if (result != RESULT_OK)
         return result;
@@ -187,10 +192,12 @@ static enum result find_current(struct db *db, struct change *change)
 static enum result write_revision(struct db *db, const struct change *change)
 {
     const struct card *card = change->card;
-    enum result result = db_run(db, "UPDATE cards SET revision = $3, body = $4, portrait_id = $5, updated_ms = $6 "
-                                    "WHERE owner_id = $1 AND id = $2",
-                                DB_ARGS(DB_INT(card->owner_id), DB_INT(card->id), DB_INT(change->revision),
-                                        db_text(change->body), db_int_or_null(change->portrait_id), DB_INT(change->now_ms)));
+    enum result result =
+        db_run(db,
+               "UPDATE cards SET revision = $3, body = $4, portrait_id = $5, updated_ms = $6 "
+               "WHERE owner_id = $1 AND id = $2",
+               DB_ARGS(DB_INT(card->owner_id), DB_INT(card->id), DB_INT(change->revision), db_text(change->body),
+                       db_int_or_null(change->portrait_id), DB_INT(change->now_ms)));
     return result == RESULT_OK ? revision_add(db, change) : result;
 }
 
@@ -224,9 +231,11 @@ struct retiring {
 static enum result retire(struct db *db, void *context)
 {
     const struct retiring *retiring = context;
-    enum result result = db_run(db, "UPDATE cards SET retired_ms = $3, handle = NULL WHERE owner_id = $1 AND id = $2 "
-                                    "AND retired_ms IS NULL",
-                                DB_ARGS(DB_INT(retiring->owner_id), DB_INT(retiring->card_id), DB_INT(retiring->now_ms)));
+    enum result result =
+        db_run(db,
+               "UPDATE cards SET retired_ms = $3, handle = NULL WHERE owner_id = $1 AND id = $2 "
+               "AND retired_ms IS NULL",
+               DB_ARGS(DB_INT(retiring->owner_id), DB_INT(retiring->card_id), DB_INT(retiring->now_ms)));
     return result == RESULT_OK && db_changes(db) == 0 ? RESULT_NOT_FOUND : result;
 }
 
@@ -249,8 +258,9 @@ static enum result find(struct db *db, void *context)
 {
     struct finding *finding = context;
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT " COLUMNS " FROM cards AS c WHERE c.owner_id = $1 AND c.id = $2 "
-                                    "AND c.retired_ms IS NULL",
+    enum result result = db_one(db,
+                                "SELECT " COLUMNS " FROM cards AS c WHERE c.owner_id = $1 AND c.id = $2 "
+                                "AND c.retired_ms IS NULL",
                                 DB_ARGS(DB_INT(finding->owner_id), DB_INT(finding->card_id)), &rows);
     if (result == RESULT_OK)
         result = from_row(finding->cards, rows, finding->arena);
@@ -258,7 +268,8 @@ static enum result find(struct db *db, void *context)
     return result;
 }
 
-enum result store_card_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t card_id, struct card *out)
+enum result store_card_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t card_id,
+                            struct card *out)
 {
     struct finding finding = {.arena = arena, .owner_id = owner_id, .card_id = card_id, .cards = out};
     return store_read(store, find, &finding);
@@ -268,8 +279,9 @@ static enum result open_card(struct db *db, void *context)
 {
     struct finding *finding = context;
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT " COLUMNS " FROM cards AS c JOIN members AS m ON m.id = c.owner_id "
-                                    "WHERE c.id = $1 AND c.retired_ms IS NULL AND m.disabled_ms IS NULL",
+    enum result result = db_one(db,
+                                "SELECT " COLUMNS " FROM cards AS c JOIN members AS m ON m.id = c.owner_id "
+                                "WHERE c.id = $1 AND c.retired_ms IS NULL AND m.disabled_ms IS NULL",
                                 DB_ARGS(DB_INT(finding->card_id)), &rows);
     if (result == RESULT_OK)
         result = from_row(finding->cards, rows, finding->arena);
@@ -289,8 +301,9 @@ static enum result list(struct db *db, void *context)
     struct db_rows *rows;
     size_t room = 0;
     finding->count = 0;
-    enum result result = db_query(db, "SELECT " COLUMNS " FROM cards AS c WHERE c.owner_id = $1 AND c.retired_ms IS NULL "
-                                      "ORDER BY c.id",
+    enum result result = db_query(db,
+                                  "SELECT " COLUMNS " FROM cards AS c WHERE c.owner_id = $1 AND c.retired_ms IS NULL "
+                                  "ORDER BY c.id",
                                   DB_ARGS(DB_INT(finding->owner_id)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         finding->cards = db_rows_grow(finding->arena, finding->cards, finding->count, &room, sizeof *finding->cards);
@@ -300,7 +313,8 @@ static enum result list(struct db *db, void *context)
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result store_card_list(struct store *store, struct arena *arena, int64_t owner_id, struct card **out, size_t *count)
+enum result store_card_list(struct store *store, struct arena *arena, int64_t owner_id, struct card **out,
+                            size_t *count)
 {
     struct finding finding = {.arena = arena, .owner_id = owner_id};
     enum result result = store_read(store, list, &finding);
@@ -331,8 +345,8 @@ static enum result portrait_set(struct db *db, void *context)
 
 enum result store_portrait_set(struct store *store, struct card *card, const void *jpeg, size_t len, int64_t now_ms)
 {
-    struct change change = {.card = card, .body = body_of(card), .now_ms = now_ms, .new_id = id_new(), .jpeg = jpeg,
-                            .len = len};
+    struct change change = {
+        .card = card, .body = body_of(card), .now_ms = now_ms, .new_id = id_new(), .jpeg = jpeg, .len = len};
     enum result result = store_write(store, "portrait-set", portrait_set, &change);
     if (result == RESULT_OK)
         take_over(card, &change);
@@ -360,7 +374,8 @@ static enum result portrait_find(struct db *db, void *context)
     return result;
 }
 
-enum result store_portrait_find(struct store *store, struct arena *arena, int64_t portrait_id, const void **jpeg, size_t *len)
+enum result store_portrait_find(struct store *store, struct arena *arena, int64_t portrait_id, const void **jpeg,
+                                size_t *len)
 {
     struct picture picture = {.arena = arena, .id = portrait_id};
     enum result result = store_read(store, portrait_find, &picture);

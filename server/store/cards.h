@@ -13,17 +13,21 @@ struct store;
 enum result store_card_add(struct store *store, struct arena *arena, struct card *card, int64_t now_ms) MUST_CHECK;
 /* Stores the next revision; card->revision must be the one it was read at. CONFLICT: changed meanwhile. */
 enum result store_card_update(struct store *store, struct card *card, int64_t now_ms) MUST_CHECK;
-enum result store_card_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t card_id, struct card *out) MUST_CHECK;
+enum result store_card_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t card_id,
+                            struct card *out) MUST_CHECK;
 /* For visitors: whoever owns it; NOT_FOUND when the member is disabled or the card is retired. */
 enum result store_card_open(struct store *store, struct arena *arena, int64_t card_id, struct card *out) MUST_CHECK;
 /* Oldest first: a member has few. */
-enum result store_card_list(struct store *store, struct arena *arena, int64_t owner_id, struct card **out, size_t *count) MUST_CHECK;
+enum result store_card_list(struct store *store, struct arena *arena, int64_t owner_id, struct card **out,
+                            size_t *count) MUST_CHECK;
 /* The card is no longer served nor listed, and gives its handle back; its leads stay. */
 enum result store_card_retire(struct store *store, int64_t owner_id, int64_t card_id, int64_t now_ms) MUST_CHECK;
 
 /* A 512 x 512 JPEG as portrait_make made it; becomes the card's portrait in a new revision. Fills card->portrait_id and
  * card->revision. A NULL picture removes it. */
-enum result store_portrait_set(struct store *store, struct card *card, const void *jpeg, size_t len, int64_t now_ms) MUST_CHECK;
-enum result store_portrait_find(struct store *store, struct arena *arena, int64_t portrait_id, const void **jpeg, size_t *len) MUST_CHECK;
+enum result store_portrait_set(struct store *store, struct card *card, const void *jpeg, size_t len,
+                               int64_t now_ms) MUST_CHECK;
+enum result store_portrait_find(struct store *store, struct arena *arena, int64_t portrait_id, const void **jpeg,
+                                size_t *len) MUST_CHECK;
 
 #endif

@@ -59,8 +59,8 @@ static enum result check_engine(struct store *store, enum db_part part, struct c
     }
     result = store->driver->check(db, true);
     if (result != RESULT_OK)
-        complaints_add(checking->complaints, place, arena_printf(checking->arena, "The engine found damage: %s.",
-                                                                 store->driver->error(db)));
+        complaints_add(checking->complaints, place,
+                       arena_printf(checking->arena, "The engine found damage: %s.", store->driver->error(db)));
     store->driver->close(db);
     return result;
 }

@@ -52,20 +52,22 @@ struct db_driver {
     /* INVALID: it is there but damaged, or no database. NOT_FOUND: DB_READ of none. */
     enum result (*open)(const char *url, enum db_part part, enum db_mode mode, struct db **out);
     void (*close)(struct db *db);
-    enum result (*begin)(struct db *db); /* DB_WRITE: takes the write lock at once; DB_READ: one snapshot */
+    enum result (*begin)(struct db *db);            /* DB_WRITE: takes the write lock at once; DB_READ: one snapshot */
     enum result (*end)(struct db *db, bool commit); /* commit: on disk when it returns OK */
     enum result (*script)(struct db *db, const char *sql); /* several statements without parameters: migrations */
     /* Runs SQL; *out gives its rows and must be finished, also after an error in next. A statement without rows is run
      * to its end by the first next, which answers NOT_FOUND. CONFLICT: a unique or foreign key was broken. */
-    enum result (*query)(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out);
-    enum result (*next)(struct db_rows *rows); /* OK a row, NOT_FOUND no more */
-    int64_t (*integer)(const struct db_rows *rows, int column); /* NULL is 0 */
+    enum result (*query)(struct db *db, const char *sql, const struct db_value *args, int arg_count,
+                         struct db_rows **out);
+    enum result (*next)(struct db_rows *rows);                                 /* OK a row, NOT_FOUND no more */
+    int64_t (*integer)(const struct db_rows *rows, int column);                /* NULL is 0 */
     const void *(*bytes)(const struct db_rows *rows, int column, size_t *len); /* NULL stays NULL; valid until next */
     void (*finish)(struct db_rows **rows);
     int64_t (*changes)(const struct db *db); /* rows changed by the last finished statement */
     /* Inserts ROW_COUNT rows of COLUMN_COUNT values each by the fastest way the engine has (a prepared loop, arrays by
      * unnest). INSERT is "INSERT INTO t (a, b)". Only inside a transaction. */
-    enum result (*append)(struct db *db, const char *insert, const struct db_value *values, int column_count, int row_count);
+    enum result (*append)(struct db *db, const char *insert, const struct db_value *values, int column_count,
+                          int row_count);
     /* Housekeeping between transactions, for the one writer: SQLite checkpoints, passively or truncating when IDLE. */
     enum result (*tidy)(struct db *db, bool idle);
     /* Writes a consistent copy of the part as a new file at PATH; may be called on a DB_READ connection. */
@@ -81,9 +83,12 @@ extern const struct db_driver db_sqlite;
 const struct db_driver *db_driver_of(const char *url);
 
 /* Sugar over the driver, for the store's files. */
-enum result db_run(struct db *db, const char *sql, const struct db_value *args, int arg_count) MUST_CHECK; /* rows are ignored */
-enum result db_one(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out) MUST_CHECK;
-enum result db_query(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out) MUST_CHECK;
+enum result db_run(struct db *db, const char *sql, const struct db_value *args,
+                   int arg_count) MUST_CHECK; /* rows are ignored */
+enum result db_one(struct db *db, const char *sql, const struct db_value *args, int arg_count,
+                   struct db_rows **out) MUST_CHECK;
+enum result db_query(struct db *db, const char *sql, const struct db_value *args, int arg_count,
+                     struct db_rows **out) MUST_CHECK;
 enum result db_next(struct db_rows *rows) MUST_CHECK;
 void db_finish(struct db_rows **rows); /* of NULL: nothing */
 int64_t db_changes(const struct db *db);
@@ -92,7 +97,9 @@ const void *db_column_bytes(const struct db_rows *rows, int column, size_t *len)
 const char *db_column_text(const struct db_rows *rows, int column, struct arena *arena); /* a copy; NULL stays NULL */
 /* Room for one more object of SIZE in an array of COUNT that grows in ARENA; *room is how many it holds, 0 at first. */
 void *db_rows_grow(struct arena *arena, void *array, size_t count, size_t *room, size_t size) MUST_CHECK;
-#define DB_ARGS(...) (const struct db_value[]){__VA_ARGS__}, (int)(sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value))
+#define DB_ARGS(...)                        \
+    (const struct db_value[]){__VA_ARGS__}, \
+        (int)(sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value))
 
 /* Begins, calls BODY, and commits if it said OK; otherwise rolls back and answers what it said. BUSY is tried again, five
  * times with jitter, and then FAILED. */

@@ -20,9 +20,9 @@
 #include "server/store/paths.h"
 
 enum {
-    CHECKPOINT_PAGES = 4000,     /* the WAL's growth, in pages, that is worth a checkpoint: 16 MB */
+    CHECKPOINT_PAGES = 4000, /* the WAL's growth, in pages, that is worth a checkpoint: 16 MB */
     BUSY_TIMEOUT_MS = 2000,
-    LOG_PAUSE_MS = 1000          /* a full disk fails a thousand times a second and is told once */
+    LOG_PAUSE_MS = 1000 /* a full disk fails a thousand times a second and is told once */
 };
 
 #define WRITER_CACHE "-65536" /* KiB, taken up only as pages are used */
@@ -41,8 +41,8 @@ static void configure_library(void)
 
 static bool is_conflict(int code)
 {
-    return code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY || code == SQLITE_CONSTRAINT_FOREIGNKEY ||
-           code == SQLITE_CONSTRAINT_ROWID;
+    return code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY ||
+           code == SQLITE_CONSTRAINT_FOREIGNKEY || code == SQLITE_CONSTRAINT_ROWID;
 }
 
 static bool is_fatal(int code)
@@ -116,7 +116,8 @@ static int configure_writer(struct connection *connection)
         return code;
     /* Erasing leaves no bytes behind, in free pages neither (FAST would leave those). The inbox holds nothing typed. */
     return sqlite3_exec(connection->handle,
-                        connection->part == DB_MAIN ? "PRAGMA secure_delete=ON" : "PRAGMA secure_delete=OFF", NULL, NULL, NULL);
+                        connection->part == DB_MAIN ? "PRAGMA secure_delete=ON" : "PRAGMA secure_delete=OFF", NULL,
+                        NULL, NULL);
 }
 
 static int configure(struct connection *connection)
@@ -281,7 +282,8 @@ static enum result tidy(struct db *db, bool idle)
         return RESULT_FAILED;
     if (connection->wal_pages < connection->wal_pages_checked)
         connection->wal_pages_checked = 0; /* the WAL has begun anew */
-    bool due = idle ? connection->wal_pages > 0 : connection->wal_pages - connection->wal_pages_checked >= CHECKPOINT_PAGES;
+    bool due =
+        idle ? connection->wal_pages > 0 : connection->wal_pages - connection->wal_pages_checked >= CHECKPOINT_PAGES;
     if (!due)
         return RESULT_OK;
     /* A reader in the way is no reason to wait: the next time will do. */
@@ -342,7 +344,8 @@ static enum result check(struct db *db, bool thorough)
 {
     struct connection *connection = connection_of(db);
     struct db_rows *rows;
-    enum result result = db_sqlite_query(db, thorough ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)", NULL, 0, &rows);
+    enum result result =
+        db_sqlite_query(db, thorough ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)", NULL, 0, &rows);
     if (result == RESULT_OK)
         result = db_sqlite_next(rows);
     if (result == RESULT_OK) {

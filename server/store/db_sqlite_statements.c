@@ -18,9 +18,9 @@ struct statement {
     struct db_rows rows; /* first: what callers hold */
     const char *key;     /* the address its text had */
     sqlite3_stmt *handle;
-    bool open;           /* between query and finish */
+    bool open; /* between query and finish */
     bool single_use;
-    bool stepped_out;    /* ran to its end: a further step would run it again */
+    bool stepped_out; /* ran to its end: a further step would run it again */
     int parameters;
     unsigned char argument_of[PARAMETERS_MAX]; /* parameter i + 1 of the engine is $argument_of[i] of the text */
 };
@@ -142,10 +142,14 @@ static int bind(sqlite3_stmt *handle, int parameter, const struct db_value *valu
     /* A NULL pointer would bind NULL: empty text and blobs point somewhere. */
     const void *bytes = value->bytes ? value->bytes : "";
     switch (value->type) {
-    case DB_INTEGER: return sqlite3_bind_int64(handle, parameter, value->integer);
-    case DB_TEXT: return sqlite3_bind_text64(handle, parameter, bytes, value->len, SQLITE_STATIC, SQLITE_UTF8);
-    case DB_BLOB: return sqlite3_bind_blob64(handle, parameter, bytes, value->len, SQLITE_STATIC);
-    case DB_NULL: break;
+    case DB_INTEGER:
+        return sqlite3_bind_int64(handle, parameter, value->integer);
+    case DB_TEXT:
+        return sqlite3_bind_text64(handle, parameter, bytes, value->len, SQLITE_STATIC, SQLITE_UTF8);
+    case DB_BLOB:
+        return sqlite3_bind_blob64(handle, parameter, bytes, value->len, SQLITE_STATIC);
+    case DB_NULL:
+        break;
     }
     return sqlite3_bind_null(handle, parameter);
 }
@@ -165,7 +169,8 @@ void db_sqlite_finish(struct db_rows **rows)
     statement->open = false;
 }
 
-enum result db_sqlite_query(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out)
+enum result db_sqlite_query(struct db *db, const char *sql, const struct db_value *args, int arg_count,
+                            struct db_rows **out)
 {
     struct connection *connection = (struct connection *)db;
     *out = NULL;
@@ -227,7 +232,8 @@ static int append_text(struct connection *connection, const char *insert, int co
     return find_statement(connection, insert, sql, out);
 }
 
-enum result db_sqlite_append(struct db *db, const char *insert, const struct db_value *values, int column_count, int row_count)
+enum result db_sqlite_append(struct db *db, const char *insert, const struct db_value *values, int column_count,
+                             int row_count)
 {
     struct connection *connection = (struct connection *)db;
     struct statement *statement;

@@ -24,12 +24,14 @@ static enum result count_try(struct db *db, void *context)
         return result;
     struct db_rows *rows;
     /* A window opened in the future, by a clock that was wrong then, is opened anew. */
-    result = db_one(db, "INSERT INTO throttles (key, opened_ms, tries) VALUES ($1, $2, 1) ON CONFLICT (key) DO UPDATE SET "
-                        "tries = CASE WHEN throttles.opened_ms > $3 AND throttles.opened_ms <= excluded.opened_ms "
-                        "THEN throttles.tries + 1 ELSE 1 END, "
-                        "opened_ms = CASE WHEN throttles.opened_ms > $3 AND throttles.opened_ms <= excluded.opened_ms "
-                        "THEN throttles.opened_ms ELSE excluded.opened_ms END RETURNING tries",
-                    DB_ARGS(db_text(trying->key), DB_INT(trying->now_ms), DB_INT(trying->now_ms - trying->window_ms)), &rows);
+    result = db_one(db,
+                    "INSERT INTO throttles (key, opened_ms, tries) VALUES ($1, $2, 1) ON CONFLICT (key) DO UPDATE SET "
+                    "tries = CASE WHEN throttles.opened_ms > $3 AND throttles.opened_ms <= excluded.opened_ms "
+                    "THEN throttles.tries + 1 ELSE 1 END, "
+                    "opened_ms = CASE WHEN throttles.opened_ms > $3 AND throttles.opened_ms <= excluded.opened_ms "
+                    "THEN throttles.opened_ms ELSE excluded.opened_ms END RETURNING tries",
+                    DB_ARGS(db_text(trying->key), DB_INT(trying->now_ms), DB_INT(trying->now_ms - trying->window_ms)),
+                    &rows);
     if (result == RESULT_OK)
         trying->tries = db_column_int(rows, 0);
     db_finish(&rows);
@@ -70,8 +72,9 @@ struct answering {
 static enum result recall(struct db *db, struct answering *answering)
 {
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT request_hash, status, content_type, body, location FROM idempotency "
-                                    "WHERE member_id = $1 AND key = $2",
+    enum result result = db_one(db,
+                                "SELECT request_hash, status, content_type, body, location FROM idempotency "
+                                "WHERE member_id = $1 AND key = $2",
                                 DB_ARGS(DB_INT(answering->member_id), db_text(answering->key)), &rows);
     if (result != RESULT_OK)
         return result == RESULT_NOT_FOUND ? RESULT_FAILED : result;
@@ -97,15 +100,17 @@ static enum result recall(struct db *db, struct answering *answering)
 static enum result begin_answer(struct db *db, void *context)
 {
     struct answering *answering = context;
-    enum result result = db_run(db, "DELETE FROM idempotency WHERE created_ms < $1",
-                                DB_ARGS(DB_INT(answering->now_ms - DAY_MS)));
+    enum result result =
+        db_run(db, "DELETE FROM idempotency WHERE created_ms < $1", DB_ARGS(DB_INT(answering->now_ms - DAY_MS)));
     if (result == RESULT_OK)
-        result = db_run(db, "DELETE FROM idempotency WHERE member_id = $1 AND key = $2 AND status IS NULL AND created_ms < $3",
-                        DB_ARGS(DB_INT(answering->member_id), db_text(answering->key),
-                                DB_INT(answering->now_ms - IDEMPOTENCY_STALE_MS)));
+        result = db_run(
+            db, "DELETE FROM idempotency WHERE member_id = $1 AND key = $2 AND status IS NULL AND created_ms < $3",
+            DB_ARGS(DB_INT(answering->member_id), db_text(answering->key),
+                    DB_INT(answering->now_ms - IDEMPOTENCY_STALE_MS)));
     if (result == RESULT_OK)
-        result = db_run(db, "INSERT INTO idempotency (member_id, key, request_hash, created_ms) VALUES ($1, $2, $3, $4) "
-                            "ON CONFLICT DO NOTHING",
+        result = db_run(db,
+                        "INSERT INTO idempotency (member_id, key, request_hash, created_ms) VALUES ($1, $2, $3, $4) "
+                        "ON CONFLICT DO NOTHING",
                         DB_ARGS(DB_INT(answering->member_id), db_text(answering->key),
                                 db_blob(answering->request_hash, HASH_SIZE), DB_INT(answering->now_ms)));
     if (result != RESULT_OK || db_changes(db) == 1)
@@ -116,8 +121,8 @@ static enum result begin_answer(struct db *db, void *context)
 enum result store_idempotency_begin(struct store *store, struct arena *arena, int64_t member_id, const char *key,
                                     const unsigned char request_hash[HASH_SIZE], int64_t now_ms, struct remembered *out)
 {
-    struct answering answering = {.arena = arena, .member_id = member_id, .key = key, .request_hash = request_hash,
-                                  .now_ms = now_ms, .out = out};
+    struct answering answering = {
+        .arena = arena, .member_id = member_id, .key = key, .request_hash = request_hash, .now_ms = now_ms, .out = out};
     *out = (struct remembered){0};
     return store_write(store, "idempotency-begin", begin_answer, &answering);
 }
@@ -129,13 +134,15 @@ static enum result finish_answer(struct db *db, void *context)
     if (answer->status >= 500)
         return db_run(db, "DELETE FROM idempotency WHERE member_id = $1 AND key = $2",
                       DB_ARGS(DB_INT(answering->member_id), db_text(answering->key)));
-    return db_run(db, "UPDATE idempotency SET status = $3, content_type = $4, body = $5, location = $6 "
-                      "WHERE member_id = $1 AND key = $2",
+    return db_run(db,
+                  "UPDATE idempotency SET status = $3, content_type = $4, body = $5, location = $6 "
+                  "WHERE member_id = $1 AND key = $2",
                   DB_ARGS(DB_INT(answering->member_id), db_text(answering->key), DB_INT(answer->status),
                           db_text(answer->content_type), db_text(answer->body), db_text(answer->location)));
 }
 
-enum result store_idempotency_finish(struct store *store, int64_t member_id, const char *key, const struct remembered *answer)
+enum result store_idempotency_finish(struct store *store, int64_t member_id, const char *key,
+                                     const struct remembered *answer)
 {
     struct answering answering = {.member_id = member_id, .key = key, .answer = answer};
     return store_write(store, "idempotency-finish", finish_answer, &answering);

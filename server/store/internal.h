@@ -41,7 +41,7 @@ struct store {
     atomic_bool last_write_failed;
 
     struct store_lock *lock;
-    bool clean; /* may be called so once it is closed: the next start need not look it over */
+    bool clean;           /* may be called so once it is closed: the next start need not look it over */
     struct hit_log *hits; /* hits.c */
 };
 
@@ -75,7 +75,8 @@ void member_from_row(struct member *out, const struct db_rows *rows, int first, 
 /* shares.c: writes the row alone, without looking at anything. */
 enum result share_insert(struct db *db, const struct share *share) MUST_CHECK;
 /* The share with its chain, for other subjects' transactions and snapshots. */
-enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t share_id, struct share *out) MUST_CHECK;
+enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t share_id,
+                       struct share *out) MUST_CHECK;
 /* The same of many, in few queries: *OUT[i] is the share of IDS[i]; the same share for the same id. */
 enum result share_read_many(struct db *db, struct arena *arena, int64_t owner_id, const int64_t *ids, size_t count,
                             struct share **out) MUST_CHECK;
@@ -91,7 +92,8 @@ enum result lead_claim_shares(struct db *db, int64_t owner_id, int64_t visitor_h
 enum result lead_moment_add(struct db *db, int64_t owner_id, int64_t lead_id, int64_t at_ms, const char *kind,
                             const char *words) MUST_CHECK;
 /* lead_rows.c: the lead with its share, chain and consent. */
-enum result lead_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead *out) MUST_CHECK;
+enum result lead_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id,
+                      struct lead *out) MUST_CHECK;
 /* erasure.c: erases again what ids in `erased` name, after a restore, in the running transaction; nobody is told, and STORE
  * is NULL. */
 enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms) MUST_CHECK;
@@ -104,8 +106,9 @@ enum result outbox_add(struct store *store, struct db *db, int64_t owner_id, enu
 /* outbox.c: its two halves, for a ping to one endpoint alone. */
 enum result outbox_add_event(struct db *db, int64_t owner_id, enum event_type type, json_t *data, int64_t lead_id,
                              int64_t now_ms, int64_t *out_id) MUST_CHECK;
-enum result outbox_add_delivery(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id, int64_t event_id,
-                                enum event_type type, int64_t lead_id, int64_t now_ms, int64_t *out_id) MUST_CHECK;
+enum result outbox_add_delivery(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id,
+                                int64_t event_id, enum event_type type, int64_t lead_id, int64_t now_ms,
+                                int64_t *out_id) MUST_CHECK;
 /* outbox.c: whether any enabled endpoint of the owner wants the event: from memory, so the fold may ask for every row. */
 bool outbox_wanted(struct store *store, struct db *db, int64_t owner_id, enum event_type type);
 /* outbox.c: endpoints were changed in the running transaction; and at the store's end. */
@@ -132,7 +135,8 @@ enum result migrate_check(struct db *db, enum db_part part, struct arena *arena,
 
 /* lock.c: one process a store. CONFLICT with a sentence in *WHY that names the file and the other's process id. *CLEAN says
  * whether the last one closed the store itself. An engine that many may serve has no lock: OK and NULL. */
-enum result lock_take(const char *url, struct arena *arena, struct store_lock **out, bool *clean, const char **why) MUST_CHECK;
+enum result lock_take(const char *url, struct arena *arena, struct store_lock **out, bool *clean,
+                      const char **why) MUST_CHECK;
 /* CLEAN: closed well. Of NULL: nothing. */
 void lock_release(struct store_lock *lock, bool clean);
 

@@ -33,7 +33,8 @@ enum result lock_take(const char *url, struct arena *arena, struct store_lock **
     const char *path = arena_printf(arena, "%s.lock", paths_file(url, DB_MAIN, arena));
     int file = paths_make_folder(folder) == RESULT_OK ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
     if (file < 0) {
-        *why = arena_printf(arena, "%s cannot be written (%s). Give this user the folder, or name another by MEISHI_STORE.",
+        *why = arena_printf(arena,
+                            "%s cannot be written (%s). Give this user the folder, or name another by MEISHI_STORE.",
                             path, strerror(errno));
         return RESULT_FAILED;
     }

@@ -20,7 +20,8 @@ void member_from_row(struct member *out, const struct db_rows *rows, int first, 
 enum result member_is_active(struct db *db, int64_t id)
 {
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT 1 FROM members WHERE id = $1 AND disabled_ms IS NULL", DB_ARGS(DB_INT(id)), &rows);
+    enum result result =
+        db_one(db, "SELECT 1 FROM members WHERE id = $1 AND disabled_ms IS NULL", DB_ARGS(DB_INT(id)), &rows);
     db_finish(&rows);
     return result;
 }
@@ -46,8 +47,9 @@ static enum result add(struct db *db, void *context)
         member->role = ROLE_OWNER;
     else if (result != RESULT_OK)
         return result;
-    return db_run(db, "INSERT INTO members (id, handle, name, email, password_hash, role, created_ms, disabled_ms)"
-                      " VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)",
+    return db_run(db,
+                  "INSERT INTO members (id, handle, name, email, password_hash, role, created_ms, disabled_ms)"
+                  " VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)",
                   DB_ARGS(DB_INT(member->id), db_text(member->handle), db_text(member->name), db_text(member->email),
                           db_text(member->password_hash), DB_INT(member->role), DB_INT(adding->now_ms)));
 }
@@ -85,15 +87,19 @@ enum result store_member_find(struct store *store, struct arena *arena, int64_t 
     return store_read(store, find, &finding);
 }
 
-enum result store_member_find_by_handle(struct store *store, struct arena *arena, const char *handle, struct member *out)
+enum result store_member_find_by_handle(struct store *store, struct arena *arena, const char *handle,
+                                        struct member *out)
 {
-    struct finding finding = {arena, "SELECT " MEMBER_COLUMNS " FROM members AS m WHERE handle = $1", db_text(handle), out};
+    struct finding finding = {arena, "SELECT " MEMBER_COLUMNS " FROM members AS m WHERE handle = $1", db_text(handle),
+                              out};
     return store_read(store, find, &finding);
 }
 
-enum result store_member_find_by_email(struct store *store, struct arena *arena, const char *email_key, struct member *out)
+enum result store_member_find_by_email(struct store *store, struct arena *arena, const char *email_key,
+                                       struct member *out)
 {
-    struct finding finding = {arena, "SELECT " MEMBER_COLUMNS " FROM members AS m WHERE email = $1", db_text(email_key), out};
+    struct finding finding = {arena, "SELECT " MEMBER_COLUMNS " FROM members AS m WHERE email = $1", db_text(email_key),
+                              out};
     return store_read(store, find, &finding);
 }
 
@@ -111,7 +117,8 @@ static enum result list(struct db *db, void *context)
     listing->count = 0;
     enum result result = db_query(db, "SELECT " MEMBER_COLUMNS " FROM members AS m ORDER BY id", NULL, 0, &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
-        listing->members = db_rows_grow(listing->arena, listing->members, listing->count, &room, sizeof *listing->members);
+        listing->members =
+            db_rows_grow(listing->arena, listing->members, listing->count, &room, sizeof *listing->members);
         member_from_row(&listing->members[listing->count++], rows, 0, listing->arena);
     }
     db_finish(&rows);
@@ -135,7 +142,8 @@ static enum result disable(struct db *db, void *context)
 {
     const struct disabling *disabling = context;
     const struct db_value args[] = {DB_INT(disabling->id), DB_INT(disabling->now_ms)};
-    enum result result = db_run(db, "UPDATE members SET disabled_ms = $2 WHERE id = $1 AND disabled_ms IS NULL", args, 2);
+    enum result result =
+        db_run(db, "UPDATE members SET disabled_ms = $2 WHERE id = $1 AND disabled_ms IS NULL", args, 2);
     if (result == RESULT_OK && db_changes(db) == 0)
         return RESULT_NOT_FOUND;
     if (result == RESULT_OK)
@@ -143,7 +151,8 @@ static enum result disable(struct db *db, void *context)
     if (result == RESULT_OK)
         result = db_run(db, "DELETE FROM sign_in_links WHERE member_id = $1", args, 1);
     if (result == RESULT_OK)
-        result = db_run(db, "UPDATE api_tokens SET revoked_ms = $2 WHERE member_id = $1 AND revoked_ms IS NULL", args, 2);
+        result =
+            db_run(db, "UPDATE api_tokens SET revoked_ms = $2 WHERE member_id = $1 AND revoked_ms IS NULL", args, 2);
     return result;
 }
 
@@ -171,7 +180,8 @@ static enum result set_password(struct db *db, void *context)
     /* An empty hash is nobody's session. */
     const struct db_value keep = db_blob(passwording->keep_session ? (const void *)passwording->keep_session : "",
                                          passwording->keep_session ? HASH_SIZE : 0);
-    return db_run(db, "DELETE FROM sessions WHERE member_id = $1 AND hash <> $2", DB_ARGS(DB_INT(passwording->id), keep));
+    return db_run(db, "DELETE FROM sessions WHERE member_id = $1 AND hash <> $2",
+                  DB_ARGS(DB_INT(passwording->id), keep));
 }
 
 enum result store_member_set_password(struct store *store, int64_t id, const char *password_hash,

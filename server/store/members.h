@@ -24,8 +24,10 @@ struct member {
 /* Fills id. CONFLICT: the handle or the e-mail is taken. The first member is the owner. */
 enum result store_member_add(struct store *store, struct member *member, int64_t now_ms) MUST_CHECK;
 enum result store_member_find(struct store *store, struct arena *arena, int64_t id, struct member *out) MUST_CHECK;
-enum result store_member_find_by_handle(struct store *store, struct arena *arena, const char *handle, struct member *out) MUST_CHECK;
-enum result store_member_find_by_email(struct store *store, struct arena *arena, const char *email_key, struct member *out) MUST_CHECK;
+enum result store_member_find_by_handle(struct store *store, struct arena *arena, const char *handle,
+                                        struct member *out) MUST_CHECK;
+enum result store_member_find_by_email(struct store *store, struct arena *arena, const char *email_key,
+                                       struct member *out) MUST_CHECK;
 enum result store_member_list(struct store *store, struct arena *arena, struct member **out, size_t *count) MUST_CHECK;
 /* Ends sessions and tokens too; the cards go on. */
 enum result store_member_disable(struct store *store, int64_t id, int64_t now_ms) MUST_CHECK;
@@ -33,12 +35,14 @@ enum result store_member_disable(struct store *store, int64_t id, int64_t now_ms
 enum result store_member_set_password(struct store *store, int64_t id, const char *password_hash,
                                       const unsigned char keep_session[HASH_SIZE]) MUST_CHECK;
 
-enum result store_sign_in_link_add(struct store *store, const unsigned char hash[HASH_SIZE], int64_t member_id, int64_t now_ms,
-                                   int64_t expires_ms) MUST_CHECK;
+enum result store_sign_in_link_add(struct store *store, const unsigned char hash[HASH_SIZE], int64_t member_id,
+                                   int64_t now_ms, int64_t expires_ms) MUST_CHECK;
 /* Whom a link would sign in. NOT_FOUND when unknown, used or expired. */
-enum result store_sign_in_link_find(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms, int64_t *out_member_id) MUST_CHECK;
+enum result store_sign_in_link_find(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms,
+                                    int64_t *out_member_id) MUST_CHECK;
 /* Once only: NOT_FOUND when unknown, used or expired. */
-enum result store_sign_in_link_use(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms, int64_t *out_member_id) MUST_CHECK;
+enum result store_sign_in_link_use(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms,
+                                   int64_t *out_member_id) MUST_CHECK;
 
 struct session {
     int64_t member_id, created_ms, seen_ms, expires_ms;
@@ -46,11 +50,11 @@ struct session {
     struct member member;
 };
 /* At most ten a member: the oldest goes. */
-enum result store_session_add(struct store *store, const unsigned char hash[HASH_SIZE], int64_t member_id, const char *agent,
-                              int64_t now_ms, int64_t expires_ms) MUST_CHECK;
+enum result store_session_add(struct store *store, const unsigned char hash[HASH_SIZE], int64_t member_id,
+                              const char *agent, int64_t now_ms, int64_t expires_ms) MUST_CHECK;
 /* The session with its active member; writes `seen` at most once a minute. NOT_FOUND: unknown, expired, idle over 12 h. */
-enum result store_session_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE], int64_t now_ms,
-                               struct session *out) MUST_CHECK;
+enum result store_session_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE],
+                               int64_t now_ms, struct session *out) MUST_CHECK;
 enum result store_session_end(struct store *store, const unsigned char hash[HASH_SIZE]) MUST_CHECK;
 
 struct api_token {
@@ -59,23 +63,31 @@ struct api_token {
     const char *scopes; /* "read write" */
     struct member member;
 };
-enum result store_token_add(struct store *store, struct api_token *token, const unsigned char hash[HASH_SIZE], int64_t now_ms) MUST_CHECK;
-enum result store_token_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE], int64_t now_ms,
-                             struct api_token *out) MUST_CHECK;
-enum result store_token_list(struct store *store, struct arena *arena, int64_t member_id, struct api_token **out, size_t *count) MUST_CHECK;
+enum result store_token_add(struct store *store, struct api_token *token, const unsigned char hash[HASH_SIZE],
+                            int64_t now_ms) MUST_CHECK;
+enum result store_token_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE],
+                             int64_t now_ms, struct api_token *out) MUST_CHECK;
+enum result store_token_list(struct store *store, struct arena *arena, int64_t member_id, struct api_token **out,
+                             size_t *count) MUST_CHECK;
 enum result store_token_revoke(struct store *store, int64_t member_id, int64_t token_id, int64_t now_ms) MUST_CHECK;
 
 /* Counts one more try under KEY and says how many there were in the window that is open, this one counted. Clearing
  * forgets them. For what guards accounts; cheap throttles of visitors live in memory (server/auth/throttle.h). */
-enum result store_throttle_count(struct store *store, const char *key, int64_t window_ms, int64_t now_ms, int64_t *out) MUST_CHECK;
+enum result store_throttle_count(struct store *store, const char *key, int64_t window_ms, int64_t now_ms,
+                                 int64_t *out) MUST_CHECK;
 enum result store_throttle_clear(struct store *store, const char *key) MUST_CHECK;
 
 /* Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07), kept 24 h. begin: OK go on and finish later; CONFLICT
  * still running; INVALID used with another body; LIMITED (answered before) fills status and body to replay. */
-struct remembered { int status; const char *content_type, *body, *location; };
+struct remembered {
+    int status;
+    const char *content_type, *body, *location;
+};
 enum result store_idempotency_begin(struct store *store, struct arena *arena, int64_t member_id, const char *key,
-                                    const unsigned char request_hash[HASH_SIZE], int64_t now_ms, struct remembered *out) MUST_CHECK;
+                                    const unsigned char request_hash[HASH_SIZE], int64_t now_ms,
+                                    struct remembered *out) MUST_CHECK;
 /* A failed request (status >= 500) is forgotten instead, so it may be tried again. */
-enum result store_idempotency_finish(struct store *store, int64_t member_id, const char *key, const struct remembered *answer) MUST_CHECK;
+enum result store_idempotency_finish(struct store *store, int64_t member_id, const char *key,
+                                     const struct remembered *answer) MUST_CHECK;
 
 #endif

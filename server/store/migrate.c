@@ -24,8 +24,10 @@ static enum db_part part_of(const struct migration *migration)
 static enum result prepare(struct db *db, void *context)
 {
     (void)context;
-    return db_run(db, "CREATE TABLE IF NOT EXISTS schema_version "
-                      "(number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_ms BIGINT NOT NULL)", NULL, 0);
+    return db_run(db,
+                  "CREATE TABLE IF NOT EXISTS schema_version "
+                  "(number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_ms BIGINT NOT NULL)",
+                  NULL, 0);
 }
 
 /* OK when it stands in the database, NOT_FOUND when it is to be applied. */
@@ -63,23 +65,29 @@ static enum result newest(struct db *db, int64_t *out)
 
 static const char *failed_words(struct db *db, struct arena *arena)
 {
-    return arena_printf(arena, "The database could not be brought up to date: %s. Nothing was changed; see to that and start "
-                        "again.", db->driver->error(db));
+    return arena_printf(arena,
+                        "The database could not be brought up to date: %s. Nothing was changed; see to that and start "
+                        "again.",
+                        db->driver->error(db));
 }
 
 static enum result refuse_newer(struct db *db, struct arena *arena, const char **why)
 {
     int64_t number;
     if (newest(db, &number) != RESULT_OK) {
-        *why = arena_printf(arena, "The database could not be read: %s. If it is damaged, put a backup in its place with "
-                            "meishi restore FILE.", db->driver->error(db));
+        *why = arena_printf(arena,
+                            "The database could not be read: %s. If it is damaged, put a backup in its place with "
+                            "meishi restore FILE.",
+                            db->driver->error(db));
         return RESULT_FAILED;
     }
     if (number <= migrations_count)
         return RESULT_OK;
-    *why = arena_printf(arena, "The database was written by a newer Meishi (its tables are at step %d, this program knows %d). "
-                        "Install that version again, or put an older backup in its place with meishi restore FILE.",
-                        (int)number, migrations_count);
+    *why =
+        arena_printf(arena,
+                     "The database was written by a newer Meishi (its tables are at step %d, this program knows %d). "
+                     "Install that version again, or put an older backup in its place with meishi restore FILE.",
+                     (int)number, migrations_count);
     return RESULT_FAILED;
 }
 
@@ -116,7 +124,8 @@ enum result migrate_check(struct db *db, enum db_part part, struct arena *arena,
     for (int i = 0; i < migrations_count; i++) {
         if (part_of(&migrations[i]) != part || find_step(db, migrations[i].number) == RESULT_OK)
             continue;
-        *why = "The database is older than this program: start meishi serve or meishi migrate once, which bring it up to date.";
+        *why =
+            "The database is older than this program: start meishi serve or meishi migrate once, which bring it up to date.";
         return RESULT_FAILED;
     }
     return RESULT_OK;

@@ -13,7 +13,7 @@
 struct restoring {
     struct arena *arena;
     const char *folder, *main, *inbox;
-    const char *fresh; /* the copy being made ready */
+    const char *fresh;  /* the copy being made ready */
     const char *suffix; /* for the old files: ".before-MILLISECONDS" */
     const char **why;
     struct db *old; /* of what is being replaced, NULL when it cannot be read */
@@ -73,8 +73,7 @@ static enum result make_ready(struct db *db, void *context)
 {
     struct restoring *restoring = context;
     static const char *const forget[] = {
-        "DELETE FROM sessions",
-        "DELETE FROM sign_in_links",
+        "DELETE FROM sessions", "DELETE FROM sign_in_links",
         "DELETE FROM fold_mark", /* of an inbox that will not be there */
     };
     for (size_t i = 0; i < sizeof forget / sizeof *forget; i++) {
@@ -97,8 +96,9 @@ static enum result prove(struct restoring *restoring, struct db *db, const char 
     struct db_rows *rows;
     enum result result = db->driver->check(db, true);
     if (result == RESULT_OK)
-        result = db_one(db, "SELECT count(*) FROM sqlite_master WHERE name IN ('schema_version', 'members', 'hit_months')",
-                        NULL, 0, &rows);
+        result =
+            db_one(db, "SELECT count(*) FROM sqlite_master WHERE name IN ('schema_version', 'members', 'hit_months')",
+                   NULL, 0, &rows);
     if (result == RESULT_OK) {
         tables = db_column_int(rows, 0);
         db_finish(&rows);
@@ -132,7 +132,8 @@ static enum result prepare_copy(struct restoring *restoring, const char *url, co
     const char *fresh_url = arena_printf(restoring->arena, "sqlite:%s", restoring->fresh);
     result = driver->open(fresh_url, DB_MAIN, DB_WRITE, &db);
     if (result != RESULT_OK)
-        return say(restoring, arena_printf(restoring->arena, "%s is damaged or no database: nothing was changed.", path));
+        return say(restoring,
+                   arena_printf(restoring->arena, "%s is damaged or no database: nothing was changed.", path));
     if (driver->open(url, DB_MAIN, DB_READ, &restoring->old) != RESULT_OK)
         restoring->old = NULL;
     result = prove(restoring, db, path);
@@ -156,9 +157,12 @@ static enum result step_aside(struct restoring *restoring, const char *path)
 static enum result swap(struct restoring *restoring)
 {
     const char *const old[] = {
-        arena_printf(restoring->arena, "%s-wal", restoring->main),  arena_printf(restoring->arena, "%s-shm", restoring->main),
-        arena_printf(restoring->arena, "%s-wal", restoring->inbox), arena_printf(restoring->arena, "%s-shm", restoring->inbox),
-        restoring->inbox, restoring->main,
+        arena_printf(restoring->arena, "%s-wal", restoring->main),
+        arena_printf(restoring->arena, "%s-shm", restoring->main),
+        arena_printf(restoring->arena, "%s-wal", restoring->inbox),
+        arena_printf(restoring->arena, "%s-shm", restoring->inbox),
+        restoring->inbox,
+        restoring->main,
     };
     for (size_t i = 0; i < sizeof old / sizeof *old; i++) {
         enum result result = step_aside(restoring, old[i]);
@@ -194,7 +198,8 @@ enum result store_restore(const char *url, const char *path, struct arena *arena
     restoring.main = paths_file(url, DB_MAIN, arena);
     restoring.inbox = paths_file(url, DB_INBOX, arena);
     restoring.suffix = arena_printf(arena, ".before-%lld", (long long)now_ms());
-    restoring.fresh = arena_printf(arena, "%.*s-restoring.db", (int)(strlen(restoring.main) - strlen(".db")), restoring.main);
+    restoring.fresh =
+        arena_printf(arena, "%.*s-restoring.db", (int)(strlen(restoring.main) - strlen(".db")), restoring.main);
     struct store_lock *lock;
     bool clean;
     enum result result = lock_take(url, arena, &lock, &clean, why);

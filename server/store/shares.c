@@ -5,12 +5,12 @@
 #include "server/ids.h"
 #include "server/store/internal.h"
 
-#define SHARE_COLUMNS                                                                                                       \
-    "s.id, s.owner_id, s.card_id, s.parent_id, s.sharer_member_id, s.sharer_lead_id, s.sharer_hit_id, s.created_ms, "       \
+#define SHARE_COLUMNS                                                                                                         \
+    "s.id, s.owner_id, s.card_id, s.parent_id, s.sharer_member_id, s.sharer_lead_id, s.sharer_hit_id, s.created_ms, "         \
     "s.expires_ms, s.revoked_ms, s.token, s.channel, s.standing, s.label, s.recipient, s.print_run, s.sharer_name, s.vouch, " \
     "m.handle, m.name, l.name"
-#define SHARE_TABLES                                                              \
-    " FROM shares AS s LEFT JOIN members AS m ON m.id = s.sharer_member_id "      \
+#define SHARE_TABLES                                                         \
+    " FROM shares AS s LEFT JOIN members AS m ON m.id = s.sharer_member_id " \
     "LEFT JOIN leads AS l ON l.owner_id = s.owner_id AND l.id = s.sharer_lead_id "
 enum { COLUMN_MEMBER_HANDLE = 18, COLUMN_MEMBER_NAME, COLUMN_LEAD_NAME, SHARE_COLUMN_COUNT };
 
@@ -96,8 +96,8 @@ static enum result read_chain(struct db *db, struct arena *arena, const struct d
     return RESULT_OK;
 }
 
-static enum result read_one(struct db *db, struct arena *arena, const char *sql, const struct db_value *args, int arg_count,
-                            struct share *out)
+static enum result read_one(struct db *db, struct arena *arena, const char *sql, const struct db_value *args,
+                            int arg_count, struct share *out)
 {
     struct db_rows *rows;
     enum result result = db_one(db, sql, args, arg_count, &rows);
@@ -119,7 +119,7 @@ enum result share_read(struct db *db, struct arena *arena, int64_t owner_id, int
  * shares are asked for together, then the parents nobody has seen yet, and so on up: a query for each BATCH of shares and
  * level, and most parents are the same few. */
 enum { BATCH = 32 };
-#define BATCH_PLACES                                                                                                       \
+#define BATCH_PLACES                                                                                                        \
     "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, " \
     "$27, $28, $29, $30, $31, $32, $33"
 
@@ -150,10 +150,12 @@ static enum result gather(struct gathering *gathering, const int64_t *ids, size_
     struct db_rows *rows;
     for (size_t i = 0; i < BATCH; i++)
         args[1 + i] = DB_INT(i < count ? ids[i] : 0); /* no share has the id 0 */
-    enum result result = db_query(gathering->db, "SELECT " SHARE_COLUMNS SHARE_TABLES "WHERE s.owner_id = $1 AND s.id IN (" BATCH_PLACES ")",
-                                  args, 1 + BATCH, &rows);
+    enum result result = db_query(
+        gathering->db, "SELECT " SHARE_COLUMNS SHARE_TABLES "WHERE s.owner_id = $1 AND s.id IN (" BATCH_PLACES ")",
+        args, 1 + BATCH, &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
-        gathering->known = db_rows_grow(gathering->arena, gathering->known, gathering->count, &gathering->room, sizeof *gathering->known);
+        gathering->known = db_rows_grow(gathering->arena, gathering->known, gathering->count, &gathering->room,
+                                        sizeof *gathering->known);
         struct known *known = &gathering->known[gathering->count++];
         from_row(&known->share, rows, gathering->arena);
         hand_from_row(&known->hand, &known->share, rows, gathering->arena);
@@ -190,7 +192,8 @@ static void chain_known(const struct gathering *gathering, struct share *share)
         share->chain[i] = hands[count - 1 - i]->hand;
 }
 
-enum result share_read_many(struct db *db, struct arena *arena, int64_t owner_id, const int64_t *ids, size_t count, struct share **out)
+enum result share_read_many(struct db *db, struct arena *arena, int64_t owner_id, const int64_t *ids, size_t count,
+                            struct share **out)
 {
     struct gathering gathering = {.db = db, .arena = arena, .owner_id = owner_id};
     int64_t *wanted = arena_alloc(arena, (count ? count : 1) * sizeof *wanted);
@@ -220,16 +223,17 @@ enum result share_read_many(struct db *db, struct arena *arena, int64_t owner_id
 
 enum result share_insert(struct db *db, const struct share *share)
 {
-    return db_run(db,
-                  "INSERT INTO shares (id, owner_id, card_id, parent_id, sharer_member_id, sharer_lead_id, sharer_hit_id, "
-                  "sharer_name, token, channel, standing, label, recipient, print_run, vouch, created_ms, expires_ms) "
-                  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-                  DB_ARGS(DB_INT(share->id), DB_INT(share->owner_id), DB_INT(share->card_id), db_int_or_null(share->parent_id),
-                          db_int_or_null(share->sharer_member_id), db_int_or_null(share->sharer_lead_id),
-                          db_int_or_null(share->sharer_hit_id), db_text(share->sharer_name), db_text(share->token),
-                          DB_INT(share->channel), DB_INT(share->standing), db_text(share->label), db_text(share->recipient),
-                          db_text(share->print_run), db_text(share->vouch), DB_INT(share->created_ms),
-                          db_int_or_null(share->expires_ms)));
+    return db_run(
+        db,
+        "INSERT INTO shares (id, owner_id, card_id, parent_id, sharer_member_id, sharer_lead_id, sharer_hit_id, "
+        "sharer_name, token, channel, standing, label, recipient, print_run, vouch, created_ms, expires_ms) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        DB_ARGS(DB_INT(share->id), DB_INT(share->owner_id), DB_INT(share->card_id), db_int_or_null(share->parent_id),
+                db_int_or_null(share->sharer_member_id), db_int_or_null(share->sharer_lead_id),
+                db_int_or_null(share->sharer_hit_id), db_text(share->sharer_name), db_text(share->token),
+                DB_INT(share->channel), DB_INT(share->standing), db_text(share->label), db_text(share->recipient),
+                db_text(share->print_run), db_text(share->vouch), DB_INT(share->created_ms),
+                db_int_or_null(share->expires_ms)));
 }
 
 struct minting {
@@ -259,8 +263,8 @@ static enum result tell(struct db *db, const struct minting *minting)
     json_t *data = json_object();
     if (!data || json_object_set_new(data, "share", share_to_json(share, minting->store->base_url)) < 0)
         abort(); /* out of memory */
-    return outbox_add(minting->store, db, share->owner_id, share->parent_id ? EVENT_SHARE_PASSED_ON : EVENT_SHARE_CREATED, data, 0,
-                      minting->now_ms);
+    return outbox_add(minting->store, db, share->owner_id,
+                      share->parent_id ? EVENT_SHARE_PASSED_ON : EVENT_SHARE_CREATED, data, 0, minting->now_ms);
 }
 
 static enum result mint(struct db *db, void *context)
@@ -316,10 +320,12 @@ static enum result find(struct db *db, void *context)
     return read_one(db, finding->arena, finding->sql, finding->args, finding->arg_count, finding->out);
 }
 
-enum result store_share_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t share_id, struct share *out)
+enum result store_share_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t share_id,
+                             struct share *out)
 {
     const struct db_value args[] = {DB_INT(owner_id), DB_INT(share_id)};
-    struct finding finding = {arena, "SELECT " SHARE_COLUMNS SHARE_TABLES "WHERE s.owner_id = $1 AND s.id = $2", args, 2, out};
+    struct finding finding = {arena, "SELECT " SHARE_COLUMNS SHARE_TABLES "WHERE s.owner_id = $1 AND s.id = $2", args,
+                              2, out};
     return store_read(store, find, &finding);
 }
 
@@ -333,9 +339,11 @@ enum result store_share_find_by_token(struct store *store, struct arena *arena, 
 enum result store_share_find_by_handle(struct store *store, struct arena *arena, const char *handle, struct share *out)
 {
     const struct db_value args[] = {db_text(handle)};
-    struct finding finding = {arena, "SELECT " SHARE_COLUMNS SHARE_TABLES
-                                     "JOIN cards AS c ON c.owner_id = s.owner_id AND c.standing_share_id = s.id "
-                                     "WHERE c.handle = $1 AND c.retired_ms IS NULL", args, 1, out};
+    struct finding finding = {arena,
+                              "SELECT " SHARE_COLUMNS SHARE_TABLES
+                              "JOIN cards AS c ON c.owner_id = s.owner_id AND c.standing_share_id = s.id "
+                              "WHERE c.handle = $1 AND c.retired_ms IS NULL",
+                              args, 1, out};
     return store_read(store, find, &finding);
 }
 
@@ -368,9 +376,9 @@ enum result store_share_revoke(struct store *store, int64_t owner_id, int64_t sh
 /* ---- listing ---- */
 
 /* Trays 0 and 1 are leads and referrals (migrations/001_first.sql): the count is read from the index alone. */
-#define LIST_SELECT                                                                                                          \
-    "SELECT " SHARE_COLUMNS ", n.person, n.unconfirmed, n.preview, n.scanner, n.prefetch, n.bot, n.self, "                   \
-    "(SELECT count(*) FROM leads AS k WHERE k.owner_id = s.owner_id AND k.share_id = s.id AND k.tray < 2)" SHARE_TABLES      \
+#define LIST_SELECT                                                                                                     \
+    "SELECT " SHARE_COLUMNS ", n.person, n.unconfirmed, n.preview, n.scanner, n.prefetch, n.bot, n.self, "              \
+    "(SELECT count(*) FROM leads AS k WHERE k.owner_id = s.owner_id AND k.share_id = s.id AND k.tray < 2)" SHARE_TABLES \
     "LEFT JOIN share_counts AS n ON n.owner_id = s.owner_id AND n.share_id = s.id WHERE s.owner_id = $1 AND s.id < $2 "
 
 struct listing {
@@ -415,10 +423,13 @@ static enum result list(struct db *db, void *context)
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result store_share_list(struct store *store, struct arena *arena, int64_t owner_id, int64_t card_id, int64_t before,
-                             size_t limit, struct share_row **out, size_t *count)
+enum result store_share_list(struct store *store, struct arena *arena, int64_t owner_id, int64_t card_id,
+                             int64_t before, size_t limit, struct share_row **out, size_t *count)
 {
-    struct listing listing = {.arena = arena, .owner_id = owner_id, .card_id = card_id, .limit = limit,
+    struct listing listing = {.arena = arena,
+                              .owner_id = owner_id,
+                              .card_id = card_id,
+                              .limit = limit,
                               .before = before ? before : INT64_MAX};
     enum result result = store_read(store, list, &listing);
     *out = listing.rows;

@@ -28,14 +28,15 @@ static enum result link_add(struct db *db, void *context)
         result = db_run(db, "DELETE FROM sign_in_links WHERE member_id = $1 AND expires_ms <= $2",
                         DB_ARGS(DB_INT(key->member_id), DB_INT(key->now_ms)));
     if (result == RESULT_OK)
-        result = db_run(db, "INSERT INTO sign_in_links (hash, member_id, created_ms, expires_ms) VALUES ($1, $2, $3, $4)",
-                        DB_ARGS(db_blob(key->hash, HASH_SIZE), DB_INT(key->member_id), DB_INT(key->now_ms),
-                                DB_INT(key->expires_ms)));
+        result =
+            db_run(db, "INSERT INTO sign_in_links (hash, member_id, created_ms, expires_ms) VALUES ($1, $2, $3, $4)",
+                   DB_ARGS(db_blob(key->hash, HASH_SIZE), DB_INT(key->member_id), DB_INT(key->now_ms),
+                           DB_INT(key->expires_ms)));
     return result;
 }
 
-enum result store_sign_in_link_add(struct store *store, const unsigned char hash[HASH_SIZE], int64_t member_id, int64_t now_ms,
-                                   int64_t expires_ms)
+enum result store_sign_in_link_add(struct store *store, const unsigned char hash[HASH_SIZE], int64_t member_id,
+                                   int64_t now_ms, int64_t expires_ms)
 {
     struct key key = {.hash = hash, .member_id = member_id, .now_ms = now_ms, .expires_ms = expires_ms};
     return store_write(store, "sign-in-link-add", link_add, &key);
@@ -54,7 +55,8 @@ static enum result link_find(struct db *db, void *context)
     return member_is_active(db, key->member_id);
 }
 
-enum result store_sign_in_link_find(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms, int64_t *out_member_id)
+enum result store_sign_in_link_find(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms,
+                                    int64_t *out_member_id)
 {
     struct key key = {.hash = hash, .now_ms = now_ms};
     enum result result = store_read(store, link_find, &key);
@@ -75,7 +77,8 @@ static enum result link_use(struct db *db, void *context)
     return member_is_active(db, key->member_id);
 }
 
-enum result store_sign_in_link_use(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms, int64_t *out_member_id)
+enum result store_sign_in_link_use(struct store *store, const unsigned char hash[HASH_SIZE], int64_t now_ms,
+                                   int64_t *out_member_id)
 {
     struct key key = {.hash = hash, .now_ms = now_ms};
     enum result result = store_write(store, "sign-in-link-use", link_use, &key);
@@ -90,19 +93,21 @@ static enum result session_add(struct db *db, void *context)
     const struct key *key = context;
     enum result result = member_is_active(db, key->member_id);
     if (result == RESULT_OK)
-        result = db_run(db, "DELETE FROM sessions WHERE member_id = $1 AND (expires_ms <= $2 OR hash NOT IN "
-                            "(SELECT hash FROM sessions WHERE member_id = $1 ORDER BY created_ms DESC, hash LIMIT $3))",
+        result = db_run(db,
+                        "DELETE FROM sessions WHERE member_id = $1 AND (expires_ms <= $2 OR hash NOT IN "
+                        "(SELECT hash FROM sessions WHERE member_id = $1 ORDER BY created_ms DESC, hash LIMIT $3))",
                         DB_ARGS(DB_INT(key->member_id), DB_INT(key->now_ms), DB_INT(SESSIONS_KEPT)));
     if (result == RESULT_OK)
-        result = db_run(db, "INSERT INTO sessions (hash, member_id, agent, created_ms, seen_ms, expires_ms) "
-                            "VALUES ($1, $2, $3, $4, $4, $5)",
+        result = db_run(db,
+                        "INSERT INTO sessions (hash, member_id, agent, created_ms, seen_ms, expires_ms) "
+                        "VALUES ($1, $2, $3, $4, $4, $5)",
                         DB_ARGS(db_blob(key->hash, HASH_SIZE), DB_INT(key->member_id), db_text(key->agent),
                                 DB_INT(key->now_ms), DB_INT(key->expires_ms)));
     return result;
 }
 
-enum result store_session_add(struct store *store, const unsigned char hash[HASH_SIZE], int64_t member_id, const char *agent,
-                              int64_t now_ms, int64_t expires_ms)
+enum result store_session_add(struct store *store, const unsigned char hash[HASH_SIZE], int64_t member_id,
+                              const char *agent, int64_t now_ms, int64_t expires_ms)
 {
     struct key key = {.hash = hash, .member_id = member_id, .agent = agent, .now_ms = now_ms, .expires_ms = expires_ms};
     return store_write(store, "session-add", session_add, &key);
@@ -112,11 +117,12 @@ static enum result session_find(struct db *db, void *context)
 {
     const struct key *key = context;
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT s.member_id, s.created_ms, s.seen_ms, s.expires_ms, s.agent, " MEMBER_COLUMNS
-                                    " FROM sessions AS s JOIN members AS m ON m.id = s.member_id "
-                                    "WHERE s.hash = $1 AND s.expires_ms > $2 AND s.seen_ms > $3 AND m.disabled_ms IS NULL",
-                                DB_ARGS(db_blob(key->hash, HASH_SIZE), DB_INT(key->now_ms),
-                                        DB_INT(key->now_ms - SESSION_IDLE_MS)), &rows);
+    enum result result = db_one(
+        db,
+        "SELECT s.member_id, s.created_ms, s.seen_ms, s.expires_ms, s.agent, " MEMBER_COLUMNS
+        " FROM sessions AS s JOIN members AS m ON m.id = s.member_id "
+        "WHERE s.hash = $1 AND s.expires_ms > $2 AND s.seen_ms > $3 AND m.disabled_ms IS NULL",
+        DB_ARGS(db_blob(key->hash, HASH_SIZE), DB_INT(key->now_ms), DB_INT(key->now_ms - SESSION_IDLE_MS)), &rows);
     if (result != RESULT_OK)
         return result;
     *key->session = (struct session){
@@ -138,8 +144,8 @@ static enum result session_seen(struct db *db, void *context)
                   DB_ARGS(db_blob(key->hash, HASH_SIZE), DB_INT(key->now_ms)));
 }
 
-enum result store_session_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE], int64_t now_ms,
-                               struct session *out)
+enum result store_session_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE],
+                               int64_t now_ms, struct session *out)
 {
     struct key key = {.arena = arena, .hash = hash, .now_ms = now_ms, .session = out};
     enum result result = store_read(store, session_find, &key);
@@ -189,14 +195,16 @@ static enum result token_add(struct db *db, void *context)
     const struct api_token *token = key->token;
     enum result result = member_is_active(db, token->member_id);
     if (result == RESULT_OK)
-        result = db_run(db, "INSERT INTO api_tokens (member_id, id, hash, name, scopes, created_ms) "
-                            "VALUES ($1, $2, $3, $4, $5, $6)",
+        result = db_run(db,
+                        "INSERT INTO api_tokens (member_id, id, hash, name, scopes, created_ms) "
+                        "VALUES ($1, $2, $3, $4, $5, $6)",
                         DB_ARGS(DB_INT(token->member_id), DB_INT(token->id), db_blob(key->hash, HASH_SIZE),
                                 db_text(token->name), db_text(token->scopes), DB_INT(key->now_ms)));
     return result;
 }
 
-enum result store_token_add(struct store *store, struct api_token *token, const unsigned char hash[HASH_SIZE], int64_t now_ms)
+enum result store_token_add(struct store *store, struct api_token *token, const unsigned char hash[HASH_SIZE],
+                            int64_t now_ms)
 {
     struct key key = {.token = token, .hash = hash, .now_ms = now_ms};
     token->id = id_new();
@@ -209,9 +217,10 @@ static enum result token_find(struct db *db, void *context)
 {
     const struct key *key = context;
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT " TOKEN_COLUMNS ", " MEMBER_COLUMNS
-                                    " FROM api_tokens AS t JOIN members AS m ON m.id = t.member_id "
-                                    "WHERE t.hash = $1 AND t.revoked_ms IS NULL AND m.disabled_ms IS NULL",
+    enum result result = db_one(db,
+                                "SELECT " TOKEN_COLUMNS ", " MEMBER_COLUMNS
+                                " FROM api_tokens AS t JOIN members AS m ON m.id = t.member_id "
+                                "WHERE t.hash = $1 AND t.revoked_ms IS NULL AND m.disabled_ms IS NULL",
                                 DB_ARGS(db_blob(key->hash, HASH_SIZE)), &rows);
     if (result == RESULT_OK)
         token_from_row(key->token, rows, key->arena);
@@ -226,8 +235,8 @@ static enum result token_used(struct db *db, void *context)
                   DB_ARGS(db_blob(key->hash, HASH_SIZE), DB_INT(key->now_ms)));
 }
 
-enum result store_token_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE], int64_t now_ms,
-                             struct api_token *out)
+enum result store_token_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE],
+                             int64_t now_ms, struct api_token *out)
 {
     struct key key = {.arena = arena, .hash = hash, .now_ms = now_ms, .token = out};
     enum result result = store_read(store, token_find, &key);
@@ -252,9 +261,10 @@ static enum result token_list(struct db *db, void *context)
     struct db_rows *rows;
     size_t room = 0;
     list->count = 0;
-    enum result result = db_query(db, "SELECT " TOKEN_COLUMNS ", " MEMBER_COLUMNS
-                                      " FROM api_tokens AS t JOIN members AS m ON m.id = t.member_id "
-                                      "WHERE t.member_id = $1 ORDER BY t.id",
+    enum result result = db_query(db,
+                                  "SELECT " TOKEN_COLUMNS ", " MEMBER_COLUMNS
+                                  " FROM api_tokens AS t JOIN members AS m ON m.id = t.member_id "
+                                  "WHERE t.member_id = $1 ORDER BY t.id",
                                   DB_ARGS(DB_INT(list->member_id)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         list->tokens = db_rows_grow(list->arena, list->tokens, list->count, &room, sizeof *list->tokens);
@@ -264,7 +274,8 @@ static enum result token_list(struct db *db, void *context)
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result store_token_list(struct store *store, struct arena *arena, int64_t member_id, struct api_token **out, size_t *count)
+enum result store_token_list(struct store *store, struct arena *arena, int64_t member_id, struct api_token **out,
+                             size_t *count)
 {
     struct token_list list = {.arena = arena, .member_id = member_id};
     enum result result = store_read(store, token_list, &list);
@@ -276,8 +287,9 @@ enum result store_token_list(struct store *store, struct arena *arena, int64_t m
 static enum result token_revoke(struct db *db, void *context)
 {
     const struct key *key = context;
-    enum result result = db_run(db, "UPDATE api_tokens SET revoked_ms = $3 WHERE member_id = $1 AND id = $2 "
-                                    "AND revoked_ms IS NULL",
+    enum result result = db_run(db,
+                                "UPDATE api_tokens SET revoked_ms = $3 WHERE member_id = $1 AND id = $2 "
+                                "AND revoked_ms IS NULL",
                                 DB_ARGS(DB_INT(key->member_id), DB_INT(key->id), DB_INT(key->now_ms)));
     return result == RESULT_OK && db_changes(db) == 0 ? RESULT_NOT_FOUND : result;
 }

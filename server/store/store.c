@@ -178,23 +178,26 @@ static const char *place_of(const struct store *store, enum db_part part, struct
     return file ? file : "The database";
 }
 
-static enum result open_part(struct store *store, enum db_part part, enum db_mode mode, struct arena *arena, struct db **out,
-                             const char **why)
+static enum result open_part(struct store *store, enum db_part part, enum db_mode mode, struct arena *arena,
+                             struct db **out, const char **why)
 {
     enum result result = store->driver->open(store->url, part, mode, out);
     if (result == RESULT_OK)
         return RESULT_OK;
     const char *place = place_of(store, part, arena);
     if (result == RESULT_INVALID && part == DB_MAIN)
-        *why = arena_printf(arena, "%s is damaged or no database. Put a backup in its place with meishi restore FILE.", place);
+        *why = arena_printf(arena, "%s is damaged or no database. Put a backup in its place with meishi restore FILE.",
+                            place);
     else if (result == RESULT_INVALID)
-        *why = arena_printf(arena, "%s is damaged or no database. It holds only hits of the last moments: move it away and "
-                            "start again.", place);
+        *why = arena_printf(arena,
+                            "%s is damaged or no database. It holds only hits of the last moments: move it away and "
+                            "start again.",
+                            place);
     else if (result == RESULT_NOT_FOUND)
         *why = arena_printf(arena, "There is no store at %s yet: meishi serve makes one.", place);
     else
-        *why = arena_printf(arena, "%s could not be opened. See to the folder's owner, its mode and the space on its disk.",
-                            place);
+        *why = arena_printf(
+            arena, "%s could not be opened. See to the folder's owner, its mode and the space on its disk.", place);
     return RESULT_FAILED;
 }
 
@@ -234,8 +237,10 @@ static enum result open_to_write(struct store *store, struct arena *arena, const
     if (open_part(store, DB_MAIN, DB_WRITE, arena, &store->writer, why) != RESULT_OK)
         return RESULT_FAILED;
     if (!store->clean && is_small(store, arena) && store->driver->check(store->writer, false) != RESULT_OK) {
-        *why = arena_printf(arena, "%s was not closed well and is damaged (%s). Put a backup in its place with "
-                            "meishi restore FILE.", place_of(store, DB_MAIN, arena), store->driver->error(store->writer));
+        *why = arena_printf(arena,
+                            "%s was not closed well and is damaged (%s). Put a backup in its place with "
+                            "meishi restore FILE.",
+                            place_of(store, DB_MAIN, arena), store->driver->error(store->writer));
         return RESULT_FAILED;
     }
     store->clean = true;
@@ -243,7 +248,8 @@ static enum result open_to_write(struct store *store, struct arena *arena, const
         return RESULT_FAILED;
     if (hits_open(store, &store->hits) == RESULT_OK)
         return RESULT_OK;
-    *why = "The hits that wait in the inbox could not be read or folded. The log says why; see to the space on the disk.";
+    *why =
+        "The hits that wait in the inbox could not be read or folded. The log says why; see to the space on the disk.";
     return RESULT_FAILED;
 }
 
@@ -321,8 +327,10 @@ static enum result read_something(struct db *db, void *context)
 static enum result write_something(struct db *db, void *context)
 {
     const int64_t *now = context;
-    return db_run(db, "INSERT INTO throttles (key, opened_ms, tries) VALUES ('ping', $1, 1) "
-                      "ON CONFLICT (key) DO UPDATE SET opened_ms = excluded.opened_ms", DB_ARGS(DB_INT(*now)));
+    return db_run(db,
+                  "INSERT INTO throttles (key, opened_ms, tries) VALUES ('ping', $1, 1) "
+                  "ON CONFLICT (key) DO UPDATE SET opened_ms = excluded.opened_ms",
+                  DB_ARGS(DB_INT(*now)));
 }
 
 enum result store_ping(struct store *store)

@@ -18,12 +18,12 @@ struct store;
 struct db_driver;
 
 struct store_options {
-    const char *url;     /* sqlite:FOLDER or sqlite:FILE.db */
+    const char *url;                /* sqlite:FOLDER or sqlite:FILE.db */
     const struct db_driver *driver; /* NULL: the one that URL names; tests give their own */
-    const char *base_url; /* goes into event bodies */
-    const unsigned char *seal_key; /* 32 bytes: seals webhook secrets */
-    bool read_only;      /* no writer, no lock, no threads */
-    int readers;         /* connections in the pool, 0: a few */
+    const char *base_url;           /* goes into event bodies */
+    const unsigned char *seal_key;  /* 32 bytes: seals webhook secrets */
+    bool read_only;                 /* no writer, no lock, no threads */
+    int readers;                    /* connections in the pool, 0: a few */
     /* Called once, from any thread, when what is on disk cannot be trusted any more (a failed fsync, damage): nothing more
      * is acknowledged, and the process should end so that it is started anew. */
     void (*on_broken)(void *context);
@@ -32,7 +32,8 @@ struct store_options {
 
 /* Opens, takes the exclusive lock (CONFLICT: another process serves this store), migrates, and recovers what a crash left
  * unfolded. FAILED with a sentence in *WHY, which says what to do: damaged, newer than this program, no space. */
-enum result store_open(const struct store_options *options, struct arena *arena, struct store **out, const char **why) MUST_CHECK;
+enum result store_open(const struct store_options *options, struct arena *arena, struct store **out,
+                       const char **why) MUST_CHECK;
 /* Starts the threads that write and fold hits. */
 enum result store_start(struct store *store) MUST_CHECK;
 /* Everything queued is committed and folded, then all is closed. */
@@ -50,8 +51,8 @@ enum result store_check(struct store *store, struct arena *arena, struct complai
 const char *store_folder(const char *url, struct arena *arena);
 
 struct store_figures { /* for /metrics: monotonic counts since start unless said */
-    int64_t hits_committed, hits_unrecorded, batches, batch_rows_max, hits_folded, folds, fold_ms, queue_length /* now */,
-        unfolded /* now */, write_failures;
+    int64_t hits_committed, hits_unrecorded, batches, batch_rows_max, hits_folded, folds, fold_ms,
+        queue_length /* now */, unfolded /* now */, write_failures;
 };
 void store_figures(struct store *store, struct store_figures *out);
 

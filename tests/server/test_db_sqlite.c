@@ -4,15 +4,41 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "server/store/db.h"
 #include "server/store/paths.h"
+
+/* The engine's syncs come through here, so that one can fail as a dying disk's does. */
+static bool syncs_fail;
+static int syncs;
+
+static int sync_by(long call, int file)
+{
+    syncs++;
+    if (!syncs_fail)
+        return (int)syscall(call, file);
+    errno = EIO;
+    return -1;
+}
+
+int fsync(int file)
+{
+    return sync_by(SYS_fsync, file);
+}
+
+int fdatasync(int file)
+{
+    return sync_by(SYS_fdatasync, file);
+}
 
 struct place {
     char folder[64], url[96];
@@ -58,8 +84,9 @@ static void close_db(struct db *db)
 
 static void make_table(struct db *db)
 {
-    assert_int_equal(db->driver->script(db, "CREATE TABLE t (id BIGINT PRIMARY KEY, word TEXT UNIQUE, blob BYTEA);"
-                                            "CREATE TABLE child (id BIGINT PRIMARY KEY, t_id BIGINT REFERENCES t (id));"),
+    assert_int_equal(db->driver->script(db,
+                                        "CREATE TABLE t (id BIGINT PRIMARY KEY, word TEXT UNIQUE, blob BYTEA);"
+                                        "CREATE TABLE child (id BIGINT PRIMARY KEY, t_id BIGINT REFERENCES t (id));"),
                      RESULT_OK);
 }
 
@@ -118,7 +145,8 @@ static void db__makes_a_private_folder_and_file(void **state)
     assert_int_equal(info.st_mode & 0777, 0700);
     assert_int_equal(stat(paths_file(place->url, DB_MAIN, &place->arena), &info), 0);
     assert_int_equal(info.st_mode & 0777, 0600);
-    assert_int_equal(stat(arena_printf(&place->arena, "%s-wal", paths_file(place->url, DB_MAIN, &place->arena)), &info), 0);
+    assert_int_equal(stat(arena_printf(&place->arena, "%s-wal", paths_file(place->url, DB_MAIN, &place->arena)), &info),
+                     0);
     assert_int_equal(info.st_mode & 0777, 0600);
     close_db(db);
 }
@@ -130,9 +158,11 @@ static void db__gives_back_what_it_was_given(void **state)
     make_table(db);
     /* The parameters stand out of order and one twice. */
     assert_int_equal(db_run(db, "INSERT INTO t (word, id, blob) SELECT $2, $1, $3 WHERE $1 = $1",
-                            DB_ARGS(DB_INT(7), db_text("grüße"), db_blob("\0\1\2", 3))), RESULT_OK);
+                            DB_ARGS(DB_INT(7), db_text("grüße"), db_blob("\0\1\2", 3))),
+                     RESULT_OK);
     assert_int_equal(db_run(db, "INSERT INTO t (id, word, blob) VALUES ($1, $2, $3)",
-                            DB_ARGS(DB_INT(INT64_MAX), db_text(NULL), db_blob("", 0))), RESULT_OK);
+                            DB_ARGS(DB_INT(INT64_MAX), db_text(NULL), db_blob("", 0))),
+                     RESULT_OK);
     assert_int_equal(db_changes(db), 1);
     struct db_rows *rows;
     assert_int_equal(db_query(db, "SELECT id, word, blob FROM t ORDER BY id", NULL, 0, &rows), RESULT_OK);
@@ -318,8 +348,9 @@ static void db__leaves_no_bytes_of_what_was_erased(void **state)
     char secret[9000];
     memset(secret, 'x', sizeof secret);
     memcpy(secret + 8000, "CANARY", 6); /* on an overflow page, which becomes a free one */
-    assert_int_equal(db_run(db, "INSERT INTO t (id, word, blob) VALUES (1, 'CANARY', $1)", DB_ARGS(db_blob(secret, sizeof secret))),
-                     RESULT_OK);
+    assert_int_equal(
+        db_run(db, "INSERT INTO t (id, word, blob) VALUES (1, 'CANARY', $1)", DB_ARGS(db_blob(secret, sizeof secret))),
+        RESULT_OK);
     assert_int_equal(db->driver->tidy(db, true), RESULT_OK);
     const char *grep = arena_printf(&place->arena, "grep -rq CANARY '%s'", place->folder);
     assert_int_equal(system(grep), 0);
@@ -343,7 +374,8 @@ static void db__copies_itself_into_a_new_file_only(void **state)
     close_db(reader);
     close_db(db);
     struct db *copy;
-    assert_int_equal(db_sqlite.open(arena_printf(&place->arena, "sqlite:%s", path), DB_MAIN, DB_READ, &copy), RESULT_OK);
+    assert_int_equal(db_sqlite.open(arena_printf(&place->arena, "sqlite:%s", path), DB_MAIN, DB_READ, &copy),
+                     RESULT_OK);
     assert_int_equal(count(copy, "SELECT id FROM t"), 42);
     assert_int_equal(copy->driver->check(copy, true), RESULT_OK);
     close_db(copy);
@@ -373,9 +405,12 @@ static void db__finds_damage_and_then_writes_no_more(void **state)
     struct place *place = *state;
     struct db *db = open_db(place, DB_WRITE);
     make_table(db);
+    assert_int_equal(db->driver->begin(db), RESULT_OK);
     for (int i = 0; i < 2000; i++)
         assert_int_equal(db_run(db, "INSERT INTO t (id, word) VALUES ($1, $2)",
-                                DB_ARGS(DB_INT(i), db_text(arena_printf(&place->arena, "word %d", i)))), RESULT_OK);
+                                DB_ARGS(DB_INT(i), db_text(arena_printf(&place->arena, "word %d", i)))),
+                         RESULT_OK);
+    assert_int_equal(db->driver->end(db, true), RESULT_OK);
     assert_int_equal(db->driver->tidy(db, true), RESULT_OK);
     assert_int_equal(db->driver->check(db, true), RESULT_OK);
     close_db(db);
@@ -387,6 +422,69 @@ static void db__finds_damage_and_then_writes_no_more(void **state)
     assert_int_equal(db_one(db, "SELECT max(length(word)) FROM t", NULL, 0, &rows), RESULT_FAILED);
     assert_true(db->broken);
     assert_int_equal(db->driver->begin(db), RESULT_FAILED);
+    close_db(db);
+}
+
+static enum result insert(struct db *db, void *context)
+{
+    return db_run(db, "INSERT INTO t (id) VALUES ($1)", DB_ARGS(DB_INT(*(int64_t *)context)));
+}
+
+static void db__is_synced_when_a_commit_is_ok(void **state)
+{
+    struct db *db = open_db(*state, DB_WRITE);
+    make_table(db);
+    for (int64_t id = 1; id <= 3; id++) {
+        int before = syncs;
+        assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_OK);
+        assert_true(syncs > before);
+    }
+    close_db(db);
+}
+
+static void db__acknowledges_nothing_after_a_failed_sync(void **state)
+{
+    struct db *db = open_db(*state, DB_WRITE);
+    make_table(db);
+    int64_t id = 1;
+    assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_OK);
+    syncs_fail = true;
+    id = 2;
+    assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_FAILED);
+    syncs_fail = false; /* the next one would be told OK, for what the kernel has thrown away */
+    assert_true(db->broken);
+    id = 3;
+    assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_FAILED);
+    assert_int_equal(db->driver->tidy(db, true), RESULT_FAILED);
+    close_db(db);
+    db = open_db(*state, DB_WRITE); /* as after a restart; the row that was never acknowledged may be there */
+    assert_int_equal(count(db, "SELECT count(*) FROM t WHERE id IN (1, 3)"), 1);
+    assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_OK);
+    assert_int_equal(db->driver->check(db, true), RESULT_OK);
+    close_db(db);
+}
+
+static void db__goes_on_when_there_is_space_again(void **state)
+{
+    struct place *place = *state;
+    struct db *db = open_db(place, DB_WRITE);
+    make_table(db);
+    int64_t id = 1;
+    assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_OK);
+    struct rlimit all, none;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+    none = all;
+    none.rlim_cur = (rlim_t)file_size(place, "-wal");
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    id = 2;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_FAILED);
+    assert_int_equal(count(db, "SELECT count(*) FROM t"), 1);
+    assert_false(db->broken);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+    assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_OK);
+    assert_int_equal(count(db, "SELECT count(*) FROM t"), 2);
     close_db(db);
 }
 
@@ -410,6 +508,9 @@ int main(void)
         IN_A_PLACE(db__leaves_no_bytes_of_what_was_erased),
         IN_A_PLACE(db__copies_itself_into_a_new_file_only),
         IN_A_PLACE(db__refuses_what_is_no_database),
+        IN_A_PLACE(db__is_synced_when_a_commit_is_ok),
+        IN_A_PLACE(db__acknowledges_nothing_after_a_failed_sync),
+        IN_A_PLACE(db__goes_on_when_there_is_space_again),
         IN_A_PLACE(db__finds_damage_and_then_writes_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

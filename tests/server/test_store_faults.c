@@ -63,7 +63,8 @@ static uint64_t fingerprint(struct store_place *place)
     uint64_t hash = 0xcbf29ce484222325u;
     arena_init(&arena);
     assert_int_equal(db_sqlite.open(place->url, DB_MAIN, DB_READ, &db), RESULT_OK);
-    assert_int_equal(db_query(db, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", NULL, 0, &tables), RESULT_OK);
+    assert_int_equal(
+        db_query(db, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", NULL, 0, &tables), RESULT_OK);
     while (db_next(tables) == RESULT_OK) {
         const char *table = db_column_text(tables, 0, &arena);
         hash = mix(hash, table, strlen(table));
@@ -218,8 +219,11 @@ static enum result share_add(struct store_place *place)
     enum result result = store_share_find_by_handle(place->store, &place->arena, "jane", &parent);
     if (result != RESULT_OK)
         return result;
-    struct share share = {.owner_id = place->jane.id, .card_id = place->card.id, .sharer_member_id = place->jane.id,
-                          .recipient = "Ms Miller", .parent_id = parent.id};
+    struct share share = {.owner_id = place->jane.id,
+                          .card_id = place->card.id,
+                          .sharer_member_id = place->jane.id,
+                          .recipient = "Ms Miller",
+                          .parent_id = parent.id};
     token_new(share.token);
     return store_share_add(place->store, &place->arena, &share, 5);
 }
@@ -243,8 +247,14 @@ static struct lead form_of(struct store_place *place)
 {
     struct share share;
     assert_int_equal(store_share_find_by_handle(place->store, &place->arena, "jane", &share), RESULT_OK);
-    return (struct lead){.owner_id = place->jane.id, .card_id = place->card.id, .share_id = share.id, .visitor_hit_id = 77,
-                         .stage = STAGE_NEW, .name = "Tom", .email = "tom@example.org", .consent_text = "Yes.",
+    return (struct lead){.owner_id = place->jane.id,
+                         .card_id = place->card.id,
+                         .share_id = share.id,
+                         .visitor_hit_id = 77,
+                         .stage = STAGE_NEW,
+                         .name = "Tom",
+                         .email = "tom@example.org",
+                         .consent_text = "Yes.",
                          .consent_contact = true};
 }
 
@@ -254,8 +264,15 @@ static enum result lead_add(struct store_place *place)
     enum result result = store_share_find_by_handle(place->store, &place->arena, "jane", &share);
     if (result != RESULT_OK)
         return result;
-    struct lead lead = {.owner_id = place->jane.id, .card_id = place->card.id, .share_id = share.id, .visitor_hit_id = 77,
-                        .stage = STAGE_NEW, .name = "Tom", .email = "tom@example.org", .consent_text = "Yes."}, out;
+    struct lead lead = {.owner_id = place->jane.id,
+                        .card_id = place->card.id,
+                        .share_id = share.id,
+                        .visitor_hit_id = 77,
+                        .stage = STAGE_NEW,
+                        .name = "Tom",
+                        .email = "tom@example.org",
+                        .consent_text = "Yes."},
+                out;
     return store_lead_add(place->store, &place->arena, &lead, HASH, 5, &out);
 }
 
@@ -329,8 +346,8 @@ static void sweep(const struct verb *verb, struct fault_plan plan)
             continue;
         }
         if ((violations && !verb->loose) || (struck && changed))
-            print_message("%s, call %d: result %d, struck %d, changed %d, violations %d\n", verb->name, n, result, struck,
-                          changed, violations);
+            print_message("%s, call %d: result %d, struck %d, changed %d, violations %d\n", verb->name, n, result,
+                          struck, changed, violations);
         assert_true(violations == 0 || verb->loose);
         if (!struck) {
             assert_int_equal(result, RESULT_OK);
@@ -416,7 +433,8 @@ static void store__that_is_broken_tells_once_and_acknowledges_nothing(void **sta
     struct store_place *place = *state;
     const char *why;
     store_close(place->store);
-    const struct store_options options = {.url = place->url, .driver = &db_faulty, .on_broken = count_told, .broken_context = &told};
+    const struct store_options options = {
+        .url = place->url, .driver = &db_faulty, .on_broken = count_told, .broken_context = &told};
     assert_int_equal(store_open(&options, &place->arena, &place->store, &why), RESULT_OK);
     told = 0;
     faults_plan(&(struct fault_plan){.fail_at = 1, .breaks = true});
@@ -456,8 +474,8 @@ static void store_open__fails_with_a_sentence_and_can_be_tried_again(void **stat
     store_close(place->store);
     place->store = NULL;
     for (int n = 1; n < FAULTS_MAX; n++) {
-        const struct store_options options = {
-            .url = arena_printf(&place->arena, "sqlite:%s/fresh", place->folder), .driver = &db_faulty};
+        const struct store_options options = {.url = arena_printf(&place->arena, "sqlite:%s/fresh", place->folder),
+                                              .driver = &db_faulty};
         struct store *store;
         const char *why;
         faults_plan(&(struct fault_plan){.fail_at = n});
@@ -488,9 +506,11 @@ int main(void)
         cmocka_unit_test(every_verb__undoes_all_when_the_engine_fails_for_good),
         cmocka_unit_test(every_verb__tries_again_when_the_engine_is_busy),
         cmocka_unit_test_setup_teardown(commit__whose_answer_is_lost_is_no_ok, make_place, drop_place),
-        cmocka_unit_test_setup_teardown(store__that_is_broken_tells_once_and_acknowledges_nothing, make_place, drop_place),
+        cmocka_unit_test_setup_teardown(store__that_is_broken_tells_once_and_acknowledges_nothing, make_place,
+                                        drop_place),
         cmocka_unit_test_setup_teardown(store__that_could_not_write_says_so_until_it_can, make_place, drop_place),
-        cmocka_unit_test_setup_teardown(store_open__fails_with_a_sentence_and_can_be_tried_again, make_place, drop_place),
+        cmocka_unit_test_setup_teardown(store_open__fails_with_a_sentence_and_can_be_tried_again, make_place,
+                                        drop_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

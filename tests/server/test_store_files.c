@@ -64,7 +64,8 @@ static off_t root_page(struct store_place *place, const char *name)
     struct db *db;
     struct db_rows *rows;
     assert_int_equal(db_sqlite.open(place->url, DB_MAIN, DB_READ, &db), RESULT_OK);
-    assert_int_equal(db_one(db, "SELECT rootpage FROM sqlite_master WHERE name = $1", DB_ARGS(db_text(name)), &rows), RESULT_OK);
+    assert_int_equal(db_one(db, "SELECT rootpage FROM sqlite_master WHERE name = $1", DB_ARGS(db_text(name)), &rows),
+                     RESULT_OK);
     off_t page = (off_t)db_column_int(rows, 0);
     db_finish(&rows);
     db->driver->close(db);
@@ -84,7 +85,8 @@ static enum result try_open(struct store_place *place, const char **why)
 static size_t file_count(struct store_place *place, const char *pattern)
 {
     glob_t found;
-    size_t count = glob(arena_printf(&place->arena, "%s%s", main_file(place), pattern), 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+    size_t count =
+        glob(arena_printf(&place->arena, "%s%s", main_file(place), pattern), 0, NULL, &found) == 0 ? found.gl_pathc : 0;
     globfree(&found);
     return count;
 }
@@ -108,9 +110,11 @@ static void store__names_what_it_does_not_know(void **state)
     struct store_place *place = *state;
     struct store *store;
     const char *why;
-    assert_int_equal(store_open(&(struct store_options){.url = "mysql://x"}, &place->arena, &store, &why), RESULT_FAILED);
+    assert_int_equal(store_open(&(struct store_options){.url = "mysql://x"}, &place->arena, &store, &why),
+                     RESULT_FAILED);
     assert_non_null(strstr(why, "MEISHI_STORE"));
-    assert_int_equal(store_open(&(struct store_options){.url = "sqlite:/proc/nowhere"}, &place->arena, &store, &why), RESULT_FAILED);
+    assert_int_equal(store_open(&(struct store_options){.url = "sqlite:/proc/nowhere"}, &place->arena, &store, &why),
+                     RESULT_FAILED);
     assert_non_null(strstr(why, "/proc/nowhere"));
     assert_string_equal(store_folder(place->url, &place->arena), strchr(place->url, '/'));
     assert_null(store_folder("postgres://x", &place->arena));
@@ -169,7 +173,8 @@ static void store__for_reading_only_changes_nothing(void **state)
     assert_int_equal(store_backup(reader, "/tmp/never.db", &why), RESULT_FAILED);
     assert_non_null(why);
     store_close(reader);
-    const struct store_options nowhere = {.url = arena_printf(&place->arena, "sqlite:%s/none", place->folder), .read_only = true};
+    const struct store_options nowhere = {.url = arena_printf(&place->arena, "sqlite:%s/none", place->folder),
+                                          .read_only = true};
     assert_int_equal(store_open(&nowhere, &place->arena, &reader, &why), RESULT_FAILED);
     assert_non_null(strstr(why, "meishi serve"));
 }
@@ -197,8 +202,9 @@ static void store__keeps_what_was_said_when_killed(void **state)
     close(told[1]);
     store_place_open(place); /* the dead hold no lock */
     for (int i = 0; i < 50; i++)
-        assert_int_equal(store_member_find_by_handle(place->store, &place->arena, arena_printf(&place->arena, "m%d", i), &found),
-                         RESULT_OK);
+        assert_int_equal(
+            store_member_find_by_handle(place->store, &place->arena, arena_printf(&place->arena, "m%d", i), &found),
+            RESULT_OK);
 }
 
 /* ---- backup and restore ---- */
@@ -238,7 +244,8 @@ static void restore__brings_back_the_moment_of_the_backup(void **state)
     struct member found;
     struct card card;
     const char *why;
-    assert_int_equal(store_session_add(place->store, session, place->jane.id, NULL, now_ms(), now_ms() + 100000), RESULT_OK);
+    assert_int_equal(store_session_add(place->store, session, place->jane.id, NULL, now_ms(), now_ms() + 100000),
+                     RESULT_OK);
     make_backup(place);
     store_place_member(place, "kate");
     assert_int_equal(restore(place, &why), RESULT_CONFLICT); /* while it is served */
@@ -262,8 +269,14 @@ static void restore__erases_again_what_was_erased_since(void **state)
     struct share share;
     const char *why;
     assert_int_equal(store_share_find_by_handle(place->store, &place->arena, "jane", &share), RESULT_OK);
-    struct lead lead = {.owner_id = place->jane.id, .card_id = place->card.id, .share_id = share.id, .visitor_hit_id = 77,
-                        .stage = STAGE_NEW, .name = "CANARY Tom", .email = "canary@example.org"}, out;
+    struct lead lead = {.owner_id = place->jane.id,
+                        .card_id = place->card.id,
+                        .share_id = share.id,
+                        .visitor_hit_id = 77,
+                        .stage = STAGE_NEW,
+                        .name = "CANARY Tom",
+                        .email = "canary@example.org"},
+                out;
     assert_int_equal(store_lead_add(place->store, &place->arena, &lead, receipt, now_ms(), &out), RESULT_OK);
     make_backup(place);
     assert_int_equal(store_lead_erase_by_receipt(place->store, receipt, now_ms()), RESULT_OK);
@@ -275,6 +288,46 @@ static void restore__erases_again_what_was_erased_since(void **state)
     shut(place);
     assert_int_not_equal(system(arena_printf(&place->arena, "grep -qi CANARY '%s'*", main_file(place))), 0);
     store_place_open(place);
+}
+
+static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t done_signal = PTHREAD_COND_INITIALIZER;
+
+static void is_done(struct hit *hit, enum result result)
+{
+    assert_int_equal(result, RESULT_OK);
+    pthread_mutex_lock(&done_lock);
+    *(bool *)hit->owner = true;
+    pthread_cond_signal(&done_signal);
+    pthread_mutex_unlock(&done_lock);
+}
+
+static void backup__holds_the_hits_of_this_moment(void **state)
+{
+    struct store_place *place = *state;
+    struct share share;
+    struct hit_row *rows;
+    const char *why;
+    size_t count;
+    bool done = false;
+    assert_int_equal(store_share_find_by_handle(place->store, &place->arena, "jane", &share), RESULT_OK);
+    assert_int_equal(store_start(place->store), RESULT_OK);
+    struct hit hit = {
+        .done = is_done, .owner = &done, .id = id_new(), .owner_id = place->jane.id, .share_id = share.id};
+    assert_int_equal(store_hit_submit(place->store, &hit), RESULT_OK);
+    store_hits_wake(place->store);
+    pthread_mutex_lock(&done_lock);
+    while (!done)
+        pthread_cond_wait(&done_signal, &done_lock);
+    pthread_mutex_unlock(&done_lock);
+    make_backup(place); /* at once: the fold's own turn has not come */
+    shut(place);
+    assert_int_equal(restore(place, &why), RESULT_OK);
+    store_place_open(place);
+    assert_int_equal(store_hit_list(place->store, &place->arena, place->jane.id, share.id, 0, 10, &rows, &count),
+                     RESULT_OK);
+    assert_int_equal(count, 1);
+    assert_true(rows[0].id == hit.id);
 }
 
 static void restore__into_nothing_makes_the_store(void **state)
@@ -352,8 +405,9 @@ static void check__says_what_disagrees(void **state)
     assert_int_equal(store_check(place->store, &place->arena, &complaints), RESULT_OK);
     assert_int_equal(complaints.count, 0);
     shut(place);
-    run_sql(place->url, "INSERT INTO share_counts (owner_id, share_id, person, unconfirmed, preview, scanner, prefetch, bot, self) "
-                        "VALUES (1, 2, 3, 0, 0, 0, 0, 0, 0); UPDATE cards SET standing_share_id = 1");
+    run_sql(place->url,
+            "INSERT INTO share_counts (owner_id, share_id, person, unconfirmed, preview, scanner, prefetch, bot, self) "
+            "VALUES (1, 2, 3, 0, 0, 0, 0, 0, 0); UPDATE cards SET standing_share_id = 1");
     store_place_open(place);
     assert_int_equal(store_check(place->store, &place->arena, &complaints), RESULT_INVALID);
     assert_int_equal(complaints.count, 2);
@@ -384,7 +438,8 @@ static void *work(void *context)
         char key[32];
         snprintf(key, sizeof key, "worker %d", worker->number);
         if (i % 10 == 0)
-            worker->failures += store_throttle_count(store, key, 1000000, 5, &tries) != RESULT_OK || tries != i / 10 + 1;
+            worker->failures +=
+                store_throttle_count(store, key, 1000000, 5, &tries) != RESULT_OK || tries != i / 10 + 1;
         arena_reset(&arena);
     }
     arena_free(&arena);
@@ -439,6 +494,7 @@ int main(void)
         IN_A_STORE(store__for_reading_only_changes_nothing),
         IN_A_STORE(store__keeps_what_was_said_when_killed),
         IN_A_STORE(backup__never_overwrites),
+        IN_A_STORE(backup__holds_the_hits_of_this_moment),
         IN_A_STORE(restore__brings_back_the_moment_of_the_backup),
         IN_A_STORE(restore__erases_again_what_was_erased_since),
         IN_A_STORE(restore__into_nothing_makes_the_store),

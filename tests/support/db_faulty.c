@@ -48,7 +48,8 @@ static struct faulty *faulty_of(const struct db *db)
 static bool strikes(void)
 {
     now.calls++;
-    bool strikes = now.plan.fail_at && (now.plan.sticky ? now.calls >= now.plan.fail_at : now.calls == now.plan.fail_at);
+    bool strikes =
+        now.plan.fail_at && (now.plan.sticky ? now.calls >= now.plan.fail_at : now.calls == now.plan.fail_at);
     now.struck += strikes;
     return strikes;
 }
@@ -126,7 +127,8 @@ static enum result script(struct db *db, const char *sql)
     return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.script(faulty->inner, sql));
 }
 
-static enum result query(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out)
+static enum result query(struct db *db, const char *sql, const struct db_value *args, int arg_count,
+                         struct db_rows **out)
 {
     struct faulty *faulty = faulty_of(db);
     *out = NULL;
@@ -181,7 +183,8 @@ static int64_t changes(const struct db *db)
     return db_sqlite.changes(faulty_of(db)->inner);
 }
 
-static enum result append(struct db *db, const char *insert, const struct db_value *values, int column_count, int row_count)
+static enum result append(struct db *db, const char *insert, const struct db_value *values, int column_count,
+                          int row_count)
 {
     struct faulty *faulty = faulty_of(db);
     if (strikes_on(faulty))

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "server/ids.h"
+#include "tests/support/db_faulty.h"
+
+const struct store_engine store_engines[STORE_ENGINES] = {{"sqlite", &db_sqlite}, {"sqlite, counted", &db_faulty}};
 
 static const unsigned char SEAL_KEY[32] = "thirty-two bytes that seal well";
 
@@ -18,8 +21,11 @@ static void must(enum result result, const char *what)
 
 void store_place_open(struct store_place *place)
 {
-    const struct store_options options = {
-        .url = place->url, .driver = place->driver, .base_url = "https://cards.example", .seal_key = SEAL_KEY, .readers = 3};
+    const struct store_options options = {.url = place->url,
+                                          .driver = place->driver,
+                                          .base_url = "https://cards.example",
+                                          .seal_key = SEAL_KEY,
+                                          .readers = 3};
     const char *why;
     enum result result = store_open(&options, &place->arena, &place->store, &why);
     must(result, why ? why : "store_open");
@@ -31,7 +37,8 @@ struct store_place *store_place_make(const struct db_driver *driver)
     if (!place)
         abort();
     /* In memory where there is such a place: what is tested here is not whether the disk holds. */
-    snprintf(place->folder, sizeof place->folder, "%s/meishi-store-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(place->folder, sizeof place->folder, "%s/meishi-store-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(place->folder))
         abort();
     snprintf(place->url, sizeof place->url, "sqlite:%s/store", place->folder);
@@ -72,8 +79,11 @@ struct card store_place_card(struct store_place *place, int64_t owner_id, const 
 
 struct share store_place_share(struct store_place *place, enum channel channel, int64_t parent_id)
 {
-    struct share share = {.owner_id = place->jane.id, .card_id = place->card.id, .sharer_member_id = place->jane.id,
-                          .channel = channel, .parent_id = parent_id};
+    struct share share = {.owner_id = place->jane.id,
+                          .card_id = place->card.id,
+                          .sharer_member_id = place->jane.id,
+                          .channel = channel,
+                          .parent_id = parent_id};
     token_new(share.token);
     must(store_share_add(place->store, &place->arena, &share, now_ms()), "store_share_add");
     return share;

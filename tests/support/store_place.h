@@ -5,6 +5,15 @@
 
 #include "server/store/store.h"
 
+/* What every suite of the store runs on. The second goes through the driver that faults are planned on, without any: it
+ * must change nothing, and notices calls that should not be made. */
+enum { STORE_ENGINES = 2 };
+struct store_engine {
+    const char *name;
+    const struct db_driver *driver;
+};
+extern const struct store_engine store_engines[STORE_ENGINES];
+
 struct store_place {
     char folder[64], url[96];
     struct arena arena;
