@@ -193,25 +193,40 @@ static void deliver__refuses_a_list_it_cannot_read(void **state)
     assert_non_null(strstr(why, "MEISHI_WEBHOOK_ALLOW"));
 }
 
-/* A process of its own that sends to a receiver which answers after a second, and is killed in between. */
-static void send_until_killed(const char *url)
+/* A process of its own that waits for a store's URL, sends what is due there, and is killed before it can record. It is
+ * started before there is any thread: what threads hold at a fork stays held in the child. */
+static pid_t start_doomed(int *tell)
 {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    *tell = ends[1];
+    if (child) {
+        close(ends[0]);
+        return child;
+    }
+    static const unsigned char key[32] = "thirty-two bytes of a seal key.";
+    char url[80] = "";
     struct arena arena;
     struct store *store;
     struct sender *sender;
     const char *why;
-    static const unsigned char key[32] = "thirty-two bytes of a seal key.";
     struct store_options options = {.url = url, .base_url = "https://meishi.example", .seal_key = key};
     arena_init(&arena);
-    if (store_open(&options, &arena, &store, &why) != RESULT_OK ||
+    close(ends[1]);
+    if (read(ends[0], url, sizeof url) != (ssize_t)sizeof url ||
+        store_open(&options, &arena, &store, &why) != RESULT_OK ||
         sender_start(store, "127.0.0.1:*", &arena, &sender, &why) != RESULT_OK)
         _exit(1);
-    pause();
+    for (;;)
+        pause();
 }
 
 static void deliver__killed_between_send_and_record_sends_the_same_id_again(void **state)
 {
     (void)state;
+    int tell;
+    pid_t child = start_doomed(&tell);
     struct fresh *fresh = fresh_open();
     struct receiver *receiver = receiver_open();
     struct webhook webhook =
@@ -220,9 +235,8 @@ static void deliver__killed_between_send_and_record_sends_the_same_id_again(void
     assert_int_equal(store_webhook_ping(fresh->store, fresh->jane.id, webhook.id, now_ms(), &id), RESULT_OK);
     store_close(fresh->store);
     fresh->store = NULL;
-    pid_t child = fork();
-    if (!child)
-        send_until_killed(fresh->url);
+    assert_int_equal(write(tell, fresh->url, sizeof fresh->url), sizeof fresh->url);
+    close(tell);
     for (int i = 0; i < 500 && !receiver_count(receiver, "/slow-ok"); i++)
         usleep(10000);
     assert_int_equal(receiver_count(receiver, "/slow-ok"), 1);
