@@ -30,10 +30,11 @@ enum result asset_serve(struct app *app, struct request *request)
     if (!asset)
         return RESULT_NOT_FOUND;
     const char *codings = request_header(request, "Accept-Encoding");
-    struct ready_options options = {.content_type = asset->type, .csp = CSP_DEFAULT,
-                                    .varies = asset->gzip.bytes || asset->brotli.bytes,
-                                    .cache = strcmp(request->path, asset->url) == 0 ? "public, max-age=31536000, immutable"
-                                                                                   : "no-cache"};
+    struct ready_options options = {
+        .content_type = asset->type,
+        .csp = CSP_DEFAULT,
+        .varies = asset->gzip.bytes || asset->brotli.bytes,
+        .cache = strcmp(request->path, asset->url) == 0 ? "public, max-age=31536000, immutable" : "no-cache"};
     const struct asset_form *form = &asset->plain;
     if (asset->brotli.bytes && accepts(codings, "br")) {
         form = &asset->brotli;

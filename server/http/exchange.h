@@ -13,10 +13,10 @@
 #include "server/http/request.h"
 
 enum {
-    HEADERS_MAX = 64,           /* header lines of a request; more is 431 */
-    CONNECTION_MEMORY = 8192,   /* the library's buffer for a connection: header block, its lists and our header */
-    REPLY_HEADER_MAX = 1536,    /* what the request must leave of it for the reply's header */
-    LISTENERS_MAX = 16,         /* sockets that systemd may pass */
+    HEADERS_MAX = 64,         /* header lines of a request; more is 431 */
+    CONNECTION_MEMORY = 8192, /* the library's buffer for a connection: header block, its lists and our header */
+    REPLY_HEADER_MAX = 1536,  /* what the request must leave of it for the reply's header */
+    LISTENERS_MAX = 16,       /* sockets that systemd may pass */
     LOOPS_MAX = 64
 };
 
@@ -54,11 +54,11 @@ struct exchange {
     struct exchange *next; /* in the one list it is in: spare, finished, or a worker's queue */
     enum stage stage;
     bool deferred, on_worker;
-    bool tight;            /* the request's header leaves no room for more than a short one of ours */
-    atomic_int holders;    /* who must still let go before the reply is complete: the dispatcher, and a waiter */
-    uintptr_t target_at;   /* where the library keeps the raw target; only compared, never read */
+    bool tight;          /* the request's header leaves no room for more than a short one of ours */
+    atomic_int holders;  /* who must still let go before the reply is complete: the dispatcher, and a waiter */
+    uintptr_t target_at; /* where the library keeps the raw target; only compared, never read */
     size_t target_len;
-    char *body;            /* being collected */
+    char *body; /* being collected */
     size_t body_expected;
     struct mould_copy *copy; /* given back when sent */
     int header_count;
@@ -100,9 +100,9 @@ struct http {
     int sweep_every_ms;
     int watchdog_ms; /* 0: none */
     int64_t watchdog_due_ms;
-    atomic_bool stopping;   /* no new connections; close the idle ones */
-    atomic_int finishing;   /* threads inside request_finish */
-    atomic_bool cut_all;    /* the time to drain is over */
+    atomic_bool stopping; /* no new connections; close the idle ones */
+    atomic_int finishing; /* threads inside request_finish */
+    atomic_bool cut_all;  /* the time to drain is over */
 };
 
 /* Counts from one thread only, read by others. */
@@ -119,6 +119,17 @@ static inline struct exchange *exchange_of(struct request *request)
 /* listener.c: hands a complete exchange to its loop, from any thread. True: the loop must be woken (loop_wake). */
 bool loop_push(struct loop *loop, struct exchange *exchange) MUST_CHECK;
 void loop_wake(struct loop *loop);
+
+/* exchange.c: what the library calls in the course of a request, its CLS the loop ... */
+enum MHD_Result exchange_answer(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                const char *version, const char *upload, size_t *upload_len, void **context);
+void *exchange_note_target(void *cls, const char *target, struct MHD_Connection *mhd);
+void exchange_note_completed(void *cls, struct MHD_Connection *mhd, void **context,
+                             enum MHD_RequestTerminationCode how);
+size_t exchange_keep_escapes(void *cls, struct MHD_Connection *mhd, char *text);
+/* ... and a worker; and the way back to the spare ones. */
+void exchange_work(struct exchange *exchange);
+void exchange_put(struct exchange *exchange);
 
 /* gate.c: looks at a request's line and headers. 0: let in, with method, headers and body_expected filled in; else the
  * status to refuse with, and *WORDS. After any breach the two ends may disagree about where the request ends: close. */

@@ -11,11 +11,12 @@
 #include <string.h>
 #include <strings.h>
 
-static const bool TOKEN[256] = {['!'] = true, ['#' ... '\''] = true, ['*'] = true, ['+'] = true, ['-'] = true,
-                                ['.'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['^' ... 'z'] = true,
-                                ['|'] = true, ['~'] = true};
-static const bool IN_HOST[256] = {['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true,
-                                  ['.'] = true, ['_'] = true, [':'] = true, ['['] = true, [']'] = true};
+static const bool TOKEN[256] = {
+    ['!'] = true,         ['#' ... '\''] = true, ['*'] = true,         ['+'] = true, ['-'] = true, ['.'] = true,
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true,  ['^' ... 'z'] = true, ['|'] = true, ['~'] = true};
+static const bool IN_HOST[256] = {
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true,
+    ['_'] = true,         [':'] = true,         ['['] = true,         [']'] = true};
 static const bool IN_VALUE[256] = {['\t'] = true, [' ' ... '~'] = true, [0x80 ... 0xff] = true};
 
 /* A connection's memory holds the header block as it came and a list entry for each line, query parameter and cookie; the
@@ -128,9 +129,11 @@ static enum MHD_Result look_at(void *cls, enum MHD_ValueKind kind, const char *n
 
 static enum http_method method_of(const char *method)
 {
-    static const struct { const char *name; enum http_method method; } KNOWN[] = {
-        {"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST},
-        {"PUT", HTTP_PUT}, {"PATCH", HTTP_PATCH}, {"DELETE", HTTP_DELETE}};
+    static const struct {
+        const char *name;
+        enum http_method method;
+    } KNOWN[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD},   {"POST", HTTP_POST},
+                 {"PUT", HTTP_PUT}, {"PATCH", HTTP_PATCH}, {"DELETE", HTTP_DELETE}};
     for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
         if (strcmp(method, KNOWN[i].name) == 0)
             return KNOWN[i].method;
@@ -147,7 +150,8 @@ int gate_check(struct exchange *exchange, const char *method, const char *versio
         return *version ? 505 : 400;
     size_t method_len = strlen(method);
     /* One space, and no NUL, on either side of the target: see the head of this file. */
-    if (!method_len || !all_in(TOKEN, method, method_len) || (uintptr_t)method + method_len + 1 != exchange->target_at ||
+    if (!method_len || !all_in(TOKEN, method, method_len) ||
+        (uintptr_t)method + method_len + 1 != exchange->target_at ||
         exchange->target_at + exchange->target_len + 1 != (uintptr_t)version)
         return 400;
     struct look look = {.exchange = exchange, .expected = (uintptr_t)version + strlen(version) + 2};

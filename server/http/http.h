@@ -18,8 +18,8 @@ struct request;
 
 /* What http needs to know of a route before the body is read. A route table entry starts with it. */
 struct http_route {
-    size_t body_max;  /* bytes; more is 413 */
-    bool worker;      /* waits for the database, a hash, an image: not in the loop */
+    size_t body_max;        /* bytes; more is 413 */
+    bool worker;            /* waits for the database, a hash, an image: not in the loop */
     const char *body_types; /* acceptable Content-Types, space-separated ("application/x-www-form-urlencoded"); NULL: no
                                body is looked at. Others are 415 */
 };
@@ -39,13 +39,13 @@ struct http_handlers {
 };
 
 struct http_options {
-    const char *listen;           /* "127.0.0.1:8080", "[::1]:0", "unix:/run/x.sock"; ignored when systemd passes sockets */
+    const char *listen; /* "127.0.0.1:8080", "[::1]:0", "unix:/run/x.sock"; ignored when systemd passes sockets */
     const struct address_list *trusted_proxies; /* whose X-Forwarded-For counts */
-    bool unix_is_trusted;         /* a proxy on the unix socket may say X-Forwarded-For */
-    int loops, workers;           /* 0: one loop for two cores and one more a further core; 4 workers */
-    int connections_max;          /* 0: as RLIMIT_NOFILE allows, at most 16000 */
-    int worker_queue_max;         /* 0: 1024; full is 503 with Retry-After */
-    int header_ms, body_ms, reply_ms, idle_ms; /* absolute deadlines; 0: 10 s, 20 s, 30 s, 60 s */
+    bool unix_is_trusted;                       /* a proxy on the unix socket may say X-Forwarded-For */
+    int loops, workers;                         /* 0: one loop for two cores and one more a further core; 4 workers */
+    int connections_max;                        /* 0: as RLIMIT_NOFILE allows, at most 16000 */
+    int worker_queue_max;                       /* 0: 1024; full is 503 with Retry-After */
+    int header_ms, body_ms, reply_ms, idle_ms;  /* absolute deadlines; 0: 10 s, 20 s, 30 s, 60 s */
     struct http_handlers handlers;
 };
 
@@ -62,7 +62,9 @@ const char *http_address(const struct http *http);
  * open. Requests that others still hold (request_wait) are waited for beyond that. */
 void http_stop(struct http *http, int drain_ms);
 
-struct http_figures { int64_t connections /* now */, requests, refused, deadlines_missed, worker_queue /* now */, by_status[6]; };
+struct http_figures {
+    int64_t connections /* now */, requests, refused, deadlines_missed, worker_queue /* now */, by_status[6];
+};
 void http_figures(const struct http *http, struct http_figures *out);
 
 #endif

@@ -14,12 +14,15 @@
 #include <strings.h>
 #include "server/log.h"
 
-const char CSP_DEFAULT[] = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-                           "connect-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
-                           "object-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+const char CSP_DEFAULT[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "object-src 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 static const char CSP_FILE[] = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
-static const struct { const char *name, *value; } ON_EVERY_REPLY[] = {
+static const struct {
+    const char *name, *value;
+} ON_EVERY_REPLY[] = {
     {"Strict-Transport-Security", "max-age=63072000; includeSubDomains"}, /* heeded over TLS only (RFC 6797 8.1) */
     {"X-Content-Type-Options", "nosniff"},
     {"Cross-Origin-Opener-Policy", "same-origin"},
@@ -39,7 +42,8 @@ static void add(struct MHD_Response *response, const char *name, const char *val
         log_error("reply-header-refused", "name=\"%s\"", name);
 }
 
-static struct MHD_Response *make(const void *bytes, size_t len, enum MHD_ResponseMemoryMode mode, const struct head *head)
+static struct MHD_Response *make(const void *bytes, size_t len, enum MHD_ResponseMemoryMode mode,
+                                 const struct head *head)
 {
     /* The library takes a pointer to what it may not write. */
     struct MHD_Response *response = MHD_create_response_from_buffer(len, (void *)(uintptr_t)(bytes ? bytes : ""), mode);
@@ -117,8 +121,9 @@ void reply_cookie(struct request *request, const char *name, const char *value, 
     char age[40] = "";
     if (max_age_s >= 0)
         snprintf(age, sizeof age, "; Max-Age=%lld", (long long)max_age_s);
-    reply_header(request, "Set-Cookie", arena_printf(&request->arena, "%s=%s; Path=/; HttpOnly; SameSite=Lax%s%s", name,
-                                                     value, secure ? "; Secure" : "", age));
+    reply_header(request, "Set-Cookie",
+                 arena_printf(&request->arena, "%s=%s; Path=/; HttpOnly; SameSite=Lax%s%s", name, value,
+                              secure ? "; Secure" : "", age));
 }
 
 void reply_cache(struct request *request, const char *cache_control)
@@ -152,9 +157,12 @@ static char *copy_text(const char *text)
 
 static struct head copy_head(const struct ready_options *options)
 {
-    return (struct head){.content_type = copy_text(options->content_type), .cache = copy_text(options->cache),
-                         .encoding = copy_text(options->encoding), .disposition = copy_text(options->disposition),
-                         .csp = copy_text(options->csp ? options->csp : CSP_FILE), .varies = options->varies || options->encoding,
+    return (struct head){.content_type = copy_text(options->content_type),
+                         .cache = copy_text(options->cache),
+                         .encoding = copy_text(options->encoding),
+                         .disposition = copy_text(options->disposition),
+                         .csp = copy_text(options->csp ? options->csp : CSP_FILE),
+                         .varies = options->varies || options->encoding,
                          .cross_origin = options->cross_origin};
 }
 
@@ -358,8 +366,8 @@ static bool list_has_etag(const char *list, const char *etag)
 
 static bool is_unchanged(const struct request *request, const char *etag)
 {
-    const char *list = request->method == HTTP_GET || request->method == HTTP_HEAD
-                           ? request_header(request, "If-None-Match") : NULL;
+    const char *list =
+        request->method == HTTP_GET || request->method == HTTP_HEAD ? request_header(request, "If-None-Match") : NULL;
     return list && list_has_etag(list, etag);
 }
 
@@ -424,8 +432,10 @@ enum MHD_Result reply_send(struct exchange *exchange)
     /* The full object with status 304: the library then sends no body and the right headers. */
     int status = reply->ready && is_unchanged(&exchange->request, reply->ready->head.etag) ? 304 : reply->status;
     bool as_it_is = !reply->header_count && !reply->csp && !reply->cache;
-    struct MHD_Response *shared = !as_it_is ? NULL : reply->ready ? reply->ready->response
-                                  : exchange->copy ? exchange->copy->response : NULL;
+    struct MHD_Response *shared = !as_it_is        ? NULL
+                                  : reply->ready   ? reply->ready->response
+                                  : exchange->copy ? exchange->copy->response
+                                                   : NULL;
     struct MHD_Response *response = shared ? shared : build(exchange);
     reply->body_is_malloced = false; /* the library's now */
     exchange->stage = STAGE_SENDING;

@@ -24,10 +24,12 @@ struct reply {
     size_t len;
     bool body_is_malloced; /* else the arena's or static: it is copied when it does not outlive the request */
     bool body_is_static;
-    const char *csp;       /* NULL: the default policy */
-    const char *cache;     /* Cache-Control; NULL: no-store */
+    const char *csp;   /* NULL: the default policy */
+    const char *cache; /* Cache-Control; NULL: no-store */
     struct ready_reply *ready;
-    struct { const char *name, *value; } headers[REPLY_HEADERS_MAX]; /* beyond the usual ones */
+    struct {
+        const char *name, *value;
+    } headers[REPLY_HEADERS_MAX]; /* beyond the usual ones */
     int header_count;
 };
 
@@ -41,7 +43,8 @@ void reply_owned(struct request *request, int status, const char *content_type, 
 /* 303 See Other to a path of ours or an absolute URL; LOCATION without CR or LF. */
 void reply_see_other(struct request *request, const char *location);
 void reply_header(struct request *request, const char *name, const char *value);
-void reply_cookie(struct request *request, const char *name, const char *value, int64_t max_age_s, bool secure); /* HttpOnly, Lax, Path=/ */
+void reply_cookie(struct request *request, const char *name, const char *value, int64_t max_age_s,
+                  bool secure); /* HttpOnly, Lax, Path=/ */
 void reply_cache(struct request *request, const char *cache_control);
 void reply_csp(struct request *request, const char *policy);
 

@@ -266,8 +266,7 @@ void request_find_client(struct exchange *exchange)
     const struct http *http = exchange->loop->http;
     struct net_address *client = &exchange->request.client;
     *client = connection->peer;
-    if (connection->peer_is_unix ? !http->options.unix_is_trusted
-                                 : !address_list_has(&http->trusted_proxies, client))
+    if (connection->peer_is_unix ? !http->options.unix_is_trusted : !address_list_has(&http->trusted_proxies, client))
         return;
     for (int i = exchange->header_count - 1; i >= 0; i--) {
         const struct header *header = &exchange->headers[i];

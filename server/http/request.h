@@ -26,8 +26,8 @@ struct request {
     const char *body;               /* NUL-terminated, may hold NULs; "" if none */
     size_t body_len;
     struct reply reply;
-    void *session;                  /* the dispatcher's: who is calling */
-    struct exchange *exchange;      /* http's own */
+    void *session;             /* the dispatcher's: who is calling */
+    struct exchange *exchange; /* http's own */
 };
 
 /* The value of a header, any case; the first of several. Borrowed; valid for the life of the request. */

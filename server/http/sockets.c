@@ -21,13 +21,23 @@ enum { BACKLOG = 4096, FIRST_PASSED_FD = 3, UNIX_MODE = 0660 };
 static const char *text_of(int error)
 {
     switch (error) {
-    case EACCES: case EPERM: return "this user may not listen there";
-    case EADDRINUSE: return "the address is taken";
-    case EADDRNOTAVAIL: return "this machine does not have that address";
-    case ENOENT: case ENOTDIR: return "the folder does not exist";
-    case EMFILE: case ENFILE: return "too many files are open";
-    case EAFNOSUPPORT: return "this machine does not speak that kind of address";
-    default: return "the socket cannot be opened";
+    case EACCES:
+    case EPERM:
+        return "this user may not listen there";
+    case EADDRINUSE:
+        return "the address is taken";
+    case EADDRNOTAVAIL:
+        return "this machine does not have that address";
+    case ENOENT:
+    case ENOTDIR:
+        return "the folder does not exist";
+    case EMFILE:
+    case ENFILE:
+        return "too many files are open";
+    case EAFNOSUPPORT:
+        return "this machine does not speak that kind of address";
+    default:
+        return "the socket cannot be opened";
     }
 }
 
@@ -214,7 +224,7 @@ enum result sockets_open(const char *listen, int want, struct sockets *out, cons
     *out = (struct sockets){0};
     want = want > LISTENERS_MAX ? LISTENERS_MAX : want;
     int passed = passed_fds();
-    enum result result = passed ? open_passed(passed, out, why)
+    enum result result = passed                             ? open_passed(passed, out, why)
                          : strncmp(listen, "unix:", 5) == 0 ? open_unix(listen + 5, out, why)
                                                             : open_tcp(listen, want, out, why);
     if (!result)

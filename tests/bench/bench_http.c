@@ -109,7 +109,8 @@ static void refuse(void *app, struct request *request, int status, const char *w
 int main(int argc, char **argv)
 {
     static struct bench bench = {.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER};
-    struct http_options options = {.listen = argc > 1 ? argv[1] : "127.0.0.1:0", .loops = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0,
+    struct http_options options = {.listen = argc > 1 ? argv[1] : "127.0.0.1:0",
+                                   .loops = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0,
                                    .handlers = {&bench, match, dispatch, refuse, turn_end}};
     struct http *http;
     const char *why = "";
@@ -122,7 +123,8 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &stop, NULL);
     for (int i = 0; i < PAGE_LEN; i++)
         bench.page[i] = "<div class=card>Lorem ipsum</div>\n"[i % 34];
-    struct ready_options html = {.content_type = "text/html; charset=utf-8", .cache = "private, no-cache", .csp = CSP_DEFAULT};
+    struct ready_options html = {
+        .content_type = "text/html; charset=utf-8", .cache = "private, no-cache", .csp = CSP_DEFAULT};
     bench.ready = ready_new(bench.page, PAGE_LEN, true, &html);
     bench.mould = mould_new(bench.page, PAGE_LEN, &html);
     if (pthread_create(&writer, NULL, finish_batches, &bench) || http_open(&options, &http, &why) || http_run(http)) {

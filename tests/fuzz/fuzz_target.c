@@ -45,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(status == 0 || status == 400 || status == 414);
     require(request.path[0] == '/' && request.query);
     if (!status) {
-        const char *again = arena_printf(&request.arena, "%s%s%s", request.path, strchr(target, '?') ? "?" : "", request.query);
+        const char *again =
+            arena_printf(&request.arena, "%s%s%s", request.path, strchr(target, '?') ? "?" : "", request.query);
         require(strcmp(again, target) == 0);
         look_decoded(request.path);
     }

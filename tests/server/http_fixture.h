@@ -45,8 +45,8 @@ static const struct http_route *site_match(void *app, struct request *request, i
         *allow = "POST";
         return NULL;
     }
-    static const char *const PLAIN[] = {"/", "/ready", "/mould", "/wait", "/defer", "/client", "/owned", "/silent",
-                                        "/evil", "/see", "/busy", "/big"};
+    static const char *const PLAIN[] = {"/",      "/ready",  "/mould", "/wait", "/defer", "/client",
+                                        "/owned", "/silent", "/evil",  "/see",  "/busy",  "/big"};
     for (size_t i = 0; i < sizeof PLAIN / sizeof *PLAIN; i++) {
         if (strcmp(path, PLAIN[i]) != 0)
             continue;
@@ -136,7 +136,8 @@ static struct http *site_start(struct site *site, const struct http_options *mor
     struct http *http;
     const char *why = "";
     *site = (struct site){0};
-    site->ready = ready_new("ready bytes", 11, true, &(struct ready_options){.content_type = "text/plain", .cache = "no-cache"});
+    site->ready =
+        ready_new("ready bytes", 11, true, &(struct ready_options){.content_type = "text/plain", .cache = "no-cache"});
     site->mould = mould_new("Dear ______, welcome", 20, &(struct ready_options){.content_type = "text/plain"});
     if (!options.listen)
         options.listen = "127.0.0.1:0";
@@ -157,8 +158,8 @@ static void site_stop(struct site *site, struct http *http)
 
 static int client_connect(int port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at) != 0) {
         perror("connect");

@@ -60,11 +60,15 @@ static void http__puts_the_security_headers_on_every_reply(void **state)
 {
     (void)state;
     const char *asked[] = {"/", "/ready", "/mould", "/nothing", "/owned", "/busy", "/%00"};
-    const char *expected[] = {"\r\nX-Content-Type-Options: nosniff\r\n", "\r\nContent-Security-Policy: default-src 'none'",
-                              "frame-ancestors 'none'", "\r\nReferrer-Policy: same-origin\r\n",
-                              "\r\nCross-Origin-Opener-Policy: same-origin\r\n", "\r\nPermissions-Policy: camera=()",
+    const char *expected[] = {"\r\nX-Content-Type-Options: nosniff\r\n",
+                              "\r\nContent-Security-Policy: default-src 'none'",
+                              "frame-ancestors 'none'",
+                              "\r\nReferrer-Policy: same-origin\r\n",
+                              "\r\nCross-Origin-Opener-Policy: same-origin\r\n",
+                              "\r\nPermissions-Policy: camera=()",
                               "\r\nCross-Origin-Resource-Policy: same-origin\r\n",
-                              "\r\nStrict-Transport-Security: max-age=63072000", "\r\nCache-Control: "};
+                              "\r\nStrict-Transport-Security: max-age=63072000",
+                              "\r\nCache-Control: "};
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
         char request[200];
         snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", asked[i]);
@@ -171,7 +175,8 @@ static void http__redirects_with_a_cookie(void **state)
     GET("/see");
     assert_int_equal(status_of(reply), 303);
     assert_non_null(strstr(reply, "\r\nLocation: /form?x=1\r\n"));
-    assert_non_null(strstr(reply, "\r\nSet-Cookie: __Host-sid=abc; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=60\r\n"));
+    assert_non_null(
+        strstr(reply, "\r\nSet-Cookie: __Host-sid=abc; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=60\r\n"));
 }
 
 static void http__says_when_to_come_again(void **state)
@@ -205,7 +210,8 @@ static void http__a_refusal_reaches_a_client_that_is_still_sending(void **state)
     static char body[3 << 20];
     int fd = client_connect(http_port(http));
     memset(body, 'x', sizeof body);
-    const char *request = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 3145728\r\n\r\n";
+    const char *request =
+        "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 3145728\r\n\r\n";
     client_send(fd, request, strlen(request));
     client_send(fd, body, sizeof body);
     assert_true(client_read(fd, reply, sizeof reply, 1000));
@@ -248,8 +254,10 @@ static void http__refuses_a_form_of_too_many_fields(void **state)
     char body[300] = "", request[600];
     for (int i = 0; i < FORM_FIELDS_MAX; i++)
         strcat(body, "a=&");
-    snprintf(request, sizeof request, "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-             "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+    snprintf(request, sizeof request,
+             "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+             "Content-Length: %zu\r\n\r\n%s",
+             strlen(body), body);
     assert_int_equal(status_of(ask(request)), 413);
 }
 

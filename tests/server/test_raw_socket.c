@@ -26,30 +26,48 @@ static const struct raw_case {
 } CASES[] = {
     /* where does the request end? (RFC 9112 6) */
     {"Content-Length and Transfer-Encoding",
-     BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
-           "0\r\n\r\n" EVIL), 400, CLOSES},
+     BYTES(
+         "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "0\r\n\r\n" EVIL),
+     400, CLOSES},
     {"Transfer-Encoding before Content-Length",
-     BYTES("POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" EVIL), 400, CLOSES},
-    {"chunked alone", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" EVIL), 411, CLOSES},
-    {"a bad chunk", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" EVIL), 411, CLOSES},
-    {"an unknown coding", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n" EVIL), 411, CLOSES},
-    {"two codings", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" EVIL), 411, CLOSES},
-    {"a coding over HTTP/1.0", BYTES("POST /form HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" EVIL), 411, CLOSES},
+     BYTES("POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" EVIL),
+     400, CLOSES},
+    {"chunked alone", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" EVIL), 411,
+     CLOSES},
+    {"a bad chunk", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" EVIL), 411,
+     CLOSES},
+    {"an unknown coding", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n" EVIL), 411,
+     CLOSES},
+    {"two codings", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" EVIL), 411,
+     CLOSES},
+    {"a coding over HTTP/1.0",
+     BYTES("POST /form HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" EVIL), 411, CLOSES},
     {"two lengths that differ",
-     BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\n" EVIL),
+     BYTES(
+         "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\n" EVIL),
      400, CLOSES},
     {"two lengths that agree",
-     BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n" EVIL),
+     BYTES(
+         "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n" EVIL),
      400, CLOSES},
-    {"a list of lengths", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 4, 4\r\n\r\nabcd" EVIL), 400, BY_LIBRARY},
-    {"a space before the colon", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length : 31\r\n\r\n" EVIL), 400, CLOSES},
-    {"a tab before the colon", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length\t: 31\r\n\r\n" EVIL), 400, CLOSES},
+    {"a list of lengths", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 4, 4\r\n\r\nabcd" EVIL), 400,
+     BY_LIBRARY},
+    {"a space before the colon", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length : 31\r\n\r\n" EVIL), 400,
+     CLOSES},
+    {"a tab before the colon", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length\t: 31\r\n\r\n" EVIL), 400,
+     CLOSES},
     {"a negative length", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n" EVIL), 400, BY_LIBRARY},
-    {"a signed length", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: +4\r\n\r\nabcd" EVIL), 400, BY_LIBRARY},
-    {"a hexadecimal length", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 0x4\r\n\r\nabcd" EVIL), 400, BY_LIBRARY},
+    {"a signed length", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: +4\r\n\r\nabcd" EVIL), 400,
+     BY_LIBRARY},
+    {"a hexadecimal length", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 0x4\r\n\r\nabcd" EVIL), 400,
+     BY_LIBRARY},
     {"an empty length", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n" EVIL), 400, BY_LIBRARY},
-    {"a length beyond 64 bits", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n" EVIL), 413, BY_LIBRARY},
-    {"a large length", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 999999999999999999\r\n\r\n"), 413, CLOSES},
+    {"a length beyond 64 bits",
+     BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n" EVIL), 413, BY_LIBRARY},
+    {"a large length",
+     BYTES("POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 999999999999999999\r\n\r\n"),
+     413, CLOSES},
     {"a body where none is taken", BYTES("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 31\r\n\r\n" EVIL), 413, CLOSES},
 
     /* where does a line end? (RFC 9112 2.2, 5.2) */
@@ -58,10 +76,12 @@ static const struct raw_case {
     {"a bare LF after the last header", BYTES("GET / HTTP/1.1\r\nHost: x\n\r\n" EVIL), 400, CLOSES},
     {"bare LFs alone", BYTES("GET / HTTP/1.1\nHost: x\n\n" EVIL), 400, CLOSES},
     {"a bare CR in a value", BYTES("GET / HTTP/1.1\r\nHost: x\r\nX: a\rY: b\r\n\r\n"), 400, CLOSES},
-    {"a bare CR that hides a length",
-     BYTES("POST /form HTTP/1.1\r\nHost: x\r\nX: a\rContent-Length: 31\r\n\r\n" EVIL), 400, CLOSES},
-    {"a header folded over two lines", BYTES("GET /client HTTP/1.1\r\nHost: x\r\nX-Forwarded-F: 6.6.6.6\r\n or\r\nY: z\r\n\r\n"), 400, CLOSES},
-    {"the last header folded", BYTES("GET /client HTTP/1.1\r\nHost: x\r\nX-Forwarded-F: 6.6.6.6\r\n or\r\n\r\n"), 400, CLOSES},
+    {"a bare CR that hides a length", BYTES("POST /form HTTP/1.1\r\nHost: x\r\nX: a\rContent-Length: 31\r\n\r\n" EVIL),
+     400, CLOSES},
+    {"a header folded over two lines",
+     BYTES("GET /client HTTP/1.1\r\nHost: x\r\nX-Forwarded-F: 6.6.6.6\r\n or\r\nY: z\r\n\r\n"), 400, CLOSES},
+    {"the last header folded", BYTES("GET /client HTTP/1.1\r\nHost: x\r\nX-Forwarded-F: 6.6.6.6\r\n or\r\n\r\n"), 400,
+     CLOSES},
     {"a first line that is a fold", BYTES("GET / HTTP/1.1\r\n X: y\r\nHost: x\r\n\r\n"), 400, CLOSES},
     {"a NUL in a value", BYTES("GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\nY: z\r\n\r\n"), 400, CLOSES},
     {"a NUL in the last value", BYTES("GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n"), 400, CLOSES},
@@ -191,7 +211,8 @@ static void raw_socket__is_answered_the_same_byte_by_byte(void **state)
 static void raw_socket__is_answered_the_same_as_a_second_request(void **state)
 {
     (void)state;
-    static const char FIRST[] = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nabcd";
+    static const char FIRST[] =
+        "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nabcd";
     struct http *http = site_start(&site, NULL);
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         int fd = client_connect(http_port(http));
@@ -220,17 +241,17 @@ static void raw_socket__serves_pipelined_requests(void **state)
     site_stop(&site, http);
 }
 
-
 /* A browser's request whose query (HEADER NULL) or whose extra HEADER has LEN bytes more. */
 static int status_for(int port, const char *header, size_t len)
 {
     static char request[70000];
-    static const char BROWSER[] = " HTTP/1.1\r\nHost: card.example.org\r\nUser-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like "
-                                  "Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1\r\n"
-                                  "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
-                                  "Accept-Language: de-DE,de;q=0.9\r\nAccept-Encoding: gzip, deflate, br\r\n"
-                                  "Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: none\r\n"
-                                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n";
+    static const char BROWSER[] =
+        " HTTP/1.1\r\nHost: card.example.org\r\nUser-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like "
+        "Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1\r\n"
+        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+        "Accept-Language: de-DE,de;q=0.9\r\nAccept-Encoding: gzip, deflate, br\r\n"
+        "Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: none\r\n"
+        "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n";
     char *at = stpcpy(request, header ? "GET /" : "GET /?");
     if (!header)
         at = (char *)memset(at, 'a', len) + len;
@@ -251,21 +272,38 @@ static int status_for(int port, const char *header, size_t len)
 static void raw_socket__refuses_what_is_too_long(void **state)
 {
     (void)state;
-    static const struct { const char *header; size_t fits, ours_until; int status; } LIMITS[] = {
+    static const struct {
+        const char *header;
+        size_t fits, ours_until;
+        int status;
+    } LIMITS[] = {
         {NULL, TARGET_MAX - 2, 4900, 414}, {"Cookie: a=", COOKIES_MAX - 2, 2700, 431}, {"X: ", 3500, 5200, 431}};
     struct http *http = site_start(&site, &(struct http_options){.header_ms = 400});
     int port = http_port(http);
     for (size_t i = 0; i < sizeof LIMITS / sizeof *LIMITS; i++) {
-        const size_t lens[] = {1, LIMITS[i].fits / 2, LIMITS[i].fits, LIMITS[i].fits + 1, LIMITS[i].ours_until, 6000, 7000, 7600,
-                               8000, 8192, 8400, 16000, 60000};
+        const size_t lens[] = {1,
+                               LIMITS[i].fits / 2,
+                               LIMITS[i].fits,
+                               LIMITS[i].fits + 1,
+                               LIMITS[i].ours_until,
+                               6000,
+                               7000,
+                               7600,
+                               8000,
+                               8192,
+                               8400,
+                               16000,
+                               60000};
         for (size_t j = 0; j < sizeof lens / sizeof *lens; j++) {
             int status = status_for(port, LIMITS[i].header, lens[j]);
             bool ours = strstr(reply, "refused: ") != NULL;
             bool right = lens[j] <= LIMITS[i].fits ? status == 200
-                         : lens[j] <= LIMITS[i].ours_until ? (status == LIMITS[i].status && ours) || (i == 2 && status == 200)
-                                                           : status == 414 || status == 431 || status == 0;
+                         : lens[j] <= LIMITS[i].ours_until
+                             ? (status == LIMITS[i].status && ours) || (i == 2 && status == 200)
+                             : status == 414 || status == 431 || status == 0;
             if (!right)
-                fail_msg("%s of %zu bytes: %d, %s", LIMITS[i].header ? LIMITS[i].header : "a target", lens[j], status, ours ? "ours" : "not ours");
+                fail_msg("%s of %zu bytes: %d, %s", LIMITS[i].header ? LIMITS[i].header : "a target", lens[j], status,
+                         ours ? "ours" : "not ours");
         }
     }
     site_stop(&site, http);

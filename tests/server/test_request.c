@@ -37,7 +37,8 @@ static int tear_down(void **state)
 
 static void give_header(const char *name, const char *value)
 {
-    exchange.headers[exchange.header_count++] = (struct header){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
+    exchange.headers[exchange.header_count++] =
+        (struct header){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
 }
 
 static void give_body(const char *body, size_t len)
@@ -49,10 +50,21 @@ static void give_body(const char *body, size_t len)
 static void target__is_cut_into_path_and_query(void **state)
 {
     (void)state;
-    static const struct { const char *target, *path, *query; } GOOD[] = {
-        {"/", "/", ""}, {"/c/ABC", "/c/ABC", ""}, {"/c/ABC?", "/c/ABC", ""}, {"/a?b=c?d", "/a", "b=c?d"},
-        {"/%E5%90%8D", "/%E5%90%8D", ""}, {"/a%20b", "/a%20b", ""}, {"/...", "/...", ""}, {"/.well-known/x", "/.well-known/x", ""},
-        {"//a", "//a", ""}, {"/a/", "/a/", ""}, {"/@jane", "/@jane", ""}, {"/a?%", "/a", "%"}, {"/..a/b..", "/..a/b..", ""}};
+    static const struct {
+        const char *target, *path, *query;
+    } GOOD[] = {{"/", "/", ""},
+                {"/c/ABC", "/c/ABC", ""},
+                {"/c/ABC?", "/c/ABC", ""},
+                {"/a?b=c?d", "/a", "b=c?d"},
+                {"/%E5%90%8D", "/%E5%90%8D", ""},
+                {"/a%20b", "/a%20b", ""},
+                {"/...", "/...", ""},
+                {"/.well-known/x", "/.well-known/x", ""},
+                {"//a", "//a", ""},
+                {"/a/", "/a/", ""},
+                {"/@jane", "/@jane", ""},
+                {"/a?%", "/a", "%"},
+                {"/..a/b..", "/..a/b..", ""}};
     for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) {
         assert_int_equal(request_parse_target(request, GOOD[i].target), 0);
         assert_string_equal(request->path, GOOD[i].path);
@@ -63,9 +75,11 @@ static void target__is_cut_into_path_and_query(void **state)
 static void target__that_could_be_read_in_two_ways_is_refused(void **state)
 {
     (void)state;
-    static const char *const BAD[] = {"", "*", "a", "http://x/", "/%", "/%0", "/%0g", "/%00", "/a?%00", "/%2f", "/%2F", "/%5c", "/\\",
-                                      "/.", "/..", "/./a", "/a/..", "/%2e", "/%2E%2e/a", "/.%2e", "/%c0%ae", "/%ff", "/a b", "/\xe4",
-                                      "/#", "/a?#", "/<", "/\"", "/%0a", "/%7f", "/%1f", "/%f4%90%80%80", "/\x7f", "/a?\t"};
+    static const char *const BAD[] = {
+        "",     "*",     "a",  "http://x/", "/%",   "/%0",   "/%0g", "/%00",      "/a?%00", "/%2f",          "/%2F",
+        "/%5c", "/\\",   "/.", "/..",       "/./a", "/a/..", "/%2e", "/%2E%2e/a", "/.%2e",  "/%c0%ae",       "/%ff",
+        "/a b", "/\xe4", "/#", "/a?#",      "/<",   "/\"",   "/%0a", "/%7f",      "/%1f",   "/%f4%90%80%80", "/\x7f",
+        "/a?\t"};
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
         if (request_parse_target(request, BAD[i]) != 400)
             fail_msg("%s was let in", BAD[i]);
@@ -183,12 +197,21 @@ static void origin__must_be_ours(void **state)
 {
     (void)state;
     static const char URL[] = "https://card.example.org/base";
-    static const struct { const char *site, *origin; bool lax, strict; } CASES[] = {
-        {"same-origin", NULL, true, true}, {"same-origin", "https://evil", true, true},
-        {"same-site", "https://card.example.org", false, false}, {"cross-site", NULL, false, false}, {"none", NULL, false, false},
-        {"", NULL, false, false}, {NULL, "https://card.example.org", true, true}, {NULL, "https://card.example.org.evil", false, false},
-        {NULL, "https://card.example.or", false, false}, {NULL, "http://card.example.org", false, false}, {NULL, "null", false, false},
-        {NULL, NULL, true, false}};
+    static const struct {
+        const char *site, *origin;
+        bool lax, strict;
+    } CASES[] = {{"same-origin", NULL, true, true},
+                 {"same-origin", "https://evil", true, true},
+                 {"same-site", "https://card.example.org", false, false},
+                 {"cross-site", NULL, false, false},
+                 {"none", NULL, false, false},
+                 {"", NULL, false, false},
+                 {NULL, "https://card.example.org", true, true},
+                 {NULL, "https://card.example.org.evil", false, false},
+                 {NULL, "https://card.example.or", false, false},
+                 {NULL, "http://card.example.org", false, false},
+                 {NULL, "null", false, false},
+                 {NULL, NULL, true, false}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         exchange.header_count = 0;
         if (CASES[i].site)
@@ -227,7 +250,8 @@ static void client__is_who_the_last_trusted_proxy_heard_from(void **state)
 {
     (void)state;
     const char *why;
-    assert_int_equal(address_list_parse("10.0.0.0/8, ::1,2001:db8::/32", &request->arena, &http.trusted_proxies, &why), RESULT_OK);
+    assert_int_equal(address_list_parse("10.0.0.0/8, ::1,2001:db8::/32", &request->arena, &http.trusted_proxies, &why),
+                     RESULT_OK);
     assert_client("203.0.113.9", "6.6.6.6", "203.0.113.9"); /* not a proxy of ours */
     assert_client("10.1.2.3", NULL, "10.1.2.3");
     assert_client("10.1.2.3", "198.51.100.7", "198.51.100.7");
@@ -271,7 +295,9 @@ static void proxies__are_addresses_and_blocks(void **state)
     (void)state;
     struct address_list list;
     const char *why = NULL;
-    static const char *const BAD[] = {"x", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/", "10.0.0.0/8,,::1", "10.0.0.0/08", "1.2.3.4/-1", "::1%lo"};
+    static const char *const BAD[] = {"x",           "10.0.0.0/33", "10.0.0/8",
+                                      "::/129",      "10.0.0.0/",   "10.0.0.0/8,,::1",
+                                      "10.0.0.0/08", "1.2.3.4/-1",  "::1%lo"};
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
         why = NULL;
         if (address_list_parse(BAD[i], &request->arena, &list, &why) != RESULT_INVALID || !why)
@@ -281,9 +307,11 @@ static void proxies__are_addresses_and_blocks(void **state)
     assert_int_equal(list.count, 0);
     assert_int_equal(address_list_parse("192.0.2.128/25,2001:db8::/33", &request->arena, &list, &why), RESULT_OK);
     assert_int_equal(list.count, 2);
-    static const struct { const char *address; bool in; } CASES[] = {
-        {"192.0.2.128", true}, {"192.0.2.255", true}, {"192.0.2.127", false}, {"::ffff:192.0.2.200", true},
-        {"2001:db8:7fff::1", true}, {"2001:db8:8000::1", false}};
+    static const struct {
+        const char *address;
+        bool in;
+    } CASES[] = {{"192.0.2.128", true},        {"192.0.2.255", true},      {"192.0.2.127", false},
+                 {"::ffff:192.0.2.200", true}, {"2001:db8:7fff::1", true}, {"2001:db8:8000::1", false}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct net_address one = address(CASES[i].address);
         assert_int_equal(address_list_has(&list, &one), CASES[i].in);
@@ -293,7 +321,8 @@ static void proxies__are_addresses_and_blocks(void **state)
 static void network__is_the_address_of_v4_and_half_of_v6(void **state)
 {
     (void)state;
-    struct net_address v4 = address("192.0.2.1"), v6 = address("2001:db8:1:2:3:4:5:6"), half = address("2001:db8:1:2::");
+    struct net_address v4 = address("192.0.2.1"), v6 = address("2001:db8:1:2:3:4:5:6"),
+                       half = address("2001:db8:1:2::");
     struct net_address of_v4 = address_network(&v4), of_v6 = address_network(&v6);
     assert_memory_equal(of_v4.bytes, v4.bytes, 16);
     assert_memory_equal(of_v6.bytes, half.bytes, 16);

@@ -57,7 +57,8 @@ static int answered(struct pollfd *fds, int count, int within_ms)
 static void stall__never_comes_however_many_are_ready_at_once(void **state)
 {
     (void)state;
-    static const char *const REQUESTS[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /worker HTTP/1.1\r\nHost: x\r\n\r\n"};
+    static const char *const REQUESTS[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                                           "GET /worker HTTP/1.1\r\nHost: x\r\n\r\n"};
     static const int COUNTS[] = {100, 127, 128, 129, 200, 256, 300, 384, 512};
     for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++) {
         int port, count = COUNTS[i];
@@ -131,8 +132,11 @@ static void deadline__ends_a_body_that_comes_byte_by_byte(void **state)
     (void)state;
     struct site site;
     struct http *http = site_start(&site, &SHORT);
-    assert_about(time_until_closed(http_port(http), "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
-                                   "Content-Length: 900\r\n\r\n", "x"), 500);
+    assert_about(time_until_closed(http_port(http),
+                                   "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+                                   "Content-Length: 900\r\n\r\n",
+                                   "x"),
+                 500);
     site_stop(&site, http);
 }
 
@@ -226,7 +230,8 @@ static void stop__answers_what_is_under_way_and_closes_the_rest(void **state)
     struct site site;
     struct http *http = site_start(&site, NULL);
     struct ending ending = {&site, http};
-    static const char *const UNDER_WAY[] = {"GET /worker HTTP/1.1\r\nHost: x\r\n\r\n", "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"};
+    static const char *const UNDER_WAY[] = {"GET /worker HTTP/1.1\r\nHost: x\r\n\r\n",
+                                            "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"};
     int port = http_port(http), fds[40];
     pthread_t thread;
     atomic_store(&site.sleep_ms, 10);
@@ -253,7 +258,8 @@ static void stop__answers_what_is_under_way_and_closes_the_rest(void **state)
     close(idle);
     close(half);
     pthread_join(thread, NULL);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_not_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
     close(fd);
