@@ -329,6 +329,39 @@ static void share__list_is_newest_first_and_pages(void **state)
     assert_int_equal(count, 0);
 }
 
+static void share__counts_the_leads_it_brought(void **state)
+{
+    struct store_place *place = *state;
+    static const unsigned char receipt[HASH_SIZE] = {3};
+    struct share share = store_place_share(place, CHANNEL_QR, 0);
+    struct lead lead = {.owner_id = place->jane.id,
+                        .card_id = place->card.id,
+                        .share_id = share.id,
+                        .visitor_hit_id = 77,
+                        .name = "Tom",
+                        .email = "tom@example.org"};
+    struct lead out;
+    assert_int_equal(store_lead_add(place->store, &place->arena, &lead, receipt, 9, &out), RESULT_OK);
+    struct share_row *rows;
+    size_t count;
+    assert_int_equal(store_share_list(place->store, &place->arena, place->jane.id, 0, 0, 1, &rows, &count), RESULT_OK);
+    assert_int_equal(count, 1);
+    assert_true(rows[0].share.id == share.id);
+    assert_int_equal(rows[0].leads, 1);
+    /* And the lead may pass it on: the hand has the name they gave. */
+    struct share passed = {.owner_id = place->jane.id,
+                           .card_id = place->card.id,
+                           .sharer_lead_id = out.id,
+                           .channel = CHANNEL_NATIVE,
+                           .parent_id = share.id};
+    token_new(passed.token);
+    assert_int_equal(store_share_add(place->store, &place->arena, &passed, 10), RESULT_OK);
+    assert_int_equal(passed.chain_len, 2);
+    assert_string_equal(passed.chain[1].name, "Tom");
+    assert_true(passed.chain[1].lead_id == out.id);
+    assert_ptr_equal(share_endorser(&passed), &passed.chain[1]);
+}
+
 static void share__to_somebody_named_is_a_potential_lead(void **state)
 {
     struct store_place *place = *state;
@@ -366,6 +399,7 @@ int main(void)
         IN_A_STORE(share__needs_a_card_and_a_parent_of_its_owner),
         IN_A_STORE(share__revoked_is_still_found),
         IN_A_STORE(share__list_is_newest_first_and_pages),
+        IN_A_STORE(share__counts_the_leads_it_brought),
         IN_A_STORE(share__to_somebody_named_is_a_potential_lead),
     };
     int failed = 0;
