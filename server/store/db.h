@@ -68,7 +68,8 @@ struct db_driver {
      * unnest). INSERT is "INSERT INTO t (a, b)". Only inside a transaction. */
     enum result (*append)(struct db *db, const char *insert, const struct db_value *values, int column_count,
                           int row_count);
-    /* Housekeeping between transactions, for the one writer: SQLite checkpoints, passively or truncating when IDLE. */
+    /* Housekeeping between transactions, for the one writer: SQLite checkpoints, passively or truncating when IDLE.
+     * BUSY: IDLE was said, and a reader is in the way of emptying the log; later it will go. */
     enum result (*tidy)(struct db *db, bool idle);
     /* Writes a consistent copy of the part as a new file at PATH; may be called on a DB_READ connection. */
     enum result (*copy_to)(struct db *db, const char *path);

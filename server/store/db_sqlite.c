@@ -295,9 +295,10 @@ static enum result tidy(struct db *db, bool idle)
     if (code == SQLITE_OK && idle)
         connection->wal_pages = 0;
     connection->wal_pages_checked = connection->wal_pages;
-    if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
+    if (code == SQLITE_OK)
         return RESULT_OK;
-    return db_sqlite_fail(connection, code, "checkpoint");
+    enum result result = db_sqlite_fail(connection, code, "checkpoint");
+    return result == RESULT_BUSY && !idle ? RESULT_OK : result;
 }
 
 static bool sync_path(const char *path, int flags)

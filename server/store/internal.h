@@ -39,6 +39,7 @@ struct store {
     atomic_llong write_failures;
 
     atomic_bool last_write_failed;
+    atomic_bool tidy_again; /* a reader was in the way of emptying the log: whoever reads next and ends tries again */
 
     struct store_lock *lock;
     bool clean;           /* may be called so once it is closed: the next start need not look it over */

@@ -63,17 +63,26 @@ void store_on_outbox(struct store *store, void (*wake)(void *context), void *con
     pthread_mutex_unlock(&store->write_lock);
 }
 
+/* With the write lock, which it gives back. */
+static void tidy(struct store *store, bool idle)
+{
+    enum result result = store->writer->driver->tidy(store->writer, idle);
+    bool broken = store->writer->broken;
+    pthread_mutex_unlock(&store->write_lock);
+    if (idle)
+        atomic_store(&store->tidy_again, result == RESULT_BUSY);
+    if (result == RESULT_FAILED) /* an OK may mean that there was nothing to do */
+        note_write(store, result);
+    if (broken)
+        store_broken(store);
+}
+
 void store_tidy(struct store *store, bool idle)
 {
     if (!store->writer || atomic_load(&store->broken))
         return;
     pthread_mutex_lock(&store->write_lock);
-    enum result result = store->writer->driver->tidy(store->writer, idle);
-    bool broken = store->writer->broken;
-    pthread_mutex_unlock(&store->write_lock);
-    note_write(store, result);
-    if (broken)
-        store_broken(store);
+    tidy(store, idle);
 }
 
 /* An idle connection, or a new one, or whichever comes back first. */
@@ -107,6 +116,10 @@ static void give_back(struct store *store, struct db *db)
     pthread_mutex_unlock(&store->read_lock);
     if (broken)
         store_broken(store);
+    /* What was erased must leave the log too; but no reader waits for a writer's turn on that account. */
+    if (atomic_load(&store->tidy_again) && !atomic_load(&store->broken) &&
+        pthread_mutex_trylock(&store->write_lock) == 0)
+        tidy(store, true);
 }
 
 enum result store_read_begin(struct store *store, struct db **out)

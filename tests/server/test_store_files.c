@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "server/ids.h"
-#include "server/store/db.h"
+#include "server/store/internal.h"
 #include "server/store/paths.h"
 #include "tests/support/store_place.h"
 
@@ -330,6 +330,32 @@ static void backup__holds_the_hits_of_this_moment(void **state)
     assert_true(rows[0].id == hit.id);
 }
 
+static void erasure__empties_the_log_as_soon_as_no_reader_is_in_the_way(void **state)
+{
+    struct store_place *place = *state;
+    static const unsigned char receipt[HASH_SIZE] = {7};
+    struct share share;
+    struct lead out;
+    struct db *reader;
+    struct db_rows *rows;
+    const char *grep = arena_printf(&place->arena, "grep -q CANARY '%s'*", main_file(place));
+    assert_int_equal(store_share_find_by_handle(place->store, &place->arena, "jane", &share), RESULT_OK);
+    struct lead lead = {.owner_id = place->jane.id,
+                        .card_id = place->card.id,
+                        .share_id = share.id,
+                        .visitor_hit_id = 77,
+                        .name = "CANARY Tom",
+                        .email = "tom@example.org"};
+    assert_int_equal(store_lead_add(place->store, &place->arena, &lead, receipt, now_ms(), &out), RESULT_OK);
+    assert_int_equal(store_read_begin(place->store, &reader), RESULT_OK);
+    assert_int_equal(db_one(reader, "SELECT count(*) FROM leads", NULL, 0, &rows), RESULT_OK);
+    db_finish(&rows);
+    assert_int_equal(store_lead_erase_by_receipt(place->store, receipt, now_ms()), RESULT_OK);
+    assert_int_equal(system(grep), 0); /* the reader still sees it */
+    store_read_end(place->store, reader);
+    assert_int_not_equal(system(grep), 0);
+}
+
 static void restore__into_nothing_makes_the_store(void **state)
 {
     struct store_place *place = *state;
@@ -500,6 +526,7 @@ int main(void)
         IN_A_STORE(restore__into_nothing_makes_the_store),
         IN_A_STORE(restore__replaces_a_damaged_store),
         IN_A_STORE(restore__refuses_what_is_no_good_backup),
+        IN_A_STORE(erasure__empties_the_log_as_soon_as_no_reader_is_in_the_way),
         IN_A_STORE(check__says_what_disagrees),
         IN_A_STORE(store__serves_more_threads_than_it_has_connections),
         IN_A_STORE(store__wakes_the_outbox_after_the_commit_that_filled_it),
