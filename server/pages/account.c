@@ -14,7 +14,13 @@
 #include "server/store/store.h"
 #include "templates.h"
 
-enum { FRESH_MS = 10 * 60 * 1000, TOKEN_NAME_MAX = 80, TOKENS_MAX = 100, CURRENT_WINDOW_MS = 15 * 60 * 1000, CURRENT_TRIES = 10 };
+enum {
+    FRESH_MS = 10 * 60 * 1000,
+    TOKEN_NAME_MAX = 80,
+    TOKENS_MAX = 100,
+    CURRENT_WINDOW_MS = 15 * 60 * 1000,
+    CURRENT_TRIES = 10
+};
 
 static enum result list_tokens(struct app *app, struct request *request, struct account_view *view)
 {
@@ -45,7 +51,8 @@ static enum result is_fresh(struct app *app, struct request *request, bool *out)
 {
     struct session session;
     int64_t now = now_ms();
-    enum result result = store_session_find(app->store, &request->arena, request_caller(request)->session_hash, now, &session);
+    enum result result =
+        store_session_find(app->store, &request->arena, request_caller(request)->session_hash, now, &session);
     if (result == RESULT_OK)
         *out = now - session.created_ms < FRESH_MS;
     return result;
@@ -75,11 +82,13 @@ static enum result show(struct app *app, struct request *request, int status, st
 
 enum result account_page(struct app *app, struct request *request)
 {
-    return show(app, request, 200, &(struct account_view){.said = request_query(request, "saved") ? "Your new password is kept." : NULL});
+    return show(app, request, 200,
+                &(struct account_view){.said = request_query(request, "saved") ? "Your new password is kept." : NULL});
 }
 
 /* INVALID, with the complaint in VIEW, when the password must be given again and is not right. */
-static enum result check_current(struct app *app, struct request *request, const struct member *member, struct account_view *view)
+static enum result check_current(struct app *app, struct request *request, const struct member *member,
+                                 struct account_view *view)
 {
     bool fresh = false, stale;
     int64_t tries;
@@ -147,7 +156,8 @@ enum result account_add_token(struct app *app, struct request *request)
 
 enum result account_revoke_token(struct app *app, struct request *request)
 {
-    enum result result = store_token_revoke(app->store, request_caller(request)->member.id, desk_id(request, "tok"), now_ms());
+    enum result result =
+        store_token_revoke(app->store, request_caller(request)->member.id, desk_id(request, "tok"), now_ms());
     if (result == RESULT_OK)
         reply_see_other(request, "/account#tokens");
     return result;

@@ -95,8 +95,9 @@ static enum result size_of(struct request *request, int *out)
 /* Bad ?size= or ?level=: said in the words of who asked. */
 static enum result refuse_qr(struct request *request)
 {
-    reply_text(request, 400, arena_printf(&request->arena, "size is a number of pixels from %d to %d; level is one of L, M, Q, H.\n",
-                                          QR_SIZE_MIN, QR_SIZE_MAX));
+    reply_text(request, 400,
+               arena_printf(&request->arena, "size is a number of pixels from %d to %d; level is one of L, M, Q, H.\n",
+                            QR_SIZE_MIN, QR_SIZE_MAX));
     return RESULT_OK;
 }
 
@@ -120,7 +121,8 @@ enum result card_file_qr_png(struct app *app, struct request *request)
     if (result == RESULT_OK)
         result = qr_png(&qr, size, &request->arena, &png, &len);
     if (result == RESULT_OK)
-        keep_and_send(app, request, key, png, len, &(struct ready_options){.content_type = "image/png", .cache = CACHE_A_DAY});
+        keep_and_send(app, request, key, png, len,
+                      &(struct ready_options){.content_type = "image/png", .cache = CACHE_A_DAY});
     return result;
 }
 
@@ -195,7 +197,8 @@ static enum result render_vcf(struct app *app, struct request *request, const st
     if (text.failed)
         return RESULT_FAILED;
     keep_and_send(app, request, key, text.data, text.len,
-                  &(struct ready_options){.content_type = "text/vcard; charset=utf-8", .cache = CACHE_PRIVATE,
+                  &(struct ready_options){.content_type = "text/vcard; charset=utf-8",
+                                          .cache = CACHE_PRIVATE,
                                           .disposition = disposition_of(&card, &request->arena)});
     return RESULT_OK;
 }
@@ -228,7 +231,8 @@ static const char *host_of(const char *url)
     return host ? host + 3 : url;
 }
 
-static enum result render_preview(struct app *app, struct request *request, const struct open_share *share, const char *key)
+static enum result render_preview(struct app *app, struct request *request, const struct open_share *share,
+                                  const char *key)
 {
     struct card card;
     const void *jpeg = NULL, *png;
@@ -251,7 +255,8 @@ enum result card_file_preview(struct app *app, struct request *request)
     enum result result = open_share(app, request, &share);
     if (result != RESULT_OK)
         return settle(request, result);
-    const char *key = arena_printf(&request->arena, "preview %lld %lld", (long long)share.card_id, (long long)share.card_revision);
+    const char *key =
+        arena_printf(&request->arena, "preview %lld %lld", (long long)share.card_id, (long long)share.card_revision);
     if (send_kept(app, request, key))
         return RESULT_OK;
     return request_is_on_worker(request) ? render_preview(app, request, &share, key) : settle(request, RESULT_BUSY);
@@ -271,7 +276,8 @@ enum result card_file_portrait(struct app *app, struct request *request)
     size_t len;
     enum result result = store_portrait_find(app->store, &request->arena, id, &jpeg, &len);
     if (result == RESULT_OK)
-        keep_and_send(app, request, key, jpeg, len,
-                      &(struct ready_options){.content_type = "image/jpeg", .cache = "public, max-age=31536000, immutable"});
+        keep_and_send(
+            app, request, key, jpeg, len,
+            &(struct ready_options){.content_type = "image/jpeg", .cache = "public, max-age=31536000, immutable"});
     return result;
 }

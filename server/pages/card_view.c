@@ -155,9 +155,11 @@ const struct hand *card_view_hand(const struct share *share)
     const struct hand *endorser = share_endorser(share);
     if (endorser && endorser->name)
         return endorser;
-    for (int i = share->chain_len; i-- > 0;)
-        if (share->chain[i].member_id != share->owner_id && share->chain[i].name)
-            return &share->chain[i];
+    for (int i = share->chain_len; i-- > 0;) {
+        const struct hand *hand = &share->chain[i];
+        if (hand->member_id != share->owner_id && (hand->name || hand->vouch))
+            return hand;
+    }
     return NULL;
 }
 

@@ -18,8 +18,8 @@ enum result card_view_render(struct app *app, struct arena *arena, const struct 
 /* The policy of card pages: nothing foreign, and of inline styles only our own two, by their hashes. */
 const char *card_view_csp(void);
 
-/* The hand that the visitor is told of: the endorser, else the last visitor who said a name; NULL when the card came
- * straight from its owner. */
+/* The hand that the visitor is told of: the endorser, else the last visitor who said a name or a word; NULL when the card
+ * came straight from its owner. */
 const struct hand *card_view_hand(const struct share *share);
 
 #endif

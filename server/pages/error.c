@@ -52,6 +52,4 @@ void error_page(struct app *app, struct request *request, int status, const char
     str_init(&html, &request->arena, PAGE_MAX);
     template_error(&html, &view);
     reply_html(request, status, html.data, html.len);
-    if (status == 429 || status == 503)
-        reply_header(request, "Retry-After", "60");
 }

@@ -26,7 +26,7 @@ enum {
     HOUR_MS = 3600 * 1000,
     NETWORK_MAX = 30, /* forms of one network in ten minutes before work is asked for: a fair's Wi-Fi is one network */
     CARD_MAX = 120,   /* forms for one card in an hour */
-    WORK_BITS = 15, /* a second on a phone */
+    WORK_BITS = 15,   /* a second on a phone */
     WORK_TIME_MS = 30 * 60 * 1000
 };
 
@@ -134,8 +134,10 @@ static bool is_crowded(struct app *app, const struct request *request, const str
 {
     struct net_address network = address_network(&request->client);
     int64_t amount = forms_to_count(app, it), card_id = it->card.id;
-    int64_t of_network = throttle_count(app->throttle, "leads of network", &network, sizeof network, TEN_MINUTES_MS, it->now_ms, amount);
-    int64_t of_card = throttle_count(app->throttle, "leads of card", &card_id, sizeof card_id, HOUR_MS, it->now_ms, amount);
+    int64_t of_network =
+        throttle_count(app->throttle, "leads of network", &network, sizeof network, TEN_MINUTES_MS, it->now_ms, amount);
+    int64_t of_card =
+        throttle_count(app->throttle, "leads of card", &card_id, sizeof card_id, HOUR_MS, it->now_ms, amount);
     return of_network > NETWORK_MAX || of_card > CARD_MAX;
 }
 

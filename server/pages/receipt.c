@@ -58,7 +58,7 @@ static const char *way_words(const struct share *share, struct arena *arena)
 {
     const struct hand *hand = card_view_hand(share);
     const char *channel = channel_words(share->channel);
-    return hand ? arena_printf(arena, "%s, from %s", channel, hand->name) : channel;
+    return hand && hand->name ? arena_printf(arena, "%s, from %s", channel, hand->name) : channel;
 }
 
 static int list_facts(const struct lead *lead, struct arena *arena, struct fact_view facts[FACTS_MAX])

@@ -45,7 +45,7 @@ struct card_view {
     const char *share_url, *canonical_url, *preview_url, *portrait_url;
 
     struct {
-        const char *name;  /* who handed it over, NULL when it came straight from the card's owner */
+        const char *name;  /* who handed it over, NULL when nobody did but the card's owner, or nobody said */
         const char *vouch; /* their word for it */
     } by;
 

@@ -180,16 +180,18 @@ test('on a wide screen the code to scan with a phone stands beside the card', as
 test('a crowd behind one network is asked for work: browsers do it, others are set aside', async () => {
   const crowded = await meishi.member('june', 'June Roe') // a card of its own, so that nothing else counts
   const share = await meishi.share(crowded.token, crowded.card, { channel: 'qr' })
-  const pages = await Promise.all(Array.from({ length: 10 }, () => meishi.open(`/c/${share.token}`)))
-  const last = await meishi.open(`/c/${share.token}`)
+  const pages = await Promise.all(Array.from({ length: 40 }, () => meishi.open(`/c/${share.token}`)))
   await sleep(PAGE_WAIT_MS)
-  for (const [i, { form }] of pages.entries()) {
-    const answer = await meishi.post(`/c/${share.token}/lead`, { ...form, name: `Visitor ${i}`, reach: `v${i}@example.com` })
-    assert.equal(answer.status, 303)
+  let asked, fields, accepted = 0
+  for (const { form } of pages) {
+    fields = { ...form, name: `Visitor ${accepted}`, reach: `visitor${accepted}@example.com` }
+    asked = await meishi.post(`/c/${share.token}/lead`, fields)
+    if (asked.status === 422) break
+    assert.equal(asked.status, 303)
+    accepted++
   }
-  const fields = { ...last.form, name: 'No Script', reach: 'noscript@example.com' }
-  const asked = await meishi.post(`/c/${share.token}/lead`, fields)
   assert.equal(asked.status, 422)
+  assert.ok(accepted >= 10, `asked after ${accepted} forms: a small group is no crowd`)
   const challenge = asked.text.match(/name="challenge" value="([^"]+)"/)[1]
   assert.equal((await meishi.post(`/c/${share.token}/lead`, { ...fields, challenge, answer: '' })).status, 303)
 
@@ -205,7 +207,7 @@ test('a crowd behind one network is asked for work: browsers do it, others are s
 
   const read = async query => (await meishi.api(crowded.token, 'GET', `/leads?${query}`)).body.data.map(lead => lead.name)
   assert.ok((await read('stage=new')).includes('Real Person'))
-  assert.deepEqual(await read('set_aside=true'), ['No Script'])
+  assert.deepEqual(await read('set_aside=true'), [fields.name])
 })
 
 test('every page of a visit can be used by everybody, says axe', async () => {
