@@ -7,7 +7,10 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,59 @@
 
 /* A tenth of what the server allows, so that waiting for a time-out does not take long. */
 static const struct courier_limits SHORT = {.name_ms = 300, .connect_ms = 500, .answer_ms = 800, .deadline_ms = 1200};
+
+/* Stands in for the system's resolver, for names that end in .test: "silent" is a name server that never answers, "mixed" has
+ * a good address and a bad one, "flip" is good once and then is not. */
+static atomic_int flips;
+
+static struct addrinfo *make_answer(const char *address, const char *port, struct addrinfo *next)
+{
+    struct {
+        struct addrinfo info;
+        struct sockaddr_in address;
+    } *answer = calloc(1, sizeof *answer);
+    answer->address.sin_family = AF_INET;
+    answer->address.sin_port = htons((uint16_t)strtol(port, NULL, 10));
+    inet_pton(AF_INET, address, &answer->address.sin_addr);
+    answer->info.ai_family = AF_INET;
+    answer->info.ai_socktype = SOCK_STREAM;
+    answer->info.ai_addrlen = sizeof answer->address;
+    answer->info.ai_addr = (struct sockaddr *)&answer->address;
+    answer->info.ai_canonname = "test";
+    answer->info.ai_next = next;
+    return &answer->info;
+}
+
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **out)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (!host || !strstr(host, ".test"))
+        return real(host, port, hints, out);
+    if (strstr(host, "silent")) {
+        usleep(1500000);
+        return EAI_AGAIN;
+    }
+    if (strstr(host, "mixed"))
+        *out = make_answer("127.0.0.1", port, make_answer("10.0.0.1", port, NULL));
+    else
+        *out = make_answer(atomic_fetch_add(&flips, 1) ? "10.0.0.1" : "127.0.0.1", port, NULL);
+    return 0;
+}
+
+void freeaddrinfo(struct addrinfo *list)
+{
+    void (*real)(struct addrinfo *);
+    *(void **)&real = dlsym(RTLD_NEXT, "freeaddrinfo");
+    if (!list || !list->ai_canonname || strcmp(list->ai_canonname, "test")) {
+        real(list);
+        return;
+    }
+    for (struct addrinfo *next; list; list = next) {
+        next = list->ai_next;
+        free(list);
+    }
+}
 
 struct bench {
     struct receiver *receiver;
@@ -233,6 +289,51 @@ static void courier__lets_nobody_wait_for_a_silent_receiver(void **state)
     assert_int_equal(done, COURIER_JOBS_MAX);
 }
 
+static void courier__lets_nobody_wait_for_a_silent_name_server(void **state)
+{
+    struct bench *bench = *state;
+    char url[128];
+    int64_t started = monotonic_ms();
+    for (int i = 0; i < 20; i++)
+        add(bench->courier, 100 + i, "https://silent.test/");
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/ok", receiver_port(bench->receiver));
+    struct send_job other = {.id = 1, .group = 2, .url = url, .body = ""};
+    assert_int_equal(courier_add(bench->courier, &other), RESULT_OK);
+    struct send_outcome outcomes[COURIER_JOBS_MAX];
+    size_t done = 0;
+    while (done < 21 && monotonic_ms() < started + 3 * SHORT.deadline_ms) {
+        size_t count = courier_run(bench->courier, 50, outcomes, COURIER_JOBS_MAX);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(outcomes[i].error, outcomes[i].id == 1 ? SEND_OK : SEND_NAME_NOT_FOUND);
+            assert_true(monotonic_ms() - started < (outcomes[i].id == 1 ? 500 : SHORT.deadline_ms));
+        }
+        done += count;
+    }
+    assert_int_equal(done, 21);
+}
+
+static void courier__refuses_a_name_with_one_bad_address(void **state)
+{
+    struct bench *bench = *state;
+    char url[128];
+    snprintf(url, sizeof url, "http://mixed.test:%d/ok", receiver_port(bench->receiver));
+    assert_int_equal(outcome_of(bench->courier, url).error, SEND_REFUSED_ADDRESS);
+    assert_int_equal(receiver_count(bench->receiver, NULL), 0);
+}
+
+static void courier__asks_for_a_name_once_and_holds_it_to_the_answer(void **state)
+{
+    struct bench *bench = *state;
+    char url[128];
+    atomic_store(&flips, 0);
+    snprintf(url, sizeof url, "http://flip.test:%d/ok", receiver_port(bench->receiver));
+    assert_int_equal(outcome_of(bench->courier, url).error, SEND_OK);
+    assert_int_equal(atomic_load(&flips), 1);
+    assert_int_equal(outcome_of(bench->courier, url).error, SEND_REFUSED_ADDRESS);
+    assert_int_equal(atomic_load(&flips), 2);
+    assert_int_equal(receiver_count(bench->receiver, "/ok"), 1);
+}
+
 static void courier__checks_an_address_when_it_is_given(void **state)
 {
     (void)state;
@@ -283,6 +384,9 @@ int main(void)
         WITH_RECEIVER(courier__ignores_proxies_of_the_environment),
         WITH_RECEIVER(courier__says_connect_tls_and_name_apart),
         WITH_RECEIVER(courier__lets_nobody_wait_for_a_silent_receiver),
+        WITH_RECEIVER(courier__lets_nobody_wait_for_a_silent_name_server),
+        WITH_RECEIVER(courier__refuses_a_name_with_one_bad_address),
+        WITH_RECEIVER(courier__asks_for_a_name_once_and_holds_it_to_the_answer),
         cmocka_unit_test(courier__checks_an_address_when_it_is_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
