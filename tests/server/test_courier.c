@@ -80,13 +80,13 @@ struct bench {
     struct courier *courier;
 };
 
-static struct courier *open_courier(const char *allow)
+static struct courier *open_courier(const char *allow, const struct courier_limits *limits)
 {
     struct address_policy policy;
     const char *why;
     struct courier *courier;
     assert_int_equal(address_policy_parse(allow, &policy, &why), RESULT_OK);
-    assert_int_equal(courier_open(&policy, &SHORT, &courier), RESULT_OK);
+    assert_int_equal(courier_open(&policy, limits, &courier), RESULT_OK);
     return courier;
 }
 
@@ -94,7 +94,7 @@ static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof *bench);
     bench->receiver = receiver_open();
-    bench->courier = open_courier("127.0.0.1:*");
+    bench->courier = open_courier("127.0.0.1:*", &SHORT);
     *state = bench;
     return 0;
 }
@@ -118,12 +118,12 @@ static void add(struct courier *courier, int64_t id, const char *url)
     assert_int_equal(courier_add(courier, &job), RESULT_OK);
 }
 
-/* The one outcome; fails when none came within twice the deadline. */
+/* The one outcome; fails when none came within twice the longest deadline. */
 static struct send_outcome outcome_of(struct courier *courier, const char *url)
 {
     struct send_outcome outcome;
     add(courier, 7, url);
-    int64_t end = monotonic_ms() + 2 * SHORT.deadline_ms;
+    int64_t end = monotonic_ms() + 2 * COURIER_DEADLINE_MS;
     while (!courier_run(courier, 50, &outcome, 1))
         if (monotonic_ms() > end)
             fail_msg("no outcome for %s", url);
@@ -206,7 +206,7 @@ static void courier__connects_to_no_place_that_is_not_allowed(void **state)
     struct bench *bench = *state;
     char elsewhere[64];
     snprintf(elsewhere, sizeof elsewhere, "127.0.0.1:%d", receiver_port(bench->receiver) == 9 ? 10 : 9);
-    struct courier *courier = open_courier(elsewhere);
+    struct courier *courier = open_courier(elsewhere, &SHORT);
     static const char *const HOSTS[] = {
         "127.0.0.1", "localhost",          "127.1",           "2130706433", "0x7f.1",     "0177.0.0.1", "0", "0.0.0.0",
         "[::1]",     "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]",       "127.0.0.1.", "LOCALHOST"};
@@ -243,8 +243,10 @@ static void courier__says_connect_tls_and_name_apart(void **state)
 {
     struct bench *bench = *state;
     char url[128];
+    struct courier *patient = open_courier("127.0.0.1:*", NULL); /* TLS reads all the authorities first */
     snprintf(url, sizeof url, "https://127.0.0.1:%d/ok", receiver_port(bench->receiver));
-    assert_int_equal(outcome_of(bench->courier, url).error, SEND_TLS);
+    assert_int_equal(outcome_of(patient, url).error, SEND_TLS);
+    courier_close(patient);
 
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
