@@ -3,7 +3,13 @@
  *
  * Two rules of the library's cost dear when broken. A reply queued in the first call of a request makes it close the
  * connection, so only refusals of requests whose end is in doubt, or whose body will not be read, go out there. And only the
- * loop's own thread resumes a connection, so a request may be finished before it has even been suspended. */
+ * loop's own thread resumes a connection, so a request may be finished before it has even been suspended.
+ *
+ * A suspension costs three system calls, which is a fifth of a card page. So a request that waits for the writer's next commit
+ * is held instead: the handler answers "not yet" and the library asks again in each turn. That is cheap while few wait, so no
+ * more than HELD_MAX are held and the rest suspended, as is what waits for a worker. While any is held the library would have
+ * us spin; wait_ms in listener.c lets it ask every millisecond at most. A held connection can break under its request, a
+ * suspended one cannot: the exchange then stays, without a connection, until whoever has it finishes it. */
 #include "server/http/exchange.h"
 
 #include <stddef.h>
@@ -12,7 +18,10 @@
 #include <strings.h>
 #include "server/log.h"
 
-enum { SPARE_MAX = 1024 }; /* exchanges kept for the next requests, a loop */
+enum {
+    SPARE_MAX = 1024, /* exchanges kept for the next requests, a loop */
+    HELD_MAX = 1024
+};
 
 static struct exchange *take_exchange(struct loop *loop)
 {
@@ -51,6 +60,14 @@ void exchange_put(struct exchange *exchange)
     exchange->next = loop->spare;
     loop->spare = exchange;
     loop->spare_count++;
+}
+
+void exchange_let_go(struct exchange *exchange)
+{
+    exchange->connection->exchange = NULL;
+    exchange->connection = NULL;
+    if (exchange->stage != STAGE_WAITING)
+        exchange_put(exchange);
 }
 
 static void refuse(struct exchange *exchange, int status, const char *words, const char *allow)
@@ -163,6 +180,15 @@ static enum MHD_Result suspend(struct exchange *exchange)
     return MHD_YES;
 }
 
+static enum MHD_Result hold(struct exchange *exchange)
+{
+    exchange->stage = STAGE_WAITING;
+    exchange->held = true;
+    exchange->loop->held_count++;
+    deadline_set(exchange->connection, 0, exchange->loop);
+    return MHD_YES;
+}
+
 static enum MHD_Result hand_to_worker(struct exchange *exchange)
 {
     /* Suspended first: once it is in the queue it may be finished at any moment, though not resumed before we return. */
@@ -198,7 +224,9 @@ static enum MHD_Result dispatch(struct exchange *exchange)
     handlers->dispatch(handlers->app, request);
     if (exchange->deferred)
         return hand_to_worker(exchange);
-    return atomic_fetch_sub(&exchange->holders, 1) == 1 ? send_reply(exchange) : suspend(exchange);
+    if (atomic_fetch_sub(&exchange->holders, 1) == 1)
+        return send_reply(exchange);
+    return exchange->loop->held_count < HELD_MAX ? hold(exchange) : suspend(exchange);
 }
 
 enum MHD_Result exchange_answer(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
@@ -267,7 +295,6 @@ void exchange_note_completed(void *cls, struct MHD_Connection *mhd, void **conte
     *context = NULL;
     if (!exchange)
         return;
-    exchange->connection->exchange = NULL;
     deadline_set(exchange->connection, loop->http->options.idle_ms, loop);
-    exchange_put(exchange);
+    exchange_let_go(exchange);
 }

@@ -24,7 +24,7 @@ enum stage {
     STAGE_LINE,     /* request line read, headers to come */
     STAGE_BODY,     /* let in; body, if any, to come */
     STAGE_REFUSED,  /* a refusal is ready and goes out when the request has been read */
-    STAGE_WAITING,  /* suspended: somebody else has it */
+    STAGE_WAITING,  /* suspended or held: somebody else has it */
     STAGE_FINISHED, /* the reply is filled in */
     STAGE_SENDING
 };
@@ -54,6 +54,7 @@ struct exchange {
     struct exchange *next; /* in the one list it is in: spare, finished, or a worker's queue */
     enum stage stage;
     bool deferred, on_worker;
+    bool held;           /* waits without being suspended: see exchange.c */
     bool tight;          /* the request's header leaves no room for more than a short one of ours */
     atomic_int holders;  /* who must still let go before the reply is complete: the dispatcher, and a waiter */
     uintptr_t target_at; /* where the library keeps the raw target; only compared, never read */
@@ -75,6 +76,7 @@ struct loop {
     _Atomic(struct exchange *) finished; /* a stack: any thread pushes, the loop takes all */
     struct exchange *spare;
     int spare_count;
+    int held_count;
     struct connection *connections;
     int connection_count; /* the loop's own count; figures have the public one */
     struct leaver *lingering;
@@ -130,6 +132,8 @@ size_t exchange_keep_escapes(void *cls, struct MHD_Connection *mhd, char *text);
 /* ... and a worker; and the way back to the spare ones. */
 void exchange_work(struct exchange *exchange);
 void exchange_put(struct exchange *exchange);
+/* Its connection is gone, perhaps while others hold it. */
+void exchange_let_go(struct exchange *exchange);
 
 /* gate.c: looks at a request's line and headers. 0: let in, with method, headers and body_expected filled in; else the
  * status to refuse with, and *WORDS. After any breach the two ends may disagree about where the request ends: close. */

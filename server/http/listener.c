@@ -41,6 +41,13 @@ void loop_wake(struct loop *loop)
     (void)!write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
+/* A held one whose connection broke. */
+static void put_orphan(struct exchange *exchange)
+{
+    exchange->loop->held_count--;
+    exchange_put(exchange);
+}
+
 /* In the order in which they were finished. */
 static void resume_finished(struct loop *loop)
 {
@@ -57,7 +64,12 @@ static void resume_finished(struct loop *loop)
         struct exchange *next = queue->next;
         queue->next = NULL;
         queue->stage = STAGE_FINISHED;
-        MHD_resume_connection(queue->mhd);
+        if (!queue->held)
+            MHD_resume_connection(queue->mhd);
+        else if (queue->connection)
+            loop->held_count--; /* the library asks for it in this turn */
+        else
+            put_orphan(queue);
         queue = next;
     }
 }
@@ -86,7 +98,7 @@ static void open_connection(struct loop *loop, struct MHD_Connection *mhd, void 
 static void close_connection(struct loop *loop, struct connection *connection)
 {
     if (connection->exchange)
-        exchange_put(connection->exchange);
+        exchange_let_go(connection->exchange);
     if (connection->linger && !connection->cut)
         linger_start(loop, connection);
     if (connection->previous)
@@ -117,6 +129,8 @@ static int wait_ms(const struct loop *loop)
     int64_t ms = loop->sweep_ms - monotonic_ms();
     if (MHD_get_timeout(loop->daemon, &library_ms) == MHD_YES && (int64_t)library_ms < ms)
         ms = (int64_t)library_ms;
+    if (ms <= 0 && loop->held_count)
+        return 1; /* what is held always seems ready; what matters wakes us */
     return ms < 0 ? 0 : (int)ms;
 }
 
@@ -161,7 +175,7 @@ static void *run_loop(void *arg)
     int listen_fd = MHD_quiesce_daemon(loop->daemon);
     if (listen_fd >= 0)
         close(listen_fd);
-    while (loop->connection_count > 0) {
+    while (loop->connection_count > 0 || loop->held_count > 0) {
         deadlines_close_idle(loop);
         turn(loop);
     }

@@ -43,7 +43,8 @@ const char *request_form_nth(struct request *request, const char *name, int nth)
  * BASE_URL's; STRICT also refuses when both are absent. */
 bool request_is_same_origin(const struct request *request, const char *base_url, bool strict);
 
-/* The handler returns without a reply; somebody calls request_finish from any thread, once, after filling request->reply. */
+/* The handler returns; somebody calls request_finish from any thread, once, when the reply is complete. Until then the one who
+ * will finish may use the arena and the reply, but the headers no more: the client may have gone, and they with it. */
 void request_wait(struct request *request);
 void request_finish(struct request *request);
 /* The same for many: a loop is woken once, not once a request. */

@@ -37,7 +37,7 @@ static const char *in_folder(const char *name)
 static int connect_unix(const char *path)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    memcpy(at.sun_path, path, strnlen(path, sizeof at.sun_path - 1));
+    memcpy(at.sun_path, path, strnlen(path, 99));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(fd, (struct sockaddr *)&at, sizeof at) == 0)
         return fd;

@@ -58,7 +58,8 @@ static void stall__never_comes_however_many_are_ready_at_once(void **state)
 {
     (void)state;
     static const char *const REQUESTS[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-                                           "GET /worker HTTP/1.1\r\nHost: x\r\n\r\n"};
+                                           "GET /worker HTTP/1.1\r\nHost: x\r\n\r\n",
+                                           "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n"};
     static const int COUNTS[] = {100, 127, 128, 129, 200, 256, 300, 384, 512};
     for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++) {
         int port, count = COUNTS[i];
@@ -67,8 +68,8 @@ static void stall__never_comes_however_many_are_ready_at_once(void **state)
         assert_non_null(fds);
         for (int j = 0; j < count; j++)
             fds[j].fd = client_connect(port);
-        for (int round = 0; round < 4; round++) {
-            const char *request = REQUESTS[round % 2];
+        for (int round = 0; round < 6; round++) {
+            const char *request = REQUESTS[round % 3];
             nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
             kill(child, SIGSTOP); /* so that all are ready when it looks again */
             for (int j = 0; j < count; j++)
@@ -182,6 +183,64 @@ static void deadline__does_not_touch_a_handler_that_takes_long(void **state)
     assert_int_equal(status_of(reply), 200);
     close(fd);
     site_stop(&site, http);
+}
+
+/* ---- clients that go while others have their request ---- */
+
+static void reset(int fd)
+{
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    close(fd); /* sends RST */
+}
+
+static void waiting__outlives_a_client_that_breaks_off(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http *http = site_start(&site, NULL);
+    static const char REQUEST[] = "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct http_figures figures = {0};
+    for (int round = 0; round < 20; round++) {
+        int fds[50];
+        for (int i = 0; i < 50; i++) {
+            fds[i] = client_connect(http_port(http));
+            client_send(fds[i], REQUEST, sizeof REQUEST - 1);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = round * 1000000L}, NULL);
+        for (int i = 0; i < 50; i++)
+            i % 2 ? reset(fds[i]) : (void)close(fds[i]);
+    }
+    int fd = client_connect(http_port(http));
+    client_send(fd, REQUEST, sizeof REQUEST - 1);
+    client_read_one(fd, reply, sizeof reply, false);
+    assert_string_equal(body_of(reply), "waited");
+    close(fd);
+    for (int i = 0; i < 300; i++) {
+        http_figures(http, &figures);
+        if (!figures.connections)
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    assert_int_equal(figures.connections, 0);
+    site_stop(&site, http);
+}
+
+/* The last of them breaks off and the server stops before its request is finished. */
+static void waiting__is_finished_before_the_server_ends(void **state)
+{
+    (void)state;
+    static const char REQUEST[] = "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (int round = 0; round < 10; round++) {
+        struct site site;
+        struct http *http = site_start(&site, NULL);
+        int fd = client_connect(http_port(http));
+        client_send(fd, REQUEST, sizeof REQUEST - 1);
+        while (!atomic_load(&site.dispatched))
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        reset(fd);
+        nanosleep(&(struct timespec){.tv_nsec = round * 1000000L}, NULL);
+        site_stop(&site, http);
+    }
 }
 
 /* ---- the worker queue ---- */
@@ -311,6 +370,8 @@ int main(void)
         cmocka_unit_test(deadline__ends_a_connection_that_rests),
         cmocka_unit_test(deadline__ends_a_reply_that_is_not_read),
         cmocka_unit_test(deadline__does_not_touch_a_handler_that_takes_long),
+        cmocka_unit_test(waiting__outlives_a_client_that_breaks_off),
+        cmocka_unit_test(waiting__is_finished_before_the_server_ends),
         cmocka_unit_test(workers__refuse_what_does_not_fit_in_the_queue),
         cmocka_unit_test(stop__answers_what_is_under_way_and_closes_the_rest),
         cmocka_unit_test(stop__does_not_wait_for_a_client_that_does_not_read),
