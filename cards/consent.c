@@ -1,6 +1,7 @@
 /* See consent.h. */
 #include "cards/consent.h"
 
+#include <string.h>
 #include "cards/base/text.h"
 #include "cards/name.h"
 
@@ -34,4 +35,15 @@ const char *consent_record(const struct consent *consent, bool ticked, struct ar
 {
     return arena_printf(arena, "%s\n%s\n[%s] %s", consent->version, consent->sentence, ticked ? "x" : " ",
                         consent->box);
+}
+
+const char *consent_words(const char *record, struct arena *arena)
+{
+    const char *sentence = record ? strchr(record, '\n') : NULL;
+    if (!sentence)
+        return record;
+    size_t len = strcspn(++sentence, "\n");
+    const char *box = sentence + len;
+    return strncmp(box, "\n[x] ", 5) != 0 ? arena_strndup(arena, sentence, len)
+                                          : arena_printf(arena, "%.*s %s", (int)len, sentence, box + 5);
 }

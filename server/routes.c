@@ -72,6 +72,11 @@ static const struct route ROUTES[] = {
     ROUTE(POST, "/account/password", MEMBER, WORKER, FORM, 8 * KB, account_set_password),
     ROUTE(POST, "/account/tokens", MEMBER, WORKER, FORM, 4 * KB, account_add_token),
     ROUTE(POST, "/account/tokens/{}/revoke", MEMBER, WORKER, FORM, 1 * KB, account_revoke_token),
+    ROUTE(GET, "/inbox", MEMBER, WORKER, NULL, 0, inbox_page),
+    ROUTE(GET, "/leads/{}", MEMBER, WORKER, NULL, 0, lead_page),
+    ROUTE(POST, "/leads/{}", MEMBER, WORKER, FORM, 64 * KB, lead_change),
+    ROUTE(GET, "/leads/{}/erase", MEMBER, WORKER, NULL, 0, lead_erase_page),
+    ROUTE(POST, "/leads/{}/erase", MEMBER, WORKER, FORM, 1 * KB, lead_erase),
 
     /* the house */
     ROUTE(GET, "/assets/{*}", ANYONE, INLINE, NULL, 0, asset_serve),

@@ -10,6 +10,7 @@
 #include "server/ids.h"
 #include "server/pages/desk.h"
 #include "server/pages/pages.h"
+#include "server/pages/way.h"
 #include "server/pages/when.h"
 #include "server/store/store.h"
 #include "templates.h"
@@ -72,6 +73,7 @@ static enum result show(struct app *app, struct request *request, int status, st
     view->handle = member->handle;
     view->email = member->email;
     view->name = member->name;
+    view->short_name = first_name(member->name, &request->arena);
     view->has_password = member->password_hash;
     view->needs_current = member->password_hash && !fresh;
     view->is_new = !member->password_hash && request->method == HTTP_GET && request_query(request, "new");

@@ -33,6 +33,12 @@ int64_t desk_id(const struct request *request, const char *kind)
     return id_parse(kind, request->params[0]);
 }
 
+const char *desk_id_text(struct arena *arena, const char *kind, int64_t id)
+{
+    char text[ID_TEXT_SIZE];
+    return arena_strdup(arena, id_format(text, kind, id));
+}
+
 const char *desk_href(struct arena *arena, const char *folder, const char *kind, int64_t id)
 {
     char text[ID_TEXT_SIZE];

@@ -15,6 +15,8 @@ void desk_begin(struct request *request, struct str *html);
 enum result desk_reply(struct request *request, int status, const struct str *html) MUST_CHECK;
 /* The id of that KIND ("led") in the path, 0 for none. */
 int64_t desk_id(const struct request *request, const char *kind);
+/* "led_…" */
+const char *desk_id_text(struct arena *arena, const char *kind, int64_t id);
 /* "/leads/led_…" */
 const char *desk_href(struct arena *arena, const char *folder, const char *kind, int64_t id);
 /* PREFIX, then TEXT percent-encoded. */

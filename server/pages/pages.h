@@ -21,6 +21,9 @@ handler sign_in_link_redeem; /* POST /sign-in/{secret} */
 handler sign_out;            /* POST /sign-out */
 handler account_page, account_set_password, account_add_token, account_revoke_token; /* /account */
 
+handler inbox_page;                                              /* GET /inbox?tab=&q=&before= */
+handler lead_page, lead_change, lead_erase_page, lead_erase;     /* /leads/{id} */
+
 handler health_alive; /* GET /healthz */
 handler health_ready; /* GET /readyz */
 handler metrics_page; /* GET /metrics: Prometheus text format 0.0.4 */

@@ -79,18 +79,6 @@ static int list_facts(const struct lead *lead, struct arena *arena, struct fact_
     return count;
 }
 
-/* The sentence of a consent's record, and the box's words when it was ticked (cards/consent.h). */
-static const char *agreed_to(const char *record, struct arena *arena)
-{
-    const char *sentence = record ? strchr(record, '\n') : NULL;
-    if (!sentence)
-        return record;
-    size_t len = strcspn(++sentence, "\n");
-    const char *box = sentence + len;
-    return strncmp(box, "\n[x] ", 5) != 0 ? arena_strndup(arena, sentence, len)
-                                          : arena_printf(arena, "%.*s %s", (int)len, sentence, box + 5);
-}
-
 /* Whether the card may still be opened by this share; then its links are shown. */
 static bool is_handed_out(struct app *app, struct request *request, const struct lead *lead)
 {
@@ -120,7 +108,7 @@ enum result receipt_page(struct app *app, struct request *request)
         .is_new = lead.identified_ms && now_ms() - lead.identified_ms < NEW_FOR_MS,
         .facts = facts,
         .facts_count = list_facts(&lead, arena, facts),
-        .consent = agreed_to(lead.consent_text, arena),
+        .consent = consent_words(lead.consent_text, arena),
     };
     if (lead.identified_ms) {
         view.agreed_on = when_day(lead.identified_ms, false, arena);

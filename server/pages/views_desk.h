@@ -29,7 +29,7 @@ struct token_view {
 
 struct account_view {
     struct desk_view desk;
-    const char *handle, *email, *name;
+    const char *handle, *email, *name, *short_name;
     bool has_password, needs_current; /* the password is asked again when the sign-in was a while ago */
     bool is_new;                      /* signed in by a link and without a password yet */
     const char *said;
@@ -37,6 +37,81 @@ struct account_view {
     const struct token_view *tokens;
     int tokens_count;
     const char *secret; /* of a token that was made a moment ago */
+};
+
+struct tab_view {
+    const char *href, *name;
+    long long count;
+    bool is_open;
+};
+
+/* One person of a list. */
+struct person_view {
+    const char *href, *name, *firm;
+    const char *vouch, *stage, *message, *way;
+    struct when_view when;
+    bool is_new;
+};
+
+/* Referrals or leads: the two are never mixed. */
+struct people_view {
+    const char *heading; /* NULL when the page's own heading says it */
+    const char *id;
+    const struct person_view *people;
+    int people_count;
+};
+
+/* What one share brought on one day, of people who left nothing. */
+struct scans_view {
+    const char *href, *words;
+    const char *count; /* "3 people" */
+    struct when_view when;
+};
+
+struct inbox_view {
+    struct desk_view desk;
+    const char *hello, *today;
+    const struct tab_view *tabs;
+    int tabs_count;
+    struct people_view groups[2];
+    int groups_count;
+    const struct scans_view *scans;
+    int scans_count;
+    const char *heading; /* what the list is, for screen readers and above what was found */
+    const char *q, *none;
+    const char *next_href, *junk_href, *back_href;
+};
+
+/* One line of a timeline. */
+struct moment_view {
+    const char *what, *words;
+    struct when_view when;
+    const char *clock;
+};
+
+struct stage_view {
+    const char *name, *words;
+    bool is_now;
+};
+
+struct lead_view {
+    struct desk_view desk;
+    const char *id; /* "led_…" */
+    const char *name, *firm, *stage, *kind;
+    const char *endorser, *vouch;
+    const char *call_href, *write_href, *message_href;
+    const char *phone, *email, *message, *way, *set_aside;
+    const char *share_href;
+    const char *consent;
+    bool is_identified;
+    struct when_view when;
+    const char *clock;
+    const struct stage_view *stages;
+    int stages_count;
+    const struct moment_view *moments;
+    int moments_count;
+    const char *note, *note_error, *error;
+    long long revision;
 };
 
 #endif

@@ -1,0 +1,81 @@
+/* See way.h. A chain's hands are named without the owner, who is reading; the channel by which the last hand passed the card
+ * comes next, and then how it first left the owner's. */
+#include "server/pages/way.h"
+
+#include <string.h>
+
+#include "cards/base/str.h"
+#include "cards/base/text.h"
+#include "server/store/store.h"
+
+enum { WORDS_MAX = 4096, ROOTS_MAX = 64 };
+
+struct ways {
+    struct app *app;
+    struct arena *arena;
+    int count;
+    struct {
+        int64_t share_id;
+        const char *words;
+    } roots[ROOTS_MAX];
+};
+
+struct ways *ways_begin(struct app *app, struct arena *arena)
+{
+    struct ways *ways = arena_alloc(arena, sizeof *ways);
+    ways->app = app;
+    ways->arena = arena;
+    return ways;
+}
+
+const char *share_words(const struct share *share, struct arena *arena)
+{
+    const char *channel = share->standing ? "Standing link" : channel_words(share->channel);
+    return share->label && strcmp(share->label, channel) ? arena_printf(arena, "%s, %s", channel, share->label) : channel;
+}
+
+const char *first_name(const char *name, struct arena *arena)
+{
+    const char *at = name;
+    return text_is_cjk(text_next(&at)) ? name : arena_strndup(arena, name, strcspn(name, " "));
+}
+
+/* How the chain of SHARE began; a chain only knows the channel, so the share's own words are read once a page. */
+static const char *root_words(struct ways *ways, const struct share *share)
+{
+    const struct hand *root = &share->chain[0];
+    struct share first;
+    for (int i = 0; i < ways->count; i++)
+        if (ways->roots[i].share_id == root->share_id)
+            return ways->roots[i].words;
+    enum result result = store_share_find(ways->app->store, ways->arena, share->owner_id, root->share_id, &first);
+    const char *words = result == RESULT_OK ? share_words(&first, ways->arena) : channel_words(root->channel);
+    if (ways->count < ROOTS_MAX) {
+        ways->roots[ways->count].share_id = root->share_id;
+        ways->roots[ways->count++].words = words;
+    }
+    return words;
+}
+
+const char *way_words(struct ways *ways, const struct lead *lead)
+{
+    const struct share *share = lead->share;
+    struct str words;
+    bool named = false;
+    str_init(&words, ways->arena, WORDS_MAX);
+    for (int i = 0; i < share->chain_len; i++) {
+        const struct hand *hand = &share->chain[i];
+        if (hand->member_id == share->owner_id)
+            continue;
+        str_addf(&words, "%s → ", hand->name ? hand->name : "somebody");
+        named = true;
+    }
+    if (named) {
+        const char *name = lead->name ? lead->name : lead->recipient;
+        str_addf(&words, "%s · ", name ? first_name(name, ways->arena) : "a visitor");
+    }
+    str_add(&words, share_words(share, ways->arena));
+    if (share->chain_len > 1)
+        str_addf(&words, " · %s", root_words(ways, share));
+    return words.data;
+}
