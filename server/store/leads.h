@@ -38,7 +38,8 @@ struct lead_totals { int64_t referrals_new, referrals, leads_new, leads, custome
 enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead_totals *out) MUST_CHECK;
 enum result store_lead_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id, struct lead *out) MUST_CHECK;
 
-/* What may be changed by the member; unset members (NULL, -1) stay. REVISION 0 skips the check, else CONFLICT. */
+/* What may be changed by the member; unset members (NULL, -1) stay. REVISION 0 skips the check, else CONFLICT.
+ * INVALID: the stage may not follow the one it has. */
 struct lead_change {
     int stage;          /* or -1 */
     const char *note;   /* added to the timeline */
@@ -56,7 +57,8 @@ struct lead_moment { /* one line of a timeline */
 enum result store_lead_timeline(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id,
                                 struct lead_moment **out, size_t *count) MUST_CHECK;
 
-/* The visitor's side, by the secret of their receipt. */
+/* The visitor's side, by the secret of their receipt. Of a form that joined a lead by its e-mail it shows only what that
+ * form said, and erasing by it takes back only that: knowing an address proves nothing. */
 enum result store_receipt_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE], struct lead *out) MUST_CHECK;
 /* Rows, outbox bodies, search text and free pages; deliveries under way end `erased`, and lead.erased is told with ids
  * only. The hits stay, without the tie to the lead. By the visitor (HASH) or the member (OWNER_ID and LEAD_ID). */

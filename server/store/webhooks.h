@@ -22,7 +22,7 @@ struct webhook {
     unsigned char secret[WEBHOOK_SECRET_SIZE]; /* sealed at rest; readers leave it zero unless said */
 };
 
-/* Fills id. LIMITED: WEBHOOKS_MAX. */
+/* Fills id, and the secret when it is all zero. LIMITED: WEBHOOKS_MAX. */
 enum result store_webhook_add(struct store *store, struct webhook *webhook, int64_t now_ms) MUST_CHECK;
 enum result store_webhook_list(struct store *store, struct arena *arena, int64_t owner_id, struct webhook **out, size_t *count) MUST_CHECK;
 enum result store_webhook_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t id, struct webhook *out) MUST_CHECK;
@@ -30,7 +30,7 @@ enum result store_webhook_find(struct store *store, struct arena *arena, int64_t
 enum result store_webhook_change(struct store *store, const struct webhook *webhook, int64_t now_ms) MUST_CHECK;
 /* Its pending deliveries end `disabled`. */
 enum result store_webhook_remove(struct store *store, int64_t owner_id, int64_t id, int64_t now_ms) MUST_CHECK;
-/* One webhook.ping on its way to this endpoint alone; fills *out_delivery_id. */
+/* One webhook.ping on its way to this endpoint alone; fills *out_delivery_id. CONFLICT: it is off. */
 enum result store_webhook_ping(struct store *store, int64_t owner_id, int64_t id, int64_t now_ms, int64_t *out_delivery_id) MUST_CHECK;
 
 enum delivery_state { DELIVERY_PENDING, DELIVERY_DELIVERED, DELIVERY_FAILED, DELIVERY_DISABLED, DELIVERY_ERASED };
@@ -55,7 +55,8 @@ enum result store_delivery_list_of_lead(struct store *store, struct arena *arena
                                         struct delivery **out, size_t *count) MUST_CHECK;
 enum result store_delivery_find(struct store *store, struct arena *arena, int64_t owner_id, int64_t id, struct delivery *out,
                                 struct attempt **attempts, size_t *attempt_count) MUST_CHECK;
-/* Pending again, due now, same event id. CONFLICT: erased, or pending already. */
+/* Pending again, due now, same event id, the schedule from its start. CONFLICT: erased, pending already, or its endpoint is
+ * off or removed. */
 enum result store_delivery_redeliver(struct store *store, int64_t owner_id, int64_t id, int64_t now_ms) MUST_CHECK;
 
 /* Claims up to LIMIT due deliveries of enabled endpoints until now + LEASE_MS; *next_due_ms is when the next one will be
