@@ -238,7 +238,7 @@ void reply_ready(struct request *request, struct ready_reply *ready)
 
 /* ---- moulds ---- */
 
-enum { MOULD_SPARES_MAX = 256 };
+enum { MOULD_SPARES_MAX = 256, MOULD_HEADERS_SIZE = 2048 };
 
 struct mould_copy {
     struct mould_copy *next;
@@ -298,7 +298,8 @@ void mould_drop(struct page_mould *mould)
 
 size_t mould_size(const struct page_mould *mould)
 {
-    return sizeof *mould + mould->len;
+    /* Itself, one copy that is spare in quiet times, and that one's headers. */
+    return sizeof *mould + sizeof(struct mould_copy) + 2 * mould->len + MOULD_HEADERS_SIZE;
 }
 
 static struct mould_copy *new_copy(struct page_mould *mould)

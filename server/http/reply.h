@@ -69,7 +69,7 @@ void reply_ready(struct request *request, struct ready_reply *ready);
 struct page_mould *mould_new(const void *bytes, size_t len, const struct ready_options *options);
 struct page_mould *mould_hold(struct page_mould *mould);
 void mould_drop(struct page_mould *mould);
-size_t mould_size(const struct page_mould *mould);
+size_t mould_size(const struct page_mould *mould); /* bytes of memory, its copies in quiet times included */
 /* Answers with a copy of the mould's bytes and returns the copy: the caller fills every hole before it returns or finishes.
  * Copies are used again and keep their last holes' text; headers are built once a copy. The cheapest page there is. */
 char *reply_mould(struct request *request, struct page_mould *mould);

@@ -21,10 +21,9 @@ struct patch {
 
 struct page {
     int64_t card_id;
-    size_t len;
+    struct page_mould *mould;
     int patch_count;
     struct patch patches[PATCHES_MAX];
-    char html[];
 };
 
 struct entry {
@@ -111,8 +110,10 @@ static void touch(struct page_cache *cache, struct entry *entry)
 
 static void entry_free(struct entry *entry)
 {
-    if (entry->kind == KIND_PAGE)
+    if (entry->kind == KIND_PAGE) {
+        mould_drop(entry->page->mould);
         free(entry->page);
+    }
     if (entry->kind == KIND_READY)
         ready_drop(entry->ready);
     free(entry);
@@ -207,15 +208,15 @@ static void hash_page(const struct page_cache *cache, const struct open_share *s
     hash_name(cache, KIND_PAGE, name, sizeof name, out);
 }
 
-char *page_cache_card_page(struct page_cache *cache, const struct open_share *share, const char *stamp, size_t *len)
+bool page_cache_reply_card_page(struct page_cache *cache, struct request *request, const struct open_share *share,
+                                const char *stamp)
 {
     uint64_t key[2];
     hash_page(cache, share, key);
-    char *page = NULL;
     pthread_mutex_lock(&cache->lock);
     struct entry *entry = find(cache, key);
-    if (entry && (page = malloc(entry->page->len))) {
-        memcpy(page, entry->page->html, entry->page->len);
+    if (entry) {
+        char *page = reply_mould(request, entry->page->mould);
         for (int i = 0; i < entry->page->patch_count; i++) {
             const struct patch *patch = &entry->page->patches[i];
             if (patch->is_stamp)
@@ -223,36 +224,35 @@ char *page_cache_card_page(struct page_cache *cache, const struct open_share *sh
             else
                 memcpy(page + patch->at, share->token, TOKEN_LEN);
         }
-        *len = entry->page->len;
         touch(cache, entry);
     }
     pthread_mutex_unlock(&cache->lock);
-    return page;
+    return entry;
 }
 
 /* Notes every place where WORD stands. */
-static void find_patches(struct page *page, const char *word, size_t word_len, bool is_stamp)
+static void find_patches(struct page *page, const char *html, size_t len, const char *word, size_t word_len,
+                         bool is_stamp)
 {
-    const char *at = page->html;
-    while ((at = memmem(at, page->len - (size_t)(at - page->html), word, word_len))) {
+    const char *at = html;
+    while ((at = memmem(at, len - (size_t)(at - html), word, word_len))) {
         assert(page->patch_count < PATCHES_MAX); /* the template is ours */
-        page->patches[page->patch_count++] = (struct patch){(uint32_t)(at - page->html), is_stamp};
+        page->patches[page->patch_count++] = (struct patch){(uint32_t)(at - html), is_stamp};
         at += word_len;
     }
 }
 
 void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, const char *html, size_t len,
-                              uint64_t generation)
+                              const struct ready_options *options, uint64_t generation)
 {
-    struct page *page = calloc(1, sizeof *page + len);
+    struct page *page = calloc(1, sizeof *page);
     if (!page)
         abort();
     page->card_id = share->card_id;
-    page->len = len;
-    memcpy(page->html, html, len);
-    find_patches(page, cache->placeholders.token, TOKEN_LEN, false);
-    find_patches(page, cache->placeholders.stamp, STAMP_LEN, true);
-    struct entry *entry = entry_new(KIND_PAGE, sizeof *page + len);
+    page->mould = mould_new(html, len, options);
+    find_patches(page, html, len, cache->placeholders.token, TOKEN_LEN, false);
+    find_patches(page, html, len, cache->placeholders.stamp, STAMP_LEN, true);
+    struct entry *entry = entry_new(KIND_PAGE, sizeof *page + mould_size(page->mould));
     hash_page(cache, share, entry->key);
     entry->page = page;
     insert(cache, entry, generation);

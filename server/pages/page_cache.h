@@ -2,7 +2,7 @@
  * bytes; the least recently used goes first. An edit or a revocation forgets what it touches.
  *
  * A card page is its revision's bytes with placeholders of fixed length for the token and the stamp, whose places are
- * known: a page for one visitor is one memcpy and a few patches. */
+ * known: a page for one visitor is a copy that was used before and a few patches. */
 #ifndef MEISHI_PAGE_CACHE_H
 #define MEISHI_PAGE_CACHE_H
 
@@ -40,11 +40,12 @@ bool page_cache_share(struct page_cache *cache, const char *token, struct open_s
  * read may be outdated and is not kept. */
 uint64_t page_cache_generation(struct page_cache *cache);
 void page_cache_add_share(struct page_cache *cache, const struct open_share *share, uint64_t generation);
-/* A malloced page for this share with token and stamp filled in, or NULL on a miss. */
-char *page_cache_card_page(struct page_cache *cache, const struct open_share *share, const char *stamp, size_t *len);
-/* Keeps a rendered page, for this share or for every share of its card without hands. */
+/* Answers with the page of this share, token and stamp filled in; false on a miss. */
+bool page_cache_reply_card_page(struct page_cache *cache, struct request *request, const struct open_share *share,
+                                const char *stamp);
+/* Keeps a rendered page and how it is to be sent, for this share or for every share of its card without hands. */
 void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, const char *html, size_t len,
-                              uint64_t generation);
+                              const struct ready_options *options, uint64_t generation);
 
 /* Ready replies under up to PAGE_KEY_MAX bytes of text that name what they were rendered from, its revision included, so
  * an outdated one is never asked for and ages out. get returns a new reference or NULL; put takes one of its own. */

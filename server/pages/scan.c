@@ -40,9 +40,13 @@ enum result scan_open_share(struct app *app, const char *token_text, bool may_wa
         if (result == RESULT_OK)
             result = store_card_open(app->store, &arena, share.card_id, &card);
         if (result == RESULT_OK) {
-            *out = (struct open_share){.share_id = share.id, .owner_id = share.owner_id, .card_id = share.card_id,
-                                       .card_revision = card.revision, .expires_ms = share.expires_ms,
-                                       .channel = share.channel, .own_page = share.chain_len > 1 || share.vouch};
+            *out = (struct open_share){.share_id = share.id,
+                                       .owner_id = share.owner_id,
+                                       .card_id = share.card_id,
+                                       .card_revision = card.revision,
+                                       .expires_ms = share.expires_ms,
+                                       .channel = share.channel,
+                                       .own_page = share.chain_len > 1 || share.vouch};
             memcpy(out->token, token, sizeof token);
             page_cache_add_share(app->pages, out, generation);
         }
@@ -78,8 +82,12 @@ void scan_act(struct app *app, struct request *request, const struct open_share 
               int64_t earlier_id)
 {
     struct hit *hit = arena_alloc(&request->arena, sizeof *hit);
-    *hit = (struct hit){.id = hit_id, .act_at_ms = now_ms(), .owner_id = share->owner_id, .share_id = share->share_id,
-                        .earlier_id = earlier_id, .acts = act};
+    *hit = (struct hit){.id = hit_id,
+                        .act_at_ms = now_ms(),
+                        .owner_id = share->owner_id,
+                        .share_id = share->share_id,
+                        .earlier_id = earlier_id,
+                        .acts = act};
     record(app, request, hit);
 }
 
@@ -99,8 +107,10 @@ static enum result render(struct app *app, struct request *request, const struct
         return RESULT_CONFLICT; /* edited this very moment */
     str_init(&html, &request->arena, PAGE_MAX);
     result = card_view_render(app, &request->arena, &card, &share, &html);
+    const struct ready_options options = {
+        .content_type = "text/html; charset=utf-8", .csp = card_view_csp(), .cache = CARD_CACHE};
     if (result == RESULT_OK)
-        page_cache_add_card_page(app->pages, open, html.data, html.len, generation);
+        page_cache_add_card_page(app->pages, open, html.data, html.len, &options, generation);
     return result;
 }
 
@@ -109,14 +119,9 @@ static enum result answer(struct app *app, struct request *request, const struct
 {
     int64_t hit_id = id_new(), at_ms = id_time_ms(hit_id);
     char stamp[STAMP_SIZE];
-    size_t len;
     stamp_write(stamp, app->keys.stamp, hit_id, share->share_id);
-    char *page = page_cache_card_page(app->pages, share, stamp, &len);
-    if (!page)
+    if (!page_cache_reply_card_page(app->pages, request, share, stamp))
         return RESULT_BUSY;
-    reply_owned(request, 200, "text/html; charset=utf-8", page, len);
-    reply_csp(request, card_view_csp());
-    reply_cache(request, CARD_CACHE);
 
     struct visit visit;
     visit_of(app->visits, request, share->owner_id, share->token, self, at_ms, &visit);
