@@ -158,6 +158,8 @@ enum result batch_read(struct batch *batch, struct db *db, const struct tail *ta
         if (driver->integer(rows, INBOX_ACTS)) {
             batch->acts = grown(&batch->arena, batch->acts, batch->act_count, &act_room, sizeof *batch->acts);
             read_act(&batch->acts[batch->act_count++], rows);
+            if (batch->act_count == tail->acts_max)
+                break;
             continue;
         }
         batch->hits = grown(&batch->arena, batch->hits, batch->hit_count, &hit_room, sizeof(struct kept *));

@@ -26,7 +26,11 @@
 #include "server/store/db.h"
 #include "server/store/internal.h"
 
-enum { APPEND_ROWS = 1024 };
+enum {
+    APPEND_ROWS = 1024,
+    PASS_ACTS_MAX =
+        10000 /* an act may make a lead, which costs as much as a dozen hits: a pass stays within a second or so */
+};
 
 enum result fold_mark(struct db *db, int64_t *out)
 {
@@ -215,7 +219,7 @@ static enum result write_batch(struct db *db, void *context)
 enum result fold_pass(struct store *store, struct db *inbox, int64_t limit, int64_t *rows, int64_t *mark)
 {
     struct batch batch;
-    struct tail tail = {.after = *mark, .limit = limit};
+    struct tail tail = {.after = *mark, .limit = limit, .acts_max = PASS_ACTS_MAX};
     struct pass pass = {.store = store, .batch = &batch};
     enum result result = batch_read(&batch, inbox, &tail);
     *rows = (int64_t)(batch.hit_count + batch.act_count);

@@ -52,11 +52,11 @@ struct batch {
     size_t act_count;
 };
 
-/* Which rows of the inbox: those after AFTER, at most LIMIT, of one owner and share unless 0. */
+/* Which rows of the inbox: those after AFTER, at most LIMIT and not beyond ACTS_MAX acts, of one owner and share unless
+ * 0. */
 struct tail {
-    int64_t after;
-    int64_t limit;
-    int64_t owner_id, share_id;
+    int64_t after, limit, owner_id, share_id;
+    size_t acts_max;
 };
 
 /* Reads the inbox by the connection DB. The batch owns its memory and is given back by batch_free, also after FAILED. */

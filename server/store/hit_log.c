@@ -8,10 +8,9 @@
 #include "server/ids.h"
 #include "server/log.h"
 
-enum {
-    FOLD_PERIOD_MS = 500,
-    FOLD_ROWS_MAX = 40000 /* a pass; holds the main writer for less than half a second */
-};
+/* A pass takes what waits, at most FOLD_ROWS_MAX, and holds the main writer meanwhile, at that size for a second. It comes
+ * to that only when hits outrun the fold, and then larger passes catch up sooner: a quarter less CPU a row than 40,000. */
+enum { FOLD_PERIOD_MS = 500, FOLD_ROWS_MAX = 100000 };
 
 _Atomic int64_t *hit_log_slot(struct hit_log *log, int64_t owner_id)
 {

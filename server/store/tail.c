@@ -26,7 +26,11 @@ static enum result read_waiting(struct store *store, struct batch *batch, const 
 
 enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id, struct db **out)
 {
-    struct tail tail = {.after = hits_mark(store), .limit = INT64_MAX, .owner_id = owner_id, .share_id = share_id};
+    struct tail tail = {.after = hits_mark(store),
+                        .limit = INT64_MAX,
+                        .acts_max = SIZE_MAX,
+                        .owner_id = owner_id,
+                        .share_id = share_id};
     enum result result = read_waiting(store, batch, &tail);
     if (result == RESULT_OK)
         result = store_read_begin(store, out);

@@ -267,6 +267,25 @@ static void act__twice_counts_once(void **state)
     assert_int_equal(place_number(place, "SELECT count(*) FROM leads"), 1);
 }
 
+static void act__after_ten_thousand_others_is_folded_in_another_pass(void **state)
+{
+    enum { ACTS = 10005 };
+    struct place *place = *state;
+    struct hit *rows = calloc(ACTS + 2, sizeof *rows);
+    rows[0] = hit_at(id_at_ms(NOON), 0);
+    rows[1] = hit_at(id_at_ms(NOON) + 1, 0);
+    for (int i = 0; i < ACTS; i++)
+        rows[2 + i] = act_on(&rows[i == ACTS - 1], ACT_SEEN, 0);
+    bring_and_fold(place, rows, ACTS + 2);
+    struct store_figures figures;
+    store_figures(place->store, &figures);
+    assert_int_equal(figures.folds, 2);
+    assert_int_equal(figures.hits_folded, ACTS + 2);
+    assert_int_equal(place_counts(place).by_verdict[VERDICT_PERSON], 2);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM leads"), 2);
+    free(rows);
+}
+
 static void act__on_a_hit_that_was_not_recorded_is_passed_over(void **state)
 {
     struct place *place = *state;
@@ -464,6 +483,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(act__in_the_batch_of_its_hit_makes_a_person, make, drop),
         cmocka_unit_test_setup_teardown(act__after_the_fold_moves_the_count_on_the_day_of_the_hit, make, drop),
         cmocka_unit_test_setup_teardown(act__twice_counts_once, make, drop),
+        cmocka_unit_test_setup_teardown(act__after_ten_thousand_others_is_folded_in_another_pass, make, drop),
         cmocka_unit_test_setup_teardown(act__on_a_hit_that_was_not_recorded_is_passed_over, make, drop),
         cmocka_unit_test_setup_teardown(act__naming_another_share_changes_nothing, make, drop),
         cmocka_unit_test_setup_teardown(visitors__fifty_alike_are_fifty_and_one_reloading_is_one, make, drop),
