@@ -17,7 +17,8 @@ enum { LINE_MAX = 4096, LINK_SHOWN_MAX = 48, DESCRIPTION_MAX = 190, LONG_NAME = 
 const char *card_view_csp(void)
 {
     return "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; style-src " CSP_STYLE_BASE_CSS
-           " " CSP_STYLE_CARD_CSS "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+           " " CSP_STYLE_CARD_CSS " " CSP_STYLE_DARK_CSS
+           "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 }
 
 /* --- The name ------------------------------------------------------------------------------------------------------ */

@@ -15,7 +15,7 @@ void card_view_fill(const char *base_url, struct arena *arena, const struct card
 /* Appends the whole page of SHARE with the cache's placeholders for token and stamp. FAILED when OUT is too small. */
 enum result card_view_render(struct app *app, struct arena *arena, const struct card *card, const struct share *share,
                              struct str *out) MUST_CHECK;
-/* The policy of card pages: nothing foreign, and of inline styles only our own two, by their hashes. */
+/* The policy of card pages: nothing foreign, and of inline styles only our own, by their hashes. */
 const char *card_view_csp(void);
 
 /* The hand that the visitor is told of: the endorser, else the last visitor who said a name or a word; NULL when the card

@@ -101,10 +101,12 @@ static enum result show_again(struct app *app, struct request *request, const st
                  : it->form.email ? it->form.email
                                   : it->form.phone,
         .message = it->form.message,
+        .company = it->form.company,
         .ticked = it->form.consent != NULL,
         .name_error = complaints_about(complaints, "name"),
         .reach_error = reach_error,
         .message_error = complaints_about(complaints, "message"),
+        .company_error = complaints_about(complaints, "company"),
         .challenge = challenge,
         .challenge_bits = WORK_BITS,
     };

@@ -28,9 +28,9 @@ struct place_view {
 /* The form as it is shown again: what was typed, and what is wrong beside its field. All NULL the first time. */
 struct lead_form_view {
     const char *words; /* above the form: that nothing was sent, and why */
-    const char *name, *reach, *message;
+    const char *name, *reach, *message, *company;
     bool ticked;
-    const char *name_error, *reach_error, *message_error;
+    const char *name_error, *reach_error, *message_error, *company_error;
     bool focus_reach, focus_message; /* at most one field takes the focus: the first that is wrong */
     const char *challenge;           /* proof of work that is asked for (cards/proof_of_work.h) */
     int challenge_bits;

@@ -144,3 +144,19 @@ test("preview crawlers find their tags first", () => {
   for (const tag of ["og:type", "og:url", "og:image", "og:image:width", "og:image:alt", "og:description", "twitter:card", "twitter:image"])
     assert.ok(head.includes(`"${tag}"`), tag);
 });
+
+test("a card that is always dark or light is so whatever the visitor's setting, in the same colours", async () => {
+  const ground = async (name, colorScheme) => {
+    const page = await open(name, { colorScheme });
+    const colours = await page.evaluate(() => ["--paper", "--sheet", "--ink", "--ink-2", "--line", "--edge", "--bad", "--seal-ink"]
+      .map((token) => getComputedStyle(document.documentElement).getPropertyValue(token).trim()));
+    await page.context().close();
+    return colours.join(" ");
+  };
+  const light = await ground("card", "light"), dark = await ground("card", "dark");
+  assert.notEqual(light, dark);
+  for (const colorScheme of ["light", "dark"]) {
+    assert.equal(await ground("card-dark", colorScheme), dark);
+    assert.equal(await ground("card-light", colorScheme), light);
+  }
+});

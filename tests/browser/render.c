@@ -49,6 +49,7 @@ static void render_card(const json_t *entry, const char *name, struct arena *are
                                          .name = text(form, "name"),
                                          .reach = text(form, "reach"),
                                          .message = text(form, "message"),
+                                         .company = text(form, "company"),
                                          .name_error = text(form, "name_error"),
                                          .reach_error = text(form, "reach_error"),
                                          .message_error = text(form, "message_error"),
