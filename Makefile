@@ -181,6 +181,7 @@ faults: test-deps ## crashes, full disks and slow syncs, in full
 	@$(MAKE) --no-print-directory all $(BUILD)/tests/faults/shim.so
 	@BUILD=$(BUILD) KILL_ROUNDS=50 TEST_SECONDS=3600 tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs))
 bench: test-deps ## ratios against named references
+	@tests/packages.sh wrk nginx-light
 	@$(MAKE) --no-print-directory all $(BENCHES)
 	@for bench in $(sort $(wildcard tests/bench/*.sh)); do BUILD=$(BUILD) $$bench || exit 1; done
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(SUPPORT_OBJECTS) $(BUILD)/libserver.a $(BUILD)/libcards.a

@@ -8,7 +8,7 @@ dir=$(mktemp -d)
 trap 'kill $nginx_pid $server_pid 2>/dev/null; rm -rf "$dir"' EXIT
 port=$((20000 + $$ % 20000))
 mkdir "$dir/www"
-python3 -c "print(end=('<div class=card>Lorem ipsum</div>\n' * 500)[:16384])" > "$dir/www/page.html"
+yes '<div class=card>Lorem ipsum</div>' | head -c 16384 > "$dir/www/page.html"
 cat > "$dir/nginx.conf" <<CONF
 worker_processes 1; daemon off; master_process off; pid $dir/pid; error_log stderr crit;
 events { worker_connections 20000; }
@@ -36,7 +36,8 @@ for i in $(seq "$rounds"); do
     round owned "$server_pid" "http://127.0.0.1:$ours/owned"
     round waited "$server_pid" "http://127.0.0.1:$ours/waited"
 done
+median() { grep "^$1 " "$dir/all" | cut -d' ' -f"$2" | sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)], v[1], v[NR]}'; }
 for name in nginx ready mould owned waited; do
-    grep "^$name " "$dir/all" | sort -k3n | awk -v name="$name" '{c[NR] = $3; r[NR] = $2} END {
-        m = int((NR + 1) / 2); print name, r[m], c[m], c[1], c[NR]}'
-done | awk 'NR == 1 {r = $2; c = $3} {printf "%-7s %7d req/s %.2fx   %5.2f us CPU (%.2f to %.2f) %.2fx\n", $1, $2, $2 / r, $3, $4, $5, $3 / c}'
+    echo "$name $(median $name 2) $(median $name 3)"
+done | awk 'NR == 1 {r = $2; c = $5} {printf "%-7s %6d req/s (%d to %d) %.2fx   %5.2f us of CPU (%.2f to %.2f) %.2fx\n",
+    $1, $2, $3, $4, $2 / r, $5, $6, $7, $5 / c}'
