@@ -177,6 +177,9 @@ static enum result follow(struct store *store, struct db *db, struct kept *const
             result = welcome(store, db, &arena, hits[i]);
         if (result == RESULT_OK && new_acts & (ACT_AGAIN | ACT_SAVE))
             result = note_on_timeline(db, hits[i], new_acts);
+        /* What is odd about one lead must not hold up all hits: only what ruins the transaction ends the pass. */
+        if (result != RESULT_FAILED && result != RESULT_BUSY)
+            result = RESULT_OK;
         arena_reset(&arena);
     }
     arena_free(&arena);
