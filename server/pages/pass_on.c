@@ -174,10 +174,11 @@ enum result pass_on_page(struct app *app, struct request *request)
         .vouch = share.vouch,
         .url = arena_printf(arena, "%s/c/%s", app->config->url, share.token),
         .text = share.vouch ? share.vouch : arena_printf(arena, "The card of %s", card.name),
+        .token = share.token,
         .card_href = arena_printf(arena, "/c/%s", share.token),
     };
-    const char *host = strstr(view.url, "://");
-    view.shown = host ? host + 3 : view.url;
+    const char *host = strstr(app->config->url, "://");
+    view.host = host ? host + 3 : app->config->url;
     fill_ways(&view, arena);
     struct str html;
     str_init(&html, arena, PAGE_MAX);

@@ -93,9 +93,10 @@ struct erased_view {
 /* A visitor's own link, ready to be sent. */
 struct passed_on_view {
     const char *name, *short_name, *initials, *accent;
-    const char *by, *vouch;  /* what the next reader sees first */
-    const char *url, *shown; /* the link, and how it looks on paper: without scheme */
-    const char *text;        /* what goes with it */
+    const char *by, *vouch; /* what the next reader sees first */
+    const char *url;
+    const char *host, *token; /* the link as it looks on paper: HOST/c/TOKEN */
+    const char *text;         /* what goes with it */
     const char *whatsapp_url, *telegram_url, *email_href, *sms_href;
     const char *card_href;
 };
