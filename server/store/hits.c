@@ -1,4 +1,4 @@
-/* Recording hits: the queue, the writer and its group commit, and the thread that keeps folding.
+/* Recording hits: the queue, and the writer with its group commit.
  *
  * A page is answered after its hit is on disk, and a disk takes as long for one row as for a hundred: the time of a commit
  * is the time of its fdatasync. So nobody commits alone. Loop threads hang their hits on one list and go on to the next
