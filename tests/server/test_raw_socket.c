@@ -277,7 +277,7 @@ static void raw_socket__refuses_what_is_too_long(void **state)
         size_t fits, ours_until;
         int status;
     } LIMITS[] = {
-        {NULL, TARGET_MAX - 2, 4900, 414}, {"Cookie: a=", COOKIES_MAX - 2, 2700, 431}, {"X: ", 3500, 5200, 431}};
+        {NULL, TARGET_MAX - 2, 4000, 414}, {"Cookie: a=", COOKIES_MAX - 2, 2000, 431}, {"X: ", 3000, 4400, 431}};
     struct http *http = site_start(&site, &(struct http_options){.header_ms = 400});
     int port = http_port(http);
     for (size_t i = 0; i < sizeof LIMITS / sizeof *LIMITS; i++) {
