@@ -7,3 +7,60 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     button.textContent = "Copied";
   });
 }
+
+/* --- Sending the card: mint a share, then open what sends it ------------------------------------------------------------- */
+
+async function mint(form, channel) {
+  const fields = new URLSearchParams(new FormData(form));
+  fields.set("channel", channel);
+  const answer = await fetch(form.action, { method: "POST", body: fields, headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(answer.statusText);
+  return answer.json();
+}
+
+async function send(form, channel) {
+  const said = document.getElementById("sent");
+  const share = await mint(form, channel);
+  if (channel === "native")
+    return navigator.share({ title: share.title, text: share.text, url: share.url }).catch((error) => {
+      if (error.name !== "AbortError") location.assign(share.page);
+    });
+  if (channel !== "link") return location.assign(share.href);
+  try {
+    await navigator.clipboard.writeText(share.url);
+    said.textContent = "Copied. This link is for you to send, and counts by itself.";
+  } catch {
+    location.assign(share.page); // the browser wants another tap before it copies
+  }
+}
+
+for (const form of document.querySelectorAll("form[data-send]")) {
+  form.querySelector("[value=native]").hidden = !navigator.share;
+  form.addEventListener("submit", (event) => {
+    if (!event.submitter || form.dataset.plain) return;
+    event.preventDefault();
+    send(form, event.submitter.value).catch(() => {
+      form.dataset.plain = "1";
+      form.requestSubmit(event.submitter);
+    });
+  });
+}
+
+/* --- The code held up ---------------------------------------------------------------------------------------------------- */
+
+async function keepAwake() {
+  if (document.visibilityState === "visible") await navigator.wakeLock.request("screen").catch(() => {});
+}
+
+if (document.querySelector("[data-awake]") && navigator.wakeLock) {
+  keepAwake();
+  document.addEventListener("visibilitychange", keepAwake); // a lock is lost when the page is hidden
+}
+for (const button of document.querySelectorAll("[data-fullscreen]")) {
+  button.hidden = !document.fullscreenEnabled;
+  button.addEventListener("click", () => document.documentElement.requestFullscreen());
+}
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}

@@ -77,6 +77,12 @@ static const struct route ROUTES[] = {
     ROUTE(POST, "/leads/{}", MEMBER, WORKER, FORM, 64 * KB, lead_change),
     ROUTE(GET, "/leads/{}/erase", MEMBER, WORKER, NULL, 0, lead_erase_page),
     ROUTE(POST, "/leads/{}/erase", MEMBER, WORKER, FORM, 1 * KB, lead_erase),
+    ROUTE(GET, "/cards/{}/share", MEMBER, WORKER, NULL, 0, my_card_page),
+    ROUTE(POST, "/cards/{}/share", MEMBER, WORKER, FORM, 8 * KB, my_card_send),
+    ROUTE(GET, "/shares/{}", MEMBER, WORKER, NULL, 0, share_page),
+    ROUTE(POST, "/shares/{}/revoke", MEMBER, WORKER, FORM, 1 * KB, share_revoke),
+    ROUTE(GET, "/shares/{}/hold", MEMBER, WORKER, NULL, 0, share_hold_page),
+    ROUTE(GET, "/shares/{}/print", MEMBER, WORKER, NULL, 0, share_print_page),
 
     /* the house */
     ROUTE(GET, "/assets/{*}", ANYONE, INLINE, NULL, 0, asset_serve),

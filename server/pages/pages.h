@@ -23,6 +23,8 @@ handler account_page, account_set_password, account_add_token, account_revoke_to
 
 handler inbox_page;                                              /* GET /inbox?tab=&q=&before= */
 handler lead_page, lead_change, lead_erase_page, lead_erase;     /* /leads/{id} */
+handler my_card_page, my_card_send;                              /* /cards/{id}/share */
+handler share_page, share_revoke, share_hold_page, share_print_page; /* /shares/{id} */
 
 handler health_alive; /* GET /healthz */
 handler health_ready; /* GET /readyz */

@@ -15,6 +15,7 @@
 #include "server/pages/pages.h"
 #include "server/pages/receipt.h"
 #include "server/pages/scan.h"
+#include "server/pages/send.h"
 #include "server/store/store.h"
 #include "templates.h"
 
@@ -128,25 +129,12 @@ enum result visitor_pass_on(struct app *app, struct request *request)
     return RESULT_OK;
 }
 
-/* PREFIX, then what follows it percent-encoded. */
-static const char *link_to(struct arena *arena, const char *prefix, const char *text)
-{
-    struct str link;
-    str_init(&link, arena, LINK_MAX);
-    str_add(&link, prefix);
-    escape_url_part(&link, text);
-    return link.data;
-}
-
 static void fill_ways(struct passed_on_view *view, struct arena *arena)
 {
-    const char *whole = arena_printf(arena, "%s %s", view->text, view->url);
-    view->whatsapp_url = link_to(arena, "https://wa.me/?text=", whole);
-    view->sms_href = link_to(arena, "sms:?&body=", whole); /* both old and new iPhones take it so */
-    view->telegram_url = arena_printf(arena, "%s%s", link_to(arena, "https://t.me/share/url?url=", view->url),
-                                      link_to(arena, "&text=", view->text));
-    view->email_href =
-        arena_printf(arena, "%s%s", link_to(arena, "mailto:?subject=", view->name), link_to(arena, "&body=", whole));
+    view->whatsapp_url = send_href(CHANNEL_WHATSAPP, view->name, view->text, view->url, arena);
+    view->sms_href = send_href(CHANNEL_SMS, view->name, view->text, view->url, arena);
+    view->telegram_url = send_href(CHANNEL_TELEGRAM, view->name, view->text, view->url, arena);
+    view->email_href = send_href(CHANNEL_EMAIL, view->name, view->text, view->url, arena);
 }
 
 enum result pass_on_page(struct app *app, struct request *request)
