@@ -64,3 +64,34 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());
 }
+
+/* --- The portrait: sent as it is, since the server reads no multipart ------------------------------------------------------ */
+
+async function sendPortrait(input) {
+  const said = document.getElementById("portrait-said");
+  const [file] = input.files;
+  if (!file) return;
+  if (file.size > 8 * 1024 * 1024) {
+    said.textContent = "This picture is larger than 8 MB. Please choose a smaller one.";
+    return;
+  }
+  said.textContent = "One moment …";
+  const answer = await fetch(input.dataset.portrait, {
+    method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream", "X-Form-Token": input.dataset.token },
+  });
+  if (answer.status === 422) {
+    said.textContent = await answer.text();
+    return;
+  }
+  if (!answer.ok) throw new Error(answer.statusText);
+  const { href, revision } = await answer.json();
+  const face = Object.assign(new Image(88, 88), { id: "face", className: "face", src: href, alt: "Your portrait" });
+  document.getElementById("face").replaceWith(face);
+  document.getElementById("revision").value = revision; // what is typed in the form beside it can still be saved
+  said.textContent = "This is your portrait now.";
+}
+
+for (const input of document.querySelectorAll("[data-portrait]"))
+  input.addEventListener("change", () => sendPortrait(input).catch(() => {
+    document.getElementById("portrait-said").textContent = "The picture did not arrive. Please try again.";
+  }));

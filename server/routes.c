@@ -20,6 +20,7 @@
 #include "server/pages/error.h"
 #include "server/pages/pages.h"
 #include "server/pages/scan.h"
+#include "server/portrait.h"
 #include "server/store/store.h"
 
 enum who { ANYONE, VISITOR /* a form or script of a public page of ours */, MEMBER, TOKEN, OPERATOR /* loopback or token */ };
@@ -77,6 +78,14 @@ static const struct route ROUTES[] = {
     ROUTE(POST, "/leads/{}", MEMBER, WORKER, FORM, 64 * KB, lead_change),
     ROUTE(GET, "/leads/{}/erase", MEMBER, WORKER, NULL, 0, lead_erase_page),
     ROUTE(POST, "/leads/{}/erase", MEMBER, WORKER, FORM, 1 * KB, lead_erase),
+    ROUTE(GET, "/cards", MEMBER, WORKER, NULL, 0, card_list_page),
+    ROUTE(GET, "/cards/new", MEMBER, WORKER, NULL, 0, card_new_page),
+    ROUTE(POST, "/cards/new", MEMBER, WORKER, FORM, 64 * KB, card_new),
+    ROUTE(GET, "/cards/{}/edit", MEMBER, WORKER, NULL, 0, card_edit_page),
+    ROUTE(POST, "/cards/{}/edit", MEMBER, WORKER, FORM, 64 * KB, card_edit),
+    ROUTE(POST, "/cards/{}/retire", MEMBER, WORKER, FORM, 1 * KB, card_retire),
+    ROUTE(POST, "/cards/{}/portrait", MEMBER, WORKER, PICTURE, PORTRAIT_UPLOAD_MAX, card_portrait),
+    ROUTE(POST, "/cards/{}/portrait/remove", MEMBER, WORKER, FORM, 1 * KB, card_portrait_remove),
     ROUTE(GET, "/cards/{}/share", MEMBER, WORKER, NULL, 0, my_card_page),
     ROUTE(POST, "/cards/{}/share", MEMBER, WORKER, FORM, 8 * KB, my_card_send),
     ROUTE(GET, "/shares/{}", MEMBER, WORKER, NULL, 0, share_page),

@@ -25,6 +25,8 @@ handler inbox_page;                                              /* GET /inbox?t
 handler lead_page, lead_change, lead_erase_page, lead_erase;     /* /leads/{id} */
 handler my_card_page, my_card_send;                              /* /cards/{id}/share */
 handler share_page, share_revoke, share_hold_page, share_print_page; /* /shares/{id} */
+handler card_list_page, card_new_page, card_new, card_edit_page, card_edit, card_retire; /* /cards, /cards/new, /cards/{id} */
+handler card_portrait, card_portrait_remove;
 
 handler health_alive; /* GET /healthz */
 handler health_ready; /* GET /readyz */
