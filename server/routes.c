@@ -92,6 +92,10 @@ static const struct route ROUTES[] = {
     ROUTE(POST, "/shares/{}/revoke", MEMBER, WORKER, FORM, 1 * KB, share_revoke),
     ROUTE(GET, "/shares/{}/hold", MEMBER, WORKER, NULL, 0, share_hold_page),
     ROUTE(GET, "/shares/{}/print", MEMBER, WORKER, NULL, 0, share_print_page),
+    ROUTE(GET, "/webhooks", MEMBER, WORKER, NULL, 0, webhook_list_page),
+    ROUTE(POST, "/webhooks", MEMBER, WORKER, FORM, 16 * KB, webhook_add),
+    ROUTE(GET, "/webhooks/{}", MEMBER, WORKER, NULL, 0, webhook_page),
+    ROUTE(POST, "/webhooks/{}", MEMBER, WORKER, FORM, 2 * KB, webhook_act),
 
     /* the house */
     ROUTE(GET, "/assets/{*}", ANYONE, INLINE, NULL, 0, asset_serve),

@@ -27,6 +27,7 @@ handler my_card_page, my_card_send;                              /* /cards/{id}/
 handler share_page, share_revoke, share_hold_page, share_print_page; /* /shares/{id} */
 handler card_list_page, card_new_page, card_new, card_edit_page, card_edit, card_retire; /* /cards, /cards/new, /cards/{id} */
 handler card_portrait, card_portrait_remove;
+handler webhook_list_page, webhook_add, webhook_page, webhook_act; /* /webhooks */
 
 handler health_alive; /* GET /healthz */
 handler health_ready; /* GET /readyz */

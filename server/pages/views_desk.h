@@ -261,4 +261,42 @@ struct card_form_view {
     const char *handle, *handle_error;
 };
 
+struct hook_view {
+    const char *href, *shown, *health;
+    struct when_view when;
+    bool is_bad;
+};
+
+struct event_view {
+    const char *name, *words;
+    bool is_chosen;
+};
+
+struct webhooks_view {
+    struct desk_view desk;
+    const struct hook_view *hooks;
+    int hooks_count;
+    const char *secret, *made_href; /* of one that was made a moment ago */
+    const char *url, *url_error, *events_error;
+    const struct event_view *events;
+    int events_count;
+};
+
+/* One message on its way, or what became of it. */
+struct delivery_view {
+    const char *id, *words, *state, *lead_href, *clock;
+    struct when_view when;
+    bool may_resend;
+};
+
+struct webhook_view {
+    struct desk_view desk;
+    const char *id, *url, *shown, *health, *events, *said;
+    struct when_view success, failure;
+    bool is_on;
+    const struct delivery_view *deliveries;
+    int deliveries_count;
+    const char *next_href;
+};
+
 #endif
