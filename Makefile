@@ -16,6 +16,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config ca-certificates libmicrohttpd-dev lib
                   libcurl4-openssl-dev libqrencode-dev libpng-dev libcairo2-dev libpango1.0-dev libjpeg62-turbo-dev \
                   libturbojpeg0-dev libwebp-dev libseccomp-dev libidn2-dev libunistring-dev libbrotli-dev zlib1g-dev
 TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl chromium
+BENCH_PACKAGES := nginx-light wrk nodejs
 
 PACKAGES := libmicrohttpd sqlite3 jansson libsodium libcurl libqrencode libpng cairo pango pangocairo libjpeg libturbojpeg \
             libwebp libseccomp libidn2
@@ -180,11 +181,11 @@ $(BUILD)/tests/fuzz/fuzz_templates.o: | $(GOLDEN).h
 faults: test-deps ## crashes, full disks and slow syncs, in full
 	@$(MAKE) --no-print-directory all $(BUILD)/tests/faults/shim.so
 	@BUILD=$(BUILD) KILL_ROUNDS=50 TEST_SECONDS=3600 tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs))
-bench: test-deps ## ratios against named references
-	@tests/packages.sh wrk nginx-light
-	@$(MAKE) --no-print-directory all $(BENCHES)
-	@for bench in $(sort $(wildcard tests/bench/*.sh)); do BUILD=$(BUILD) $$bench || exit 1; done
-$(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(SUPPORT_OBJECTS) $(BUILD)/libserver.a $(BUILD)/libcards.a
+bench: test-deps ## ratios against named references (BENCH_QUICK=1: in a minute or two)
+	@tests/packages.sh $(BENCH_PACKAGES)
+	@$(MAKE) --no-print-directory all $(BENCHES) $(BUILD)/tests/bench/make_store
+	@BUILD=$(BUILD) tests/bench/run.sh
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(SUPPORT_OBJECTS) $(BUILD)/libserver.a $(BUILD)/libcards.a
 	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(TEST_LIBS) $(PACKAGE_LIBS)
 
 # --- Form -----------------------------------------------------------------------------------------------------------
