@@ -2,8 +2,8 @@
  * ETag, 304, Allow and Retry-After, and goes to the library.
  *
  * Building a response object costs as much as sending a small page, most of it for the headers, each of which the library
- * checks and copies. So what is sent often is built once: a ready reply is one object for all, and a mould keeps a stack
- * of objects, each with its own copy of the page, of which a request borrows one and writes only the holes. */
+ * checks and copies. So what is sent often is built once: a ready reply is one object for all, and a mould keeps a few
+ * objects, each with its own copy of the page, of which a reply borrows one while it is sent and writes only the holes. */
 #include "server/http/exchange.h"
 
 #include <assert.h>
@@ -68,7 +68,7 @@ static struct MHD_Response *make(const void *bytes, size_t len, enum MHD_Respons
 static void fill(struct request *request, int status, const char *content_type, const void *body, size_t len)
 {
     struct reply *reply = &request->reply;
-    assert(!reply->ready && !reply->body_is_malloced && !exchange_of(request)->copy);
+    assert(!reply->ready && !reply->mould && !reply->body_is_malloced);
     reply->status = status;
     reply->content_type = content_type;
     reply->body = body;
@@ -238,7 +238,9 @@ void reply_ready(struct request *request, struct ready_reply *ready)
 
 /* ---- moulds ---- */
 
-enum { MOULD_SPARES_MAX = 256, MOULD_HEADERS_SIZE = 2048 };
+/* A copy is taken when it is sent and is back when it has been handed to the kernel, at once for the most part. So a few
+ * copies serve any number of waiting requests, and the one last used, which the processor still has at hand, is next. */
+enum { MOULD_SPARES_MAX = 8, MOULD_PLACES_MAX = 48, MOULD_HEADERS_SIZE = 2048 };
 
 struct mould_copy {
     struct mould_copy *next;
@@ -247,17 +249,35 @@ struct mould_copy {
     char bytes[];
 };
 
+struct place {
+    uint32_t at;
+    uint16_t len;
+    uint16_t hole;
+};
+
 struct page_mould {
-    atomic_int references; /* the owner's and one for each copy that is out */
+    atomic_int references; /* the owner's and one for each reply */
     pthread_mutex_t lock;
     struct mould_copy *spare;
     int spare_count;
     struct head head;
+    int place_count;
+    struct place places[MOULD_PLACES_MAX];
     size_t len;
     char bytes[];
 };
 
-struct page_mould *mould_new(const void *bytes, size_t len, const struct ready_options *options)
+static void find_places(struct page_mould *mould, const char *hole, uint16_t number)
+{
+    size_t hole_len = strlen(hole);
+    for (const char *at = mould->bytes, *end = at + mould->len; (at = memmem(at, (size_t)(end - at), hole, hole_len));
+         at += hole_len) {
+        assert(mould->place_count < MOULD_PLACES_MAX); /* the templates are ours */
+        mould->places[mould->place_count++] = (struct place){(uint32_t)(at - mould->bytes), (uint16_t)hole_len, number};
+    }
+}
+
+struct page_mould *mould_new(const void *bytes, size_t len, const char *const *holes, const struct ready_options *options)
 {
     struct page_mould *mould = calloc(1, sizeof *mould + len);
     if (!mould)
@@ -267,6 +287,10 @@ struct page_mould *mould_new(const void *bytes, size_t len, const struct ready_o
     mould->head = copy_head(options);
     mould->len = len;
     memcpy(mould->bytes, bytes, len);
+    for (uint16_t i = 0; holes[i]; i++) {
+        assert(i < MOULD_HOLES_MAX);
+        find_places(mould, holes[i], i);
+    }
     return mould;
 }
 
@@ -302,19 +326,29 @@ size_t mould_size(const struct page_mould *mould)
     return sizeof *mould + sizeof(struct mould_copy) + 2 * mould->len + MOULD_HEADERS_SIZE;
 }
 
+void reply_mould(struct request *request, struct page_mould *mould, const char *const *values)
+{
+    fill(request, 200, NULL, NULL, 0);
+    request->reply.mould = mould_hold(mould);
+    for (int i = 0; i < mould->place_count; i++)
+        request->reply.mould_values[mould->places[i].hole] = values[mould->places[i].hole];
+}
+
 static struct mould_copy *new_copy(struct page_mould *mould)
 {
     struct mould_copy *copy = malloc(sizeof *copy + mould->len);
     if (!copy)
         abort();
     memcpy(copy->bytes, mould->bytes, mould->len);
+    copy->mould = mould;
     copy->response = make(copy->bytes, mould->len, MHD_RESPMEM_PERSISTENT, &mould->head);
     return copy;
 }
 
-char *reply_mould(struct request *request, struct page_mould *mould)
+/* The page of this reply, put together. */
+static struct mould_copy *take_copy(const struct reply *reply)
 {
-    fill(request, 200, NULL, NULL, 0);
+    struct page_mould *mould = reply->mould;
     pthread_mutex_lock(&mould->lock);
     struct mould_copy *copy = mould->spare;
     if (copy) {
@@ -324,9 +358,11 @@ char *reply_mould(struct request *request, struct page_mould *mould)
     pthread_mutex_unlock(&mould->lock);
     if (!copy)
         copy = new_copy(mould);
-    copy->mould = mould_hold(mould);
-    exchange_of(request)->copy = copy;
-    return copy->bytes;
+    for (int i = 0; i < mould->place_count; i++) {
+        const struct place *place = &mould->places[i];
+        memcpy(copy->bytes + place->at, reply->mould_values[place->hole], place->len);
+    }
+    return copy;
 }
 
 static void give_back(struct mould_copy *copy)
@@ -342,7 +378,6 @@ static void give_back(struct mould_copy *copy)
     pthread_mutex_unlock(&mould->lock);
     if (!keep)
         free_copy(copy);
-    mould_drop(mould);
 }
 
 /* ---- sending ---- */
@@ -430,6 +465,8 @@ enum MHD_Result reply_send(struct exchange *exchange)
 {
     struct reply *reply = &exchange->request.reply;
     struct loop *loop = exchange->loop;
+    if (reply->mould)
+        exchange->copy = take_copy(reply);
     /* The full object with status 304: the library then sends no body and the right headers. */
     int status = reply->ready && is_unchanged(&exchange->request, reply->ready->head.etag) ? 304 : reply->status;
     bool as_it_is = !reply->header_count && !reply->csp && !reply->cache;
@@ -458,6 +495,7 @@ void reply_release(struct exchange *exchange)
         ready_drop(reply->ready);
     if (exchange->copy)
         give_back(exchange->copy);
+    mould_drop(reply->mould);
     exchange->copy = NULL;
     *reply = (struct reply){0};
 }

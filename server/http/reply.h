@@ -10,7 +10,7 @@
 
 struct request;
 
-enum { REPLY_HEADERS_MAX = 12 };
+enum { REPLY_HEADERS_MAX = 12, MOULD_HOLES_MAX = 4 };
 
 /* A complete 200 response kept ready: rendered once, shared by all requests and threads, counted by references. */
 struct ready_reply;
@@ -27,6 +27,8 @@ struct reply {
     const char *csp;   /* NULL: the default policy */
     const char *cache; /* Cache-Control; NULL: no-store */
     struct ready_reply *ready;
+    struct page_mould *mould;
+    const char *mould_values[MOULD_HOLES_MAX];
     struct {
         const char *name, *value;
     } headers[REPLY_HEADERS_MAX]; /* beyond the usual ones */
@@ -65,14 +67,15 @@ size_t ready_size(const struct ready_reply *ready);
 /* 200, or 304 when If-None-Match names its ETag. Takes a reference of its own. */
 void reply_ready(struct request *request, struct ready_reply *ready);
 
-/* As ready_new; BYTES are copied and get no ETag. */
-struct page_mould *mould_new(const void *bytes, size_t len, const struct ready_options *options);
+/* As ready_new; BYTES are copied and get no ETag. HOLES, up to MOULD_HOLES_MAX and then NULL, are texts that stand in BYTES, each
+ * any number of times, where something of the same length goes. */
+struct page_mould *mould_new(const void *bytes, size_t len, const char *const *holes, const struct ready_options *options);
 struct page_mould *mould_hold(struct page_mould *mould);
 void mould_drop(struct page_mould *mould);
 size_t mould_size(const struct page_mould *mould); /* bytes of memory, its copies in quiet times included */
-/* Answers with a copy of the mould's bytes and returns the copy: the caller fills every hole before it returns or finishes.
- * Copies are used again and keep their last holes' text; headers are built once a copy. The cheapest page there is. */
-char *reply_mould(struct request *request, struct page_mould *mould);
+/* Answers with the mould's bytes, the I-th of VALUES wherever the I-th hole is; they live as long as the request. The cheapest
+ * page there is: it is put together when it is sent, in a copy that was sent before and has its headers. */
+void reply_mould(struct request *request, struct page_mould *mould, const char *const *values);
 
 extern const char CSP_DEFAULT[]; /* pages: nothing inline, nothing foreign */
 

@@ -10,20 +10,13 @@
 
 #include "server/ids.h"
 
-enum { BUCKETS = 1 << 16, PATCHES_MAX = 48 };
+enum { BUCKETS = 1 << 16 };
 
 enum kind { KIND_SHARE, KIND_PAGE, KIND_READY };
-
-struct patch {
-    uint32_t at;
-    bool is_stamp;
-};
 
 struct page {
     int64_t card_id;
     struct page_mould *mould;
-    int patch_count;
-    struct patch patches[PATCHES_MAX];
 };
 
 struct entry {
@@ -209,37 +202,18 @@ static void hash_page(const struct page_cache *cache, const struct open_share *s
 }
 
 bool page_cache_reply_card_page(struct page_cache *cache, struct request *request, const struct open_share *share,
-                                const char *stamp)
+                                const char *token, const char *stamp)
 {
     uint64_t key[2];
     hash_page(cache, share, key);
     pthread_mutex_lock(&cache->lock);
     struct entry *entry = find(cache, key);
     if (entry) {
-        char *page = reply_mould(request, entry->page->mould);
-        for (int i = 0; i < entry->page->patch_count; i++) {
-            const struct patch *patch = &entry->page->patches[i];
-            if (patch->is_stamp)
-                memcpy(page + patch->at, stamp, STAMP_LEN);
-            else
-                memcpy(page + patch->at, share->token, TOKEN_LEN);
-        }
+        reply_mould(request, entry->page->mould, (const char *const[]){token, stamp});
         touch(cache, entry);
     }
     pthread_mutex_unlock(&cache->lock);
     return entry;
-}
-
-/* Notes every place where WORD stands. */
-static void find_patches(struct page *page, const char *html, size_t len, const char *word, size_t word_len,
-                         bool is_stamp)
-{
-    const char *at = html;
-    while ((at = memmem(at, len - (size_t)(at - html), word, word_len))) {
-        assert(page->patch_count < PATCHES_MAX); /* the template is ours */
-        page->patches[page->patch_count++] = (struct patch){(uint32_t)(at - html), is_stamp};
-        at += word_len;
-    }
 }
 
 void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, const char *html, size_t len,
@@ -249,9 +223,8 @@ void page_cache_add_card_page(struct page_cache *cache, const struct open_share 
     if (!page)
         abort();
     page->card_id = share->card_id;
-    page->mould = mould_new(html, len, options);
-    find_patches(page, html, len, cache->placeholders.token, TOKEN_LEN, false);
-    find_patches(page, html, len, cache->placeholders.stamp, STAMP_LEN, true);
+    page->mould =
+        mould_new(html, len, (const char *const[]){cache->placeholders.token, cache->placeholders.stamp, NULL}, options);
     struct entry *entry = entry_new(KIND_PAGE, sizeof *page + mould_size(page->mould));
     hash_page(cache, share, entry->key);
     entry->page = page;

@@ -40,9 +40,9 @@ bool page_cache_share(struct page_cache *cache, const char *token, struct open_s
  * read may be outdated and is not kept. */
 uint64_t page_cache_generation(struct page_cache *cache);
 void page_cache_add_share(struct page_cache *cache, const struct open_share *share, uint64_t generation);
-/* Answers with the page of this share, token and stamp filled in; false on a miss. */
+/* Answers with the page of this share, TOKEN and STAMP, which are the request's, filled in; false on a miss. */
 bool page_cache_reply_card_page(struct page_cache *cache, struct request *request, const struct open_share *share,
-                                const char *stamp);
+                                const char *token, const char *stamp);
 /* Keeps a rendered page and how it is to be sent, for this share or for every share of its card without hands. */
 void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, const char *html, size_t len,
                               const struct ready_options *options, uint64_t generation);

@@ -114,19 +114,25 @@ static enum result render(struct app *app, struct request *request, const struct
     return result;
 }
 
+/* What lives until the page is sent. */
+struct scan {
+    struct hit hit;
+    char token[TOKEN_SIZE], stamp[STAMP_SIZE];
+};
+
 /* Puts the page together and records its hit. RESULT_BUSY: the page is not in the cache. */
 static enum result answer(struct app *app, struct request *request, const struct open_share *share, bool self)
 {
-    int64_t hit_id = id_new(), at_ms = id_time_ms(hit_id);
-    char stamp[STAMP_SIZE];
-    stamp_write(stamp, app->keys.stamp, hit_id, share->share_id);
-    if (!page_cache_reply_card_page(app->pages, request, share, stamp))
+    struct scan *scan = arena_alloc(&request->arena, sizeof *scan);
+    struct hit *hit = &scan->hit;
+    hit->id = id_new();
+    memcpy(scan->token, share->token, sizeof scan->token);
+    stamp_write(scan->stamp, app->keys.stamp, hit->id, share->share_id);
+    if (!page_cache_reply_card_page(app->pages, request, share, scan->token, scan->stamp))
         return RESULT_BUSY;
 
     struct visit visit;
-    visit_of(app->visits, request, share->owner_id, share->token, self, at_ms, &visit);
-    struct hit *hit = arena_alloc(&request->arena, sizeof *hit);
-    hit->id = hit_id;
+    visit_of(app->visits, request, share->owner_id, share->token, self, id_time_ms(hit->id), &visit);
     hit->owner_id = share->owner_id;
     hit->share_id = share->share_id;
     hit->facts = visit.facts;

@@ -31,11 +31,11 @@ static const struct http_route *match(void *app, struct request *request, int *s
     return request->path[1] ? &PAGE : NULL;
 }
 
+static const char *const HOLES[] = {"................", "________________________________________", NULL};
+
 static void fill_mould(struct bench *bench, struct request *request)
 {
-    char *page = reply_mould(request, bench->mould);
-    memcpy(page + 4000, "0123456789ABCDEF", 16);
-    memcpy(page + 12000, "0123456789ABCDEF0123456789ABCDEF01234567", 40);
+    reply_mould(request, bench->mould, (const char *const[]){"0123456789ABCDEF", "0123456789ABCDEF0123456789ABCDEF01234567"});
 }
 
 static void dispatch(void *app, struct request *request)
@@ -123,10 +123,12 @@ int main(int argc, char **argv)
     pthread_sigmask(SIG_BLOCK, &stop, NULL);
     for (int i = 0; i < PAGE_LEN; i++)
         bench.page[i] = "<div class=card>Lorem ipsum</div>\n"[i % 34];
+    memcpy(bench.page + 4000, HOLES[0], strlen(HOLES[0]));
+    memcpy(bench.page + 12000, HOLES[1], strlen(HOLES[1]));
     struct ready_options html = {
         .content_type = "text/html; charset=utf-8", .cache = "private, no-cache", .csp = CSP_DEFAULT};
     bench.ready = ready_new(bench.page, PAGE_LEN, true, &html);
-    bench.mould = mould_new(bench.page, PAGE_LEN, &html);
+    bench.mould = mould_new(bench.page, PAGE_LEN, HOLES, &html);
     if (pthread_create(&writer, NULL, finish_batches, &bench) || http_open(&options, &http, &why) || http_run(http)) {
         fprintf(stderr, "bench_http: %s\n", why);
         return 1;

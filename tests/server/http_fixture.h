@@ -91,7 +91,7 @@ static void site_dispatch(void *app, struct request *request)
         reply_ready(request, site->ready);
     } else if (strcmp(path, "/mould") == 0) {
         const char *hole = request_query(request, "hole");
-        memcpy(reply_mould(request, site->mould) + 5, hole ? hole : "nobody", 6);
+        reply_mould(request, site->mould, (const char *const[]){hole ? hole : "nobody"});
     } else if (strcmp(path, "/wait") == 0) {
         pthread_t thread;
         request_wait(request);
@@ -138,7 +138,7 @@ static struct http *site_start(struct site *site, const struct http_options *mor
     *site = (struct site){0};
     site->ready =
         ready_new("ready bytes", 11, true, &(struct ready_options){.content_type = "text/plain", .cache = "no-cache"});
-    site->mould = mould_new("Dear ______, welcome", 20, &(struct ready_options){.content_type = "text/plain"});
+    site->mould = mould_new("Dear ______, welcome", 20, (const char *const[]){"______", NULL}, &(struct ready_options){.content_type = "text/plain"});
     if (!options.listen)
         options.listen = "127.0.0.1:0";
     options.handlers = (struct http_handlers){site, site_match, site_dispatch, site_refuse, NULL};
