@@ -42,10 +42,10 @@ struct form_list {
 };
 
 static const struct form_list LISTS[] = {
-    {"phones", "Phone", "phone", "phone_label", "Phones", "One more phone", "tel", "tel", "mobile", offsetof(struct card, phones),
-     offsetof(struct card, phone_count), CARD_PHONES_MAX},
-    {"emails", "E-mail", "email", "email_label", "E-mails", "One more e-mail", "email", "email", "work", offsetof(struct card, emails),
-     offsetof(struct card, email_count), CARD_EMAILS_MAX},
+    {"phones", "Phone", "phone", "phone_label", "Phones", "One more phone", "tel", "tel", "mobile",
+     offsetof(struct card, phones), offsetof(struct card, phone_count), CARD_PHONES_MAX},
+    {"emails", "E-mail", "email", "email_label", "E-mails", "One more e-mail", "email", "email", "work",
+     offsetof(struct card, emails), offsetof(struct card, email_count), CARD_EMAILS_MAX},
     {"links", "Link", "link", "link_label", "Links", "One more link", "url", "url", "web", offsetof(struct card, links),
      offsetof(struct card, link_count), CARD_LINKS_MAX},
 };
@@ -87,7 +87,8 @@ static void read_list(struct request *request, const struct form_list *list, str
         const char *value = request_form_nth(request, list->value_name, *count);
         if (!value)
             return;
-        points[*count] = (struct card_point){request_form_nth(request, list->label_name, *count), *value ? value : NULL};
+        points[*count] =
+            (struct card_point){request_form_nth(request, list->label_name, *count), *value ? value : NULL};
     }
 }
 
@@ -128,7 +129,8 @@ static void fill_fields(struct card_form_view *view, const struct card *card, co
 {
     for (int i = 0; i < FIELD_COUNT; i++) {
         const struct form_field *field = &FIELDS[i];
-        struct field_view *shown = field->is_main ? &view->fields[view->fields_count++] : &view->details[view->details_count++];
+        struct field_view *shown =
+            field->is_main ? &view->fields[view->fields_count++] : &view->details[view->details_count++];
         *shown = (struct field_view){
             .name = field->name,
             .label = field->label,
@@ -145,8 +147,8 @@ static void fill_fields(struct card_form_view *view, const struct card *card, co
 }
 
 /* All rows there are, and a blank one at the end; one more if it was asked for. */
-static void fill_list(struct list_view *view, int which, const struct card *card, bool more, const struct complaints *complaints,
-                      struct arena *arena)
+static void fill_list(struct list_view *view, int which, const struct card *card, bool more,
+                      const struct complaints *complaints, struct arena *arena)
 {
     const struct form_list *list = &LISTS[which];
     const struct card_point *points = (const struct card_point *)((const char *)card + list->offset);
@@ -182,7 +184,8 @@ static void fill_list(struct list_view *view, int which, const struct card *card
     };
 }
 
-static void fill_places(struct card_form_view *view, const struct card *card, bool more, const struct complaints *complaints, struct arena *arena)
+static void fill_places(struct card_form_view *view, const struct card *card, bool more,
+                        const struct complaints *complaints, struct arena *arena)
 {
     int shown = card->address_count + more;
     if (shown > CARD_ADDRESSES_MAX)
@@ -207,15 +210,16 @@ static void fill_places(struct card_form_view *view, const struct card *card, bo
     view->may_add_place = shown < CARD_ADDRESSES_MAX;
 }
 
-static void fill_choices(struct choice_view *choices, int *count, const char *const *values, size_t value_count, const char *const *words,
-                         const char *chosen)
+static void fill_choices(struct choice_view *choices, int *count, const char *const *values, size_t value_count,
+                         const char *const *words, const char *chosen)
 {
     for (size_t i = 0; i < value_count; i++)
-        choices[(*count)++] = (struct choice_view){values[i], words[i], !strcmp(values[i], chosen ? chosen : values[0])};
+        choices[(*count)++] =
+            (struct choice_view){values[i], words[i], !strcmp(values[i], chosen ? chosen : values[0])};
 }
 
-void card_form_fill(struct card_form_view *view, const struct card *card, const char *more, const struct complaints *complaints,
-                    struct arena *arena)
+void card_form_fill(struct card_form_view *view, const struct card *card, const char *more,
+                    const struct complaints *complaints, struct arena *arena)
 {
     static const char *const ACCENT_WORDS[] = {"Vermilion", "Indigo", "Pine", "Plum", "Ochre", "Slate"};
     static const char *const THEME_WORDS[] = {"As the visitor has it", "Always light", "Always dark"};
@@ -224,7 +228,8 @@ void card_form_fill(struct card_form_view *view, const struct card *card, const 
         fill_list(&view->lists[i], i, card, more && !strcmp(more, LISTS[i].name), complaints, arena);
     view->lists_count = LIST_COUNT;
     fill_places(view, card, more && !strcmp(more, "addresses"), complaints, arena);
-    fill_choices(view->accents, &view->accents_count, ACCENTS, sizeof ACCENTS / sizeof *ACCENTS, ACCENT_WORDS, card->accent);
+    fill_choices(view->accents, &view->accents_count, ACCENTS, sizeof ACCENTS / sizeof *ACCENTS, ACCENT_WORDS,
+                 card->accent);
     fill_choices(view->themes, &view->themes_count, THEMES, sizeof THEMES / sizeof *THEMES, THEME_WORDS, card->theme);
     view->handle = card->handle;
     view->handle_error = complaints_about(complaints, "handle");

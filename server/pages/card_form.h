@@ -10,7 +10,7 @@
  * handle is read only while the card is not stored yet. */
 void card_form_read(struct request *request, struct card *card);
 /* Fields, rows and what is wrong with them. MORE names a list that gets one more row, NULL for none. */
-void card_form_fill(struct card_form_view *view, const struct card *card, const char *more, const struct complaints *complaints,
-                    struct arena *arena);
+void card_form_fill(struct card_form_view *view, const struct card *card, const char *more,
+                    const struct complaints *complaints, struct arena *arena);
 
 #endif

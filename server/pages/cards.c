@@ -19,12 +19,14 @@
 
 static const char *portrait_href(const struct card *card, struct arena *arena)
 {
-    return card->portrait_id ? arena_printf(arena, "/portrait/%s.jpg", desk_id_text(arena, "pic", card->portrait_id)) : NULL;
+    return card->portrait_id ? arena_printf(arena, "/portrait/%s.jpg", desk_id_text(arena, "pic", card->portrait_id))
+                             : NULL;
 }
 
 static enum result find(struct app *app, struct request *request, struct card *out)
 {
-    return store_card_find(app->store, &request->arena, request_caller(request)->member.id, desk_id(request, "crd"), out);
+    return store_card_find(app->store, &request->arena, request_caller(request)->member.id, desk_id(request, "crd"),
+                           out);
 }
 
 enum result card_list_page(struct app *app, struct request *request)
@@ -38,12 +40,18 @@ enum result card_list_page(struct app *app, struct request *request)
         return result;
     struct card_row_view *rows = arena_alloc(arena, (count + 1) * sizeof *rows);
     for (size_t i = 0; i < count; i++)
-        rows[i] = (struct card_row_view){.id = desk_id_text(arena, "crd", cards[i].id), .name = cards[i].name, .role = cards[i].title,
-                                         .firm = cards[i].organization, .initials = card_initials(&cards[i], arena),
-                                         .accent = cards[i].accent, .portrait_href = portrait_href(&cards[i], arena),
+        rows[i] = (struct card_row_view){.id = desk_id_text(arena, "crd", cards[i].id),
+                                         .name = cards[i].name,
+                                         .role = cards[i].title,
+                                         .firm = cards[i].organization,
+                                         .initials = card_initials(&cards[i], arena),
+                                         .accent = cards[i].accent,
+                                         .portrait_href = portrait_href(&cards[i], arena),
                                          .shown = arena_printf(arena, "/@%s", cards[i].handle)};
     desk_begin(request, &html);
-    template_cards(&html, &(struct card_list_view){.desk = desk_frame(request, "My cards", "cards"), .cards = rows, .cards_count = (int)count});
+    template_cards(&html, &(struct card_list_view){.desk = desk_frame(request, "My cards", "cards"),
+                                                   .cards = rows,
+                                                   .cards_count = (int)count});
     return desk_reply(request, 200, &html);
 }
 
@@ -99,7 +107,8 @@ enum result card_new(struct app *app, struct request *request)
         return show(request, 422, &card, &view, &complaints);
     }
     if (result == RESULT_OK)
-        reply_see_other(request, arena_printf(&request->arena, "%s/share", desk_href(&request->arena, "cards", "crd", card.id)));
+        reply_see_other(request,
+                        arena_printf(&request->arena, "%s/share", desk_href(&request->arena, "cards", "crd", card.id)));
     return result;
 }
 
@@ -107,7 +116,8 @@ enum result card_edit_page(struct app *app, struct request *request)
 {
     struct card card;
     enum result result = find(app, request, &card);
-    return result == RESULT_OK ? show(request, 200, &card, &(struct card_form_view){0}, &(struct complaints){0}) : result;
+    return result == RESULT_OK ? show(request, 200, &card, &(struct card_form_view){0}, &(struct complaints){0})
+                               : result;
 }
 
 enum result card_edit(struct app *app, struct request *request)
@@ -129,14 +139,16 @@ enum result card_edit(struct app *app, struct request *request)
     result = read_at == current ? store_card_update(app->store, &card, now_ms()) : RESULT_CONFLICT;
     if (result == RESULT_CONFLICT) {
         card.revision = current;
-        view.words = "This card was changed somewhere else while you were writing. What you wrote is still here: save again to keep it, "
-                     "or leave this page to keep the other.";
+        view.words =
+            "This card was changed somewhere else while you were writing. What you wrote is still here: save again to keep it, "
+            "or leave this page to keep the other.";
         return show(request, 409, &card, &view, &complaints);
     }
     if (result != RESULT_OK)
         return result;
     page_cache_forget_card(app->pages, card.id);
-    reply_see_other(request, arena_printf(&request->arena, "%s/share", desk_href(&request->arena, "cards", "crd", card.id)));
+    reply_see_other(request,
+                    arena_printf(&request->arena, "%s/share", desk_href(&request->arena, "cards", "crd", card.id)));
     return RESULT_OK;
 }
 
@@ -174,7 +186,8 @@ enum result card_portrait(struct app *app, struct request *request)
     if (result != RESULT_OK)
         return result;
     page_cache_forget_card(app->pages, card.id);
-    const char *json = arena_printf(arena, "{\"href\":\"%s\",\"revision\":%lld}", portrait_href(&card, arena), (long long)card.revision);
+    const char *json = arena_printf(arena, "{\"href\":\"%s\",\"revision\":%lld}", portrait_href(&card, arena),
+                                    (long long)card.revision);
     reply_json(request, 200, json, strlen(json));
     return RESULT_OK;
 }
@@ -188,6 +201,7 @@ enum result card_portrait_remove(struct app *app, struct request *request)
     if (result != RESULT_OK)
         return result;
     page_cache_forget_card(app->pages, card.id);
-    reply_see_other(request, arena_printf(&request->arena, "%s/edit", desk_href(&request->arena, "cards", "crd", card.id)));
+    reply_see_other(request,
+                    arena_printf(&request->arena, "%s/edit", desk_href(&request->arena, "cards", "crd", card.id)));
     return RESULT_OK;
 }

@@ -12,7 +12,8 @@ enum { PAGE_MAX = 512 * 1024, LINK_MAX = 8192 };
 struct desk_view desk_frame(const struct request *request, const char *title, const char *here)
 {
     const struct caller *caller = request_caller(request);
-    return (struct desk_view){.title = title, .here = here, .form_token = caller->form_token, .name = caller->member.name};
+    return (struct desk_view){
+        .title = title, .here = here, .form_token = caller->form_token, .name = caller->member.name};
 }
 
 void desk_begin(struct request *request, struct str *html)

@@ -16,13 +16,24 @@
 
 enum { PEOPLE_SHOWN = 50, SCANS_READ = 200, MESSAGE_SHOWN = 240, QUERY_MAX = 100, DAY_MS = 24 * 3600 * 1000 };
 
-enum tab { TAB_REFERRALS, TAB_LEADS, TAB_CUSTOMERS, TAB_POTENTIAL, TAB_SET_ASIDE, TAB_COUNT, TAB_JUNK = TAB_COUNT, TAB_FOUND };
+enum tab {
+    TAB_REFERRALS,
+    TAB_LEADS,
+    TAB_CUSTOMERS,
+    TAB_POTENTIAL,
+    TAB_SET_ASIDE,
+    TAB_COUNT,
+    TAB_JUNK = TAB_COUNT,
+    TAB_FOUND
+};
 
 static const struct {
     const char *key, *name, *none;
 } TABS[] = {
-    [TAB_REFERRALS] = {"referrals", "Referrals", "No referrals yet. When somebody passes your card on, who comes by it stands here."},
-    [TAB_LEADS] = {"leads", "Leads", "No leads yet. Hold up your code or send a link; who leaves their details stands here."},
+    [TAB_REFERRALS] = {"referrals", "Referrals",
+                       "No referrals yet. When somebody passes your card on, who comes by it stands here."},
+    [TAB_LEADS] = {"leads", "Leads",
+                   "No leads yet. Hold up your code or send a link; who leaves their details stands here."},
     [TAB_CUSTOMERS] = {"customers", "Customers", "Nobody here yet. A person moves here when you mark them as won."},
     [TAB_POTENTIAL] = {"potential", "Somebody scanned", "Nobody has only looked yet."},
     [TAB_SET_ASIDE] = {"set-aside", "Set aside", "Nothing was set aside."},
@@ -93,7 +104,9 @@ static struct person_view person_of(const struct lead *lead, struct ways *ways, 
         message = lead->visitor_hit_id ? "Opened the card you sent." : "Has not opened the card you sent.";
     return (struct person_view){
         .href = desk_href(arena, "leads", "led", lead->id),
-        .name = lead->name ? lead->name : lead->recipient ? lead->recipient : "Somebody",
+        .name = lead->name        ? lead->name
+                : lead->recipient ? lead->recipient
+                                  : "Somebody",
         .firm = lead->company,
         .vouch = lead->endorser_vouch,
         .stage = lead->stage != STAGE_NEW && lead->stage != STAGE_POTENTIAL ? stage_words(lead->stage) : NULL,
@@ -104,8 +117,8 @@ static struct person_view person_of(const struct lead *lead, struct ways *ways, 
     };
 }
 
-static void add_group(struct inbox_view *view, const struct lead *leads, size_t count, bool referrals, const char *const headings[2],
-                      struct ways *ways, struct arena *arena)
+static void add_group(struct inbox_view *view, const struct lead *leads, size_t count, bool referrals,
+                      const char *const headings[2], struct ways *ways, struct arena *arena)
 {
     struct person_view *people = arena_alloc(arena, (count + 1) * sizeof *people);
     int64_t now = now_ms();
@@ -123,14 +136,16 @@ static void add_group(struct inbox_view *view, const struct lead *leads, size_t 
     };
 }
 
-static void fill_people(struct inbox_view *view, const struct lead *leads, size_t count, const char *const headings[2], struct ways *ways, struct arena *arena)
+static void fill_people(struct inbox_view *view, const struct lead *leads, size_t count, const char *const headings[2],
+                        struct ways *ways, struct arena *arena)
 {
     add_group(view, leads, count, true, headings, ways, arena);
     add_group(view, leads, count, false, headings, ways, arena);
 }
 
 /* Those who left nothing become one line for each share and day; those sent a card by name stay people. */
-static void fill_potential(struct inbox_view *view, const struct lead *leads, size_t count, struct ways *ways, struct arena *arena)
+static void fill_potential(struct inbox_view *view, const struct lead *leads, size_t count, struct ways *ways,
+                           struct arena *arena)
 {
     struct scans_view *scans = arena_alloc(arena, (count + 1) * sizeof *scans);
     const struct lead **firsts = arena_alloc(arena, (count + 1) * sizeof *firsts);
@@ -165,11 +180,14 @@ static void fill_potential(struct inbox_view *view, const struct lead *leads, si
 
 static void fill_tabs(struct inbox_view *view, enum tab open, const struct lead_totals *totals, struct arena *arena)
 {
-    const int64_t counts[TAB_COUNT] = {totals->referrals, totals->leads, totals->customers, totals->potential, totals->set_aside};
+    const int64_t counts[TAB_COUNT] = {totals->referrals, totals->leads, totals->customers, totals->potential,
+                                       totals->set_aside};
     struct tab_view *tabs = arena_alloc(arena, TAB_COUNT * sizeof *tabs);
     for (int i = 0; i < TAB_COUNT; i++)
-        tabs[i] = (struct tab_view){.href = arena_printf(arena, "/inbox?tab=%s", TABS[i].key), .name = TABS[i].name,
-                                    .count = counts[i], .is_open = i == (int)open};
+        tabs[i] = (struct tab_view){.href = arena_printf(arena, "/inbox?tab=%s", TABS[i].key),
+                                    .name = TABS[i].name,
+                                    .count = counts[i],
+                                    .is_open = i == (int)open};
     view->tabs = tabs;
     view->tabs_count = TAB_COUNT;
 }
@@ -178,7 +196,9 @@ static void fill_tabs(struct inbox_view *view, enum tab open, const struct lead_
 static const char *next_href(struct arena *arena, enum tab tab, const char *q, int64_t last_id)
 {
     char id[ID_TEXT_SIZE];
-    return arena_printf(arena, "%s&before=%s", tab == TAB_FOUND ? desk_link(arena, "/inbox?q=", q) : arena_printf(arena, "/inbox?tab=%s", TABS[tab].key),
+    return arena_printf(arena, "%s&before=%s",
+                        tab == TAB_FOUND ? desk_link(arena, "/inbox?q=", q)
+                                         : arena_printf(arena, "/inbox?tab=%s", TABS[tab].key),
                         id_format(id, "led", last_id));
 }
 
@@ -213,7 +233,9 @@ enum result inbox_page(struct app *app, struct request *request)
         .today = to_answer(&totals, arena),
         .heading = TABS[tab].name,
         .q = q,
-        .none = count ? NULL : filter.before ? "There are no older ones." : TABS[tab].none,
+        .none = count           ? NULL
+                : filter.before ? "There are no older ones."
+                                : TABS[tab].none,
         .junk_href = tab == TAB_SET_ASIDE ? "/inbox?tab=junk" : NULL,
         .back_href = tab == TAB_FOUND || tab == TAB_JUNK ? "/inbox" : NULL,
     };
@@ -228,7 +250,11 @@ enum result inbox_page(struct app *app, struct request *request)
     if (tab == TAB_POTENTIAL)
         fill_potential(&view, leads, count, ways_begin(app, arena), arena);
     else
-        fill_people(&view, leads, count, tab <= TAB_LEADS ? NULL : tab == TAB_CUSTOMERS ? ORIGINS : KINDS, ways_begin(app, arena), arena);
+        fill_people(&view, leads, count,
+                    tab <= TAB_LEADS       ? NULL
+                    : tab == TAB_CUSTOMERS ? ORIGINS
+                                           : KINDS,
+                    ways_begin(app, arena), arena);
     struct str html;
     desk_begin(request, &html);
     template_inbox(&html, &view);

@@ -55,8 +55,8 @@ static void fill_stages(struct lead_view *view, const struct lead *lead, struct 
     struct stage_view *stages = arena_alloc(arena, STAGE_COUNT * sizeof *stages);
     for (int stage = 0; stage < STAGE_COUNT; stage++)
         if ((int)lead->stage == stage || stage_may_follow(lead->stage, (enum stage)stage))
-            stages[view->stages_count++] = (struct stage_view){stage_name((enum stage)stage), stage_words((enum stage)stage),
-                                                               (int)lead->stage == stage};
+            stages[view->stages_count++] = (struct stage_view){
+                stage_name((enum stage)stage), stage_words((enum stage)stage), (int)lead->stage == stage};
     view->stages = stages;
 }
 
@@ -72,8 +72,10 @@ static enum result fill_moments(struct app *app, struct lead_view *view, const s
     struct moment_view *lines = arena_alloc(arena, (count + 1) * sizeof *lines);
     for (size_t i = 0; i < count; i++) {
         const struct lead_moment *moment = &moments[count - 1 - i];
-        lines[i] = (struct moment_view){.what = moment_words(moment), .words = moment->words,
-                                        .when = when_ago(moment->at_ms, now, arena), .clock = when_day(moment->at_ms, true, arena)};
+        lines[i] = (struct moment_view){.what = moment_words(moment),
+                                        .words = moment->words,
+                                        .when = when_ago(moment->at_ms, now, arena),
+                                        .clock = when_day(moment->at_ms, true, arena)};
         if (!strcmp(lines[i].what, "Taken in"))
             lines[i].words = NULL;
     }
@@ -116,7 +118,8 @@ static void fill(struct app *app, struct request *request, const struct lead *le
 
 static enum result find(struct app *app, struct request *request, struct lead *out)
 {
-    return store_lead_find(app->store, &request->arena, request_caller(request)->member.id, desk_id(request, "led"), out);
+    return store_lead_find(app->store, &request->arena, request_caller(request)->member.id, desk_id(request, "led"),
+                           out);
 }
 
 static enum result show(struct app *app, struct request *request, int status, struct lead_view *view)
@@ -160,8 +163,8 @@ enum result lead_change(struct app *app, struct request *request)
         if (view.note_error)
             return show(app, request, 422, &view);
     }
-    enum result result = store_lead_change(app->store, &request->arena, request_caller(request)->member.id, desk_id(request, "led"),
-                                           &change, now_ms(), &lead);
+    enum result result = store_lead_change(app->store, &request->arena, request_caller(request)->member.id,
+                                           desk_id(request, "led"), &change, now_ms(), &lead);
     if (result == RESULT_INVALID) {
         view.error = "Somebody who left their details cannot become a stranger again.";
         return show(app, request, 422, &view);

@@ -19,14 +19,15 @@
 enum { SHARES_SHOWN = 20, SHARES_READ = 100, JSON_MAX = 16 * 1024, TOKEN_TRIES = 3, DAY_MS = 24 * 3600 * 1000 };
 
 static const struct way_out_view WAYS[] = {
-    {"link", "Copy a link", false}, {"whatsapp", "WhatsApp", false}, {"email", "E-mail", false}, {"sms", "Text message", false},
-    {"linkedin", "LinkedIn", false}, {"x", "X", false},              {"facebook", "Facebook", false}, {"telegram", "Telegram", false},
+    {"link", "Copy a link", false},  {"whatsapp", "WhatsApp", false}, {"email", "E-mail", false},
+    {"sms", "Text message", false},  {"linkedin", "LinkedIn", false}, {"x", "X", false},
+    {"facebook", "Facebook", false}, {"telegram", "Telegram", false},
 };
 
-static const enum channel FORM_CHANNELS[] = {CHANNEL_QR,       CHANNEL_PRINT,    CHANNEL_EVENT, CHANNEL_NFC,   CHANNEL_SIGNATURE,
-                                             CHANNEL_LINK,     CHANNEL_EMAIL,    CHANNEL_SMS,   CHANNEL_WHATSAPP, CHANNEL_LINKEDIN,
-                                             CHANNEL_TELEGRAM, CHANNEL_SIGNAL,   CHANNEL_X,     CHANNEL_FACEBOOK, CHANNEL_INSTAGRAM,
-                                             CHANNEL_OTHER};
+static const enum channel FORM_CHANNELS[] = {CHANNEL_QR,        CHANNEL_PRINT,    CHANNEL_EVENT,     CHANNEL_NFC,
+                                             CHANNEL_SIGNATURE, CHANNEL_LINK,     CHANNEL_EMAIL,     CHANNEL_SMS,
+                                             CHANNEL_WHATSAPP,  CHANNEL_LINKEDIN, CHANNEL_TELEGRAM,  CHANNEL_SIGNAL,
+                                             CHANNEL_X,         CHANNEL_FACEBOOK, CHANNEL_INSTAGRAM, CHANNEL_OTHER};
 enum { FORM_CHANNEL_COUNT = sizeof FORM_CHANNELS / sizeof *FORM_CHANNELS };
 
 static const char *number_of(int64_t count, const char *one, const char *many, struct arena *arena)
@@ -37,8 +38,8 @@ static const char *number_of(int64_t count, const char *one, const char *many, s
 /* The code that is held up when no other is chosen: the newest plain one, so that it is not minted each time. */
 static bool is_for_holding(const struct share *share, int64_t now)
 {
-    return share->channel == CHANNEL_QR && !share->label && !share->recipient && !share->print_run && !share->parent_id &&
-           !share->standing && share_may_open(share, now);
+    return share->channel == CHANNEL_QR && !share->label && !share->recipient && !share->print_run &&
+           !share->parent_id && !share->standing && share_may_open(share, now);
 }
 
 static struct share_row_view row_of(const struct share_row *row, int64_t now, struct arena *arena)
@@ -50,20 +51,24 @@ static struct share_row_view row_of(const struct share_row *row, int64_t now, st
         .recipient = share->recipient,
         .scans = number_of(row->counts.person, "1 scan", "scans", arena),
         .leads = row->leads ? number_of(row->leads, "1 lead", "leads", arena) : NULL,
-        .closed = share_may_open(share, now) ? NULL : share->revoked_ms ? "stopped" : "over",
+        .closed = share_may_open(share, now) ? NULL
+                  : share->revoked_ms        ? "stopped"
+                                             : "over",
         .when = when_ago(share->created_ms, now, arena),
     };
 }
 
 /* Fills the list, and the share for holding up if there is one. */
-static enum result fill_shares(struct app *app, struct request *request, const struct card *card, struct my_card_view *view)
+static enum result fill_shares(struct app *app, struct request *request, const struct card *card,
+                               struct my_card_view *view)
 {
     struct arena *arena = &request->arena;
     const char *cursor = request->method == HTTP_POST ? NULL : request_query(request, "before");
     int64_t before = cursor ? id_parse("shr", cursor) : 0, now = now_ms();
     struct share_row *rows;
     size_t count;
-    enum result result = store_share_list(app->store, arena, card->owner_id, card->id, before, SHARES_READ, &rows, &count);
+    enum result result =
+        store_share_list(app->store, arena, card->owner_id, card->id, before, SHARES_READ, &rows, &count);
     if (result != RESULT_OK)
         return result;
     struct share_row_view *shares = arena_alloc(arena, (count + 1) * sizeof *shares);
@@ -93,7 +98,8 @@ static void fill_channels(struct my_card_view *view, const char *chosen, struct 
     view->channels_count = FORM_CHANNEL_COUNT;
 }
 
-static enum result show(struct app *app, struct request *request, int status, const struct card *card, struct my_card_view *view)
+static enum result show(struct app *app, struct request *request, int status, const struct card *card,
+                        struct my_card_view *view)
 {
     struct arena *arena = &request->arena;
     struct share standing;
@@ -123,7 +129,8 @@ static enum result show(struct app *app, struct request *request, int status, co
 
 static enum result find_card(struct app *app, struct request *request, struct card *out)
 {
-    return store_card_find(app->store, &request->arena, request_caller(request)->member.id, desk_id(request, "crd"), out);
+    return store_card_find(app->store, &request->arena, request_caller(request)->member.id, desk_id(request, "crd"),
+                           out);
 }
 
 enum result my_card_page(struct app *app, struct request *request)
@@ -169,13 +176,20 @@ static enum result read_share(struct request *request, struct share *share, stru
     return RESULT_INVALID;
 }
 
-static void answer_json(struct app *app, struct request *request, const struct card *card, const struct share *share, const char *page)
+static void answer_json(struct app *app, struct request *request, const struct card *card, const struct share *share,
+                        const char *page)
 {
     struct arena *arena = &request->arena;
     const char *url = arena_printf(arena, "%s/c/%s", app->config->url, share->token);
     const char *text = arena_printf(arena, "The card of %s", card->name);
-    const struct { const char *name, *value; } members[] = {
-        {"url", url}, {"page", page}, {"title", card->name}, {"text", text}, {"href", send_href(share->channel, card->name, text, url, arena)},
+    const struct {
+        const char *name, *value;
+    } members[] = {
+        {"url", url},
+        {"page", page},
+        {"title", card->name},
+        {"text", text},
+        {"href", send_href(share->channel, card->name, text, url, arena)},
     };
     struct str json;
     str_init(&json, arena, JSON_MAX);

@@ -7,7 +7,8 @@
 enum { LINK_MAX = 8192 };
 
 /* PREFIX ONE, then MIDDLE TWO if there is a middle; both values percent-encoded. */
-static const char *link_of(struct arena *arena, const char *prefix, const char *one, const char *middle, const char *two)
+static const char *link_of(struct arena *arena, const char *prefix, const char *one, const char *middle,
+                           const char *two)
 {
     struct str link;
     str_init(&link, arena, LINK_MAX);

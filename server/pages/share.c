@@ -21,8 +21,12 @@
 enum { HITS_SHOWN = 50, A4_MM = 190, DISTANCE_CM = 40, CM_MAX = 5000 };
 
 static const char *const VERDICTS[VERDICT_COUNT] = {
-    [VERDICT_PERSON] = "A person",           [VERDICT_UNCONFIRMED] = "Opened, nothing seen yet", [VERDICT_PREVIEW] = "A link preview",
-    [VERDICT_SCANNER] = "A security check",  [VERDICT_PREFETCH] = "Loaded ahead",                [VERDICT_BOT] = "A program",
+    [VERDICT_PERSON] = "A person",
+    [VERDICT_UNCONFIRMED] = "Opened, nothing seen yet",
+    [VERDICT_PREVIEW] = "A link preview",
+    [VERDICT_SCANNER] = "A security check",
+    [VERDICT_PREFETCH] = "Loaded ahead",
+    [VERDICT_BOT] = "A program",
     [VERDICT_SELF] = "You",
 };
 
@@ -38,7 +42,8 @@ static enum result find_counts(struct app *app, struct arena *arena, const struc
 {
     struct share_row *rows;
     size_t count;
-    enum result result = store_share_list(app->store, arena, share->owner_id, share->card_id, share->id + 1, 1, &rows, &count);
+    enum result result =
+        store_share_list(app->store, arena, share->owner_id, share->card_id, share->id + 1, 1, &rows, &count);
     if (result == RESULT_OK && (!count || rows[0].share.id != share->id))
         result = RESULT_NOT_FOUND;
     if (result == RESULT_OK)
@@ -57,9 +62,14 @@ static void fill_counts(struct share_view *view, const struct share_row *row, st
 {
     const struct share_counts *counts = &row->counts;
     const struct count_view all[] = {
-        {"People", counts->person},         {"Left their details", row->leads},  {"Opened, nothing seen yet", counts->unconfirmed},
-        {"Link previews", counts->preview}, {"Security checks", counts->scanner}, {"Loaded ahead", counts->prefetch},
-        {"Programs", counts->bot},          {"You yourself", counts->self},
+        {"People", counts->person},
+        {"Left their details", row->leads},
+        {"Opened, nothing seen yet", counts->unconfirmed},
+        {"Link previews", counts->preview},
+        {"Security checks", counts->scanner},
+        {"Loaded ahead", counts->prefetch},
+        {"Programs", counts->bot},
+        {"You yourself", counts->self},
     };
     struct count_view *shown = arena_alloc(arena, sizeof all);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -68,15 +78,16 @@ static void fill_counts(struct share_view *view, const struct share_row *row, st
     view->counts = shown;
 }
 
-static enum result fill_hits(struct app *app, struct request *request, const struct share *share, struct share_view *view)
+static enum result fill_hits(struct app *app, struct request *request, const struct share *share,
+                             struct share_view *view)
 {
     struct arena *arena = &request->arena;
     const char *before = request_query(request, "before");
     struct hit_row *rows;
     size_t count;
     int64_t now = now_ms();
-    enum result result = store_hit_list(app->store, arena, share->owner_id, share->id, before ? id_parse("hit", before) : 0, HITS_SHOWN + 1,
-                                        &rows, &count);
+    enum result result = store_hit_list(app->store, arena, share->owner_id, share->id,
+                                        before ? id_parse("hit", before) : 0, HITS_SHOWN + 1, &rows, &count);
     if (result != RESULT_OK)
         return result;
     struct hit_view *hits = arena_alloc(arena, (count + 1) * sizeof *hits);
@@ -84,13 +95,16 @@ static enum result fill_hits(struct app *app, struct request *request, const str
         hits[view->hits_count++] = (struct hit_view){
             .what = VERDICTS[rows[i].verdict],
             .why = rule_words(rows[i].rule),
-            .from = rows[i].referrer && *rows[i].referrer ? arena_printf(arena, "%s, from %s", rows[i].family, rows[i].referrer) : rows[i].family,
+            .from = rows[i].referrer && *rows[i].referrer
+                        ? arena_printf(arena, "%s, from %s", rows[i].family, rows[i].referrer)
+                        : rows[i].family,
             .when = when_ago(rows[i].at_ms, now, arena),
             .clock = when_day(rows[i].at_ms, true, arena),
             .is_person = rows[i].verdict == VERDICT_PERSON,
         };
     if (count > HITS_SHOWN)
-        view->next_href = arena_printf(arena, "/shares/%s?before=%s", view->id, desk_id_text(arena, "hit", rows[HITS_SHOWN - 1].id));
+        view->next_href =
+            arena_printf(arena, "/shares/%s?before=%s", view->id, desk_id_text(arena, "hit", rows[HITS_SHOWN - 1].id));
     view->hits = hits;
     return RESULT_OK;
 }
@@ -99,11 +113,13 @@ static const char *closed_words(const struct share *share, int64_t now, struct a
 {
     if (share_may_open(share, now))
         return NULL;
-    return share->revoked_ms ? arena_printf(arena, "You stopped this link on %s.", when_day(share->revoked_ms, false, arena))
-                             : arena_printf(arena, "This link worked until %s.", when_day(share->expires_ms, false, arena));
+    return share->revoked_ms
+               ? arena_printf(arena, "You stopped this link on %s.", when_day(share->revoked_ms, false, arena))
+               : arena_printf(arena, "This link worked until %s.", when_day(share->expires_ms, false, arena));
 }
 
-static void fill(struct app *app, struct request *request, const struct share *share, const struct card *card, struct share_view *view)
+static void fill(struct app *app, struct request *request, const struct share *share, const struct card *card,
+                 struct share_view *view)
 {
     struct arena *arena = &request->arena;
     const struct hand *hand = share->chain_len > 1 ? &share->chain[share->chain_len - 1] : NULL;
@@ -117,9 +133,12 @@ static void fill(struct app *app, struct request *request, const struct share *s
     view->url = share->standing ? arena_printf(arena, "%s/@%s", app->config->url, card->handle)
                                 : arena_printf(arena, "%s/c/%s", app->config->url, share->token);
     view->shown = without_scheme(view->url);
-    view->send_href = send_href(share->channel, card->name, arena_printf(arena, "The card of %s", card->name), view->url, arena);
-    view->send_words = arena_printf(arena, "Send by %s", share->channel == CHANNEL_EMAIL ? "e-mail" : share->channel == CHANNEL_SMS
-                                                                                        ? "text message" : channel_words(share->channel));
+    view->send_href =
+        send_href(share->channel, card->name, arena_printf(arena, "The card of %s", card->name), view->url, arena);
+    view->send_words = arena_printf(arena, "Send by %s",
+                                    share->channel == CHANNEL_EMAIL ? "e-mail"
+                                    : share->channel == CHANNEL_SMS ? "text message"
+                                                                    : channel_words(share->channel));
     view->recipient = share->recipient;
     view->print_run = share->print_run;
     view->by = hand && hand->member_id != share->owner_id ? (hand->name ? hand->name : "a visitor") : NULL;
@@ -198,8 +217,9 @@ enum result share_hold_page(struct app *app, struct request *request)
 /* ---- for a printer ---- */
 
 static const struct distance_view DISTANCES[] = {
-    {20, "In the hand (20 cm)", false},        {40, "On a table or a badge (40 cm)", false}, {100, "On a counter (1 m)", false},
-    {200, "At a stand (2 m)", false},          {500, "Across a room (5 m)", false},          {1000, "From the stage (10 m)", false},
+    {20, "In the hand (20 cm)", false},  {40, "On a table or a badge (40 cm)", false},
+    {100, "On a counter (1 m)", false},  {200, "At a stand (2 m)", false},
+    {500, "Across a room (5 m)", false}, {1000, "From the stage (10 m)", false},
 };
 enum { DISTANCE_COUNT = sizeof DISTANCES / sizeof *DISTANCES };
 

@@ -68,7 +68,9 @@ enum result sign_in_page(struct app *app, struct request *request)
         reply_see_other(request, next ? next : "/inbox");
     if (result != RESULT_NOT_FOUND)
         return result;
-    return show(request, 200, &(struct sign_in_view){.next = next, .said = request_query(request, "out") ? "You are signed out." : NULL});
+    return show(
+        request, 200,
+        &(struct sign_in_view){.next = next, .said = request_query(request, "out") ? "You are signed out." : NULL});
 }
 
 /* ---- how often ---- */
@@ -105,7 +107,8 @@ static enum result count_try(struct app *app, struct arena *arena, const char *k
     *out_wait_s = doublings < 10 && 1 << doublings < WAIT_MAX_S ? 1 << doublings : WAIT_MAX_S;
     if (tries > STRAIGHT_MAX)
         return RESULT_LIMITED;
-    result = store_throttle_count(app->store, arena_printf(arena, "%s:wait", key), *out_wait_s * 1000LL, now, &in_window);
+    result =
+        store_throttle_count(app->store, arena_printf(arena, "%s:wait", key), *out_wait_s * 1000LL, now, &in_window);
     return result == RESULT_OK && in_window > 1 ? RESULT_LIMITED : result;
 }
 
@@ -145,7 +148,8 @@ static enum result renew_hash(struct app *app, const struct member *member, cons
     return result == RESULT_OK ? store_member_set_password(app->store, member->id, hash, NULL) : result;
 }
 
-static enum result welcome(struct app *app, struct request *request, const struct member *member, const char *key, const char *next)
+static enum result welcome(struct app *app, struct request *request, const struct member *member, const char *key,
+                           const char *next)
 {
     enum result result = forget_tries(app, &request->arena, key);
     if (result == RESULT_OK)
@@ -164,20 +168,26 @@ enum result sign_in_try(struct app *app, struct request *request)
     int wait_s = 0;
     bool stale = false;
     int64_t now = now_ms();
-    if (text_clean(request_form(request, "who"), TEXT_LINE, arena, &who) != RESULT_OK || !who || !password || strlen(who) > WHO_MAX) {
+    if (text_clean(request_form(request, "who"), TEXT_LINE, arena, &who) != RESULT_OK || !who || !password ||
+        strlen(who) > WHO_MAX) {
         view.error = "Please give your e-mail or handle, and your password.";
         return show(request, 422, &view);
     }
     view.who = who;
     if (network_is_busy(app, request, now))
-        return too_many(request, &view, "Too many tries came from your network. Please wait ten minutes and try again.", NETWORK_MS / 1000);
+        return too_many(request, &view, "Too many tries came from your network. Please wait ten minutes and try again.",
+                        NETWORK_MS / 1000);
     enum result result = find_member(app, arena, who, &member);
     if (result != RESULT_OK)
         return result;
     const char *key = account_key(&member, who, arena);
     result = count_try(app, arena, key, now, &wait_s);
     if (result == RESULT_LIMITED)
-        return too_many(request, &view, arena_printf(arena, "That was often. Please wait %d seconds and try again, or ask for a sign-in link.", wait_s), wait_s);
+        return too_many(request, &view,
+                        arena_printf(arena,
+                                     "That was often. Please wait %d seconds and try again, or ask for a sign-in link.",
+                                     wait_s),
+                        wait_s);
     if (result != RESULT_OK)
         return result;
     bool fits = strlen(password) <= PASSWORD_BYTES_MAX;
@@ -195,8 +205,9 @@ enum result sign_in_try(struct app *app, struct request *request)
 
 static enum result show_spent(struct request *request)
 {
-    return show(request, 404, &(struct sign_in_view){.error = "This link was used already, or it is older than a day. "
-                                                              "Please ask for a new one, or sign in with your password."});
+    return show(request, 404,
+                &(struct sign_in_view){.error = "This link was used already, or it is older than a day. "
+                                                "Please ask for a new one, or sign in with your password."});
 }
 
 enum result sign_in_link_page(struct app *app, struct request *request)
@@ -208,7 +219,10 @@ enum result sign_in_link_page(struct app *app, struct request *request)
         result = store_member_find(app->store, &request->arena, member_id, &member);
     if (result == RESULT_NOT_FOUND)
         return show_spent(request);
-    return result != RESULT_OK ? result : show(request, 200, &(struct sign_in_view){.link_name = member.name, .link_secret = request->params[0]});
+    return result != RESULT_OK
+               ? result
+               : show(request, 200,
+                      &(struct sign_in_view){.link_name = member.name, .link_secret = request->params[0]});
 }
 
 enum result sign_in_link_redeem(struct app *app, struct request *request)
@@ -222,7 +236,8 @@ enum result sign_in_link_redeem(struct app *app, struct request *request)
         result = store_member_find(app->store, &request->arena, member_id, &member);
     if (result != RESULT_OK)
         return result;
-    return welcome(app, request, &member, account_key(&member, "", &request->arena), member.password_hash ? "/inbox" : "/account?new=1");
+    return welcome(app, request, &member, account_key(&member, "", &request->arena),
+                   member.password_hash ? "/inbox" : "/account?new=1");
 }
 
 enum result sign_out(struct app *app, struct request *request)

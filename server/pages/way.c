@@ -31,7 +31,8 @@ struct ways *ways_begin(struct app *app, struct arena *arena)
 const char *share_words(const struct share *share, struct arena *arena)
 {
     const char *channel = share->standing ? "Standing link" : channel_words(share->channel);
-    return share->label && strcmp(share->label, channel) ? arena_printf(arena, "%s, %s", channel, share->label) : channel;
+    return share->label && strcmp(share->label, channel) ? arena_printf(arena, "%s, %s", channel, share->label)
+                                                         : channel;
 }
 
 const char *first_name(const char *name, struct arena *arena)

@@ -41,8 +41,9 @@ static const char *health_of(const struct webhook *webhook, struct arena *arena)
     if (webhook->disabled_ms)
         return webhook->disabled_why ? arena_printf(arena, "Off: %s", webhook->disabled_why) : "Off";
     if (webhook->failures_in_a_row)
-        return webhook->failures_in_a_row == 1 ? "The last message did not arrive"
-                                               : arena_printf(arena, "The last %lld tries did not arrive", (long long)webhook->failures_in_a_row);
+        return webhook->failures_in_a_row == 1
+                   ? "The last message did not arrive"
+                   : arena_printf(arena, "The last %lld tries did not arrive", (long long)webhook->failures_in_a_row);
     return webhook->last_success_ms ? "All is well" : "On; nothing was sent yet";
 }
 
@@ -58,11 +59,13 @@ static void fill_events(struct webhooks_view *view, uint32_t chosen, struct aren
     struct event_view *events = arena_alloc(arena, EVENT_COUNT * sizeof *events);
     for (int type = 0; type < EVENT_COUNT; type++)
         if (OFFERED & 1u << type)
-            events[view->events_count++] = (struct event_view){event_name((enum event_type)type), EVENTS[type], chosen & 1u << type};
+            events[view->events_count++] =
+                (struct event_view){event_name((enum event_type)type), EVENTS[type], chosen & 1u << type};
     view->events = events;
 }
 
-static enum result show_list(struct app *app, struct request *request, int status, uint32_t chosen, struct webhooks_view *view)
+static enum result show_list(struct app *app, struct request *request, int status, uint32_t chosen,
+                             struct webhooks_view *view)
 {
     struct arena *arena = &request->arena;
     struct webhook *webhooks;
@@ -111,9 +114,11 @@ enum result webhook_add(struct app *app, struct request *request)
 {
     struct arena *arena = &request->arena;
     const char *url = request_form(request, "url");
-    struct webhook webhook = {.owner_id = request_caller(request)->member.id, .url = url ? url : "", .events = read_events(request)};
+    struct webhook webhook = {
+        .owner_id = request_caller(request)->member.id, .url = url ? url : "", .events = read_events(request)};
     struct webhooks_view view = {.url = webhook.url};
-    view.url_error = *webhook.url ? webhook_url_complaint(webhook.url, &app->webhook_policy) : "Please say where to send it.";
+    view.url_error =
+        *webhook.url ? webhook_url_complaint(webhook.url, &app->webhook_policy) : "Please say where to send it.";
     view.events_error = webhook.events ? NULL : "Please choose at least one.";
     if (view.url_error || view.events_error)
         return show_list(app, request, 422, webhook.events, &view);
@@ -156,10 +161,12 @@ static const char *state_words(const struct delivery *delivery, struct arena *ar
     const char *tries = delivery->attempts == 1 ? "1 try" : arena_printf(arena, "%d tries", delivery->attempts);
     switch (delivery->state) {
     case DELIVERY_PENDING:
-        return !delivery->attempts ? "On its way" : arena_printf(arena, "Not yet arrived: %s. Next try %s.", why_words(delivery, arena),
-                                                                 when_day(delivery->due_ms, true, arena));
+        return !delivery->attempts ? "On its way"
+                                   : arena_printf(arena, "Not yet arrived: %s. Next try %s.",
+                                                  why_words(delivery, arena), when_day(delivery->due_ms, true, arena));
     case DELIVERY_DELIVERED:
-        return arena_printf(arena, "Arrived, %s%s", tries, delivery->last_status ? arena_printf(arena, ", answer %d", delivery->last_status) : "");
+        return arena_printf(arena, "Arrived, %s%s", tries,
+                            delivery->last_status ? arena_printf(arena, ", answer %d", delivery->last_status) : "");
     case DELIVERY_FAILED:
         return arena_printf(arena, "Did not arrive: %s, %s", why_words(delivery, arena), tries);
     case DELIVERY_DISABLED:
@@ -170,15 +177,16 @@ static const char *state_words(const struct delivery *delivery, struct arena *ar
     return "";
 }
 
-static enum result fill_deliveries(struct app *app, struct request *request, const struct webhook *webhook, struct webhook_view *view)
+static enum result fill_deliveries(struct app *app, struct request *request, const struct webhook *webhook,
+                                   struct webhook_view *view)
 {
     struct arena *arena = &request->arena;
     const char *before = request_query(request, "before");
     struct delivery *rows;
     size_t count;
     int64_t now = now_ms();
-    enum result result = store_delivery_list(app->store, arena, webhook->owner_id, webhook->id, before ? id_parse("dlv", before) : 0,
-                                             DELIVERIES_SHOWN + 1, &rows, &count);
+    enum result result = store_delivery_list(app->store, arena, webhook->owner_id, webhook->id,
+                                             before ? id_parse("dlv", before) : 0, DELIVERIES_SHOWN + 1, &rows, &count);
     if (result != RESULT_OK)
         return result;
     struct delivery_view *deliveries = arena_alloc(arena, (count + 1) * sizeof *deliveries);
@@ -188,10 +196,12 @@ static enum result fill_deliveries(struct app *app, struct request *request, con
             .words = EVENTS[rows[i].type],
             .state = state_words(&rows[i], arena),
             .lead_href = rows[i].lead_id && rows[i].state != DELIVERY_ERASED && rows[i].type != EVENT_LEAD_ERASED
-                             ? desk_href(arena, "leads", "led", rows[i].lead_id) : NULL,
+                             ? desk_href(arena, "leads", "led", rows[i].lead_id)
+                             : NULL,
             .clock = when_day(rows[i].created_ms, true, arena),
             .when = when_ago(rows[i].created_ms, now, arena),
-            .may_resend = rows[i].state != DELIVERY_PENDING && rows[i].state != DELIVERY_ERASED && !webhook->disabled_ms,
+            .may_resend =
+                rows[i].state != DELIVERY_PENDING && rows[i].state != DELIVERY_ERASED && !webhook->disabled_ms,
         };
     if (count > DELIVERIES_SHOWN)
         view->next_href = arena_printf(arena, "/webhooks/%s?before=%s", view->id, deliveries[DELIVERIES_SHOWN - 1].id);
@@ -201,7 +211,8 @@ static enum result fill_deliveries(struct app *app, struct request *request, con
 
 static enum result find(struct app *app, struct request *request, struct webhook *out)
 {
-    return store_webhook_find(app->store, &request->arena, request_caller(request)->member.id, desk_id(request, "whk"), out);
+    return store_webhook_find(app->store, &request->arena, request_caller(request)->member.id, desk_id(request, "whk"),
+                              out);
 }
 
 enum result webhook_page(struct app *app, struct request *request)
@@ -220,7 +231,8 @@ enum result webhook_page(struct app *app, struct request *request)
         .shown = without_scheme(webhook.url),
         .health = health_of(&webhook, arena),
         .events = events_words(webhook.events, arena),
-        .said = request_query(request, "sent") ? "It is on its way. Load this page again to see whether it arrived." : NULL,
+        .said =
+            request_query(request, "sent") ? "It is on its way. Load this page again to see whether it arrived." : NULL,
         .success = when_ago(webhook.last_success_ms, now, arena),
         .failure = when_ago(webhook.last_failure_ms, now, arena),
         .is_on = !webhook.disabled_ms,
