@@ -59,7 +59,7 @@ static const struct {
     int max;
 } PLACE_FIELDS[] = {
     {"label", "What it is (office)", "off", offsetof(struct card_address, label), CARD_LABEL_MAX},
-    {"street", "Street and number", "street-address", offsetof(struct card_address, street), CARD_LINE_MAX},
+    {"street", "Street and number", "address-line1", offsetof(struct card_address, street), CARD_LINE_MAX},
     {"postcode", "Postcode", "postal-code", offsetof(struct card_address, postcode), CARD_LABEL_MAX},
     {"city", "Town", "address-level2", offsetof(struct card_address, city), CARD_LINE_MAX},
     {"region", "Region", "address-level1", offsetof(struct card_address, region), CARD_LINE_MAX},
