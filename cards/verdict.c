@@ -126,6 +126,11 @@ uint32_t facts_of(const struct request_signs *signs, char family[AGENT_FAMILY_SI
     return facts;
 }
 
+bool facts_are_a_robots(uint32_t facts)
+{
+    return facts & FACT_HEAD || (facts & FACT_CRAWLER && !(facts & (FACT_IN_APP | FACT_SELF)));
+}
+
 void referrer_host(const char *referrer, char out[REFERRER_HOST_SIZE])
 {
     out[0] = '\0';

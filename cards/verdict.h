@@ -52,6 +52,9 @@ enum {
 
 enum { REFERRER_HOST_SIZE = 64 };
 
+/* A robot by its own name, or HEAD: its page is never before anybody's eyes, and the same one comes again and again. */
+bool facts_are_a_robots(uint32_t facts);
+
 /* What a request said, as the HTTP layer hands it over. Strings may be NULL. */
 struct request_signs {
     bool head;

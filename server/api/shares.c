@@ -134,10 +134,11 @@ static json_t *acts_json(uint32_t acts)
 static json_t *hit_json(const struct hit_row *hit)
 {
     char id[ID_TEXT_SIZE], visitor[ID_TEXT_SIZE];
-    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:s}", "id", id_format(id, "hit", hit->id), "at",
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:I, s:s}", "id", id_format(id, "hit", hit->id), "at",
                      time_json(hit->at_ms), "verdict", verdict_name(hit->verdict), "rule", hit->rule, "why", rule_words(hit->rule),
                      "channel", channel_name(hit->channel), "agent", *hit->family ? hit->family : NULL, "referrer",
-                     *hit->referrer ? hit->referrer : NULL, "acts", acts_json(hit->acts), "visitor",
+                     *hit->referrer ? hit->referrer : NULL, "acts", acts_json(hit->acts), "times",
+                     (json_int_t)hit->times, "visitor",
                      id_format(visitor, "hit", hit->visitor_id ? hit->visitor_id : hit->id));
 }
 

@@ -2,8 +2,8 @@
  *
  * The page of a cached card is put together in the event loop, and the connection waits there for nothing but its hit: the
  * writer's group commit calls hit_done, which lets the loop send what is ready. A failure to record never hides the card:
- * the page is served, marked, and the store counts it. What is not in the cache yet, and what comes with a session cookie,
- * goes through a worker once.
+ * the page is served, marked, and the store counts it. A robot that keeps coming is counted and waits for nothing
+ * (store/repeats.h). What is not in the cache yet, and what comes with a session cookie, goes through a worker once.
  *
  * GET changes nothing but hits, and a hit alone is nobody: see cards/verdict.h. */
 #include "server/pages/scan.h"
@@ -140,7 +140,8 @@ static enum result answer(struct app *app, struct request *request, const struct
     hit->channel = channel_refine(share->channel, request_header(request, "User-Agent"), visit.referrer);
     memcpy(hit->family, visit.family, sizeof hit->family);
     memcpy(hit->referrer, visit.referrer, sizeof hit->referrer);
-    record(app, request, hit);
+    if (!facts_are_a_robots(hit->facts) || !store_hit_repeats(app->store, hit))
+        record(app, request, hit);
     return RESULT_OK;
 }
 

@@ -64,7 +64,8 @@ static int compare_acts(const void *a, const void *b)
 /* ---- reading ---- */
 
 #define INBOX_SELECT \
-    "SELECT seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, channel, visitor_hash, family, referrer FROM hit_inbox "
+    "SELECT seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, channel, visitor_hash, family, referrer, " \
+    "times FROM hit_inbox "
 enum inbox_column {
     INBOX_SEQ,
     INBOX_ACTS,
@@ -77,7 +78,8 @@ enum inbox_column {
     INBOX_CHANNEL,
     INBOX_HASH,
     INBOX_FAMILY,
-    INBOX_REFERRER
+    INBOX_REFERRER,
+    INBOX_TIMES
 };
 
 static enum result query_tail(struct db *db, const struct tail *tail, struct db_rows **out)
@@ -134,6 +136,7 @@ static struct kept *read_hit(struct batch *batch, struct texts *texts, const str
         .facts = (uint32_t)driver->integer(rows, INBOX_FACTS),
         .channel = (enum channel)driver->integer(rows, INBOX_CHANNEL),
         .visitor_hash = (uint64_t)driver->integer(rows, INBOX_HASH),
+        .times = driver->integer(rows, INBOX_TIMES),
         .family = texts_keep(texts, &batch->arena, family, family ? family_len : 0),
         .referrer = texts_keep(texts, &batch->arena, referrer, referrer ? referrer_len : 0),
     };
@@ -209,6 +212,7 @@ void kept_from_row(struct kept *out, const struct db_rows *rows, struct arena *a
         .facts = (uint32_t)driver->integer(rows, MONTH_FACTS),
         .acts = (uint32_t)driver->integer(rows, MONTH_ACTS),
         .visitor_hash = (uint64_t)driver->integer(rows, MONTH_HASH),
+        .times = driver->integer(rows, MONTH_TIMES),
         .folded = true,
     };
     out->day = day_of(out->id);

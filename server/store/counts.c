@@ -22,8 +22,8 @@ static void note(struct difference *difference, const struct kept *hit)
 {
     uint32_t new_acts = hit->folded ? hit->acts & ~hit->old_acts : hit->acts;
     if (hit->folded)
-        difference->by_verdict[hit->old_verdict]--;
-    difference->by_verdict[hit->verdict]++;
+        difference->by_verdict[hit->old_verdict] -= hit->times;
+    difference->by_verdict[hit->verdict] += hit->times;
     difference->saves += (new_acts & ACT_SAVE) != 0;
     difference->forms += (new_acts & ACT_FORM) != 0;
 }

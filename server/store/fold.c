@@ -68,6 +68,7 @@ void kept_values(struct db_value *at, const struct kept *hit)
     at[MONTH_HASH] = DB_INT((int64_t)hit->visitor_hash);
     at[MONTH_FAMILY] = db_text(hit->family[0] ? hit->family : NULL);
     at[MONTH_REFERRER] = db_text(hit->referrer[0] ? hit->referrer : NULL);
+    at[MONTH_TIMES] = DB_INT(hit->times);
 }
 
 static enum result append_month(struct db *db, const struct month *month, const struct batch *batch,

@@ -23,6 +23,7 @@ struct kept {
     int64_t earlier_id; /* what the page named in this batch's acts; 0 none */
     int64_t act_at_ms;  /* of the batch's first act on it; 0 none */
     uint64_t visitor_hash;
+    int64_t times; /* requests it stands for */
     uint32_t facts, acts;
     enum channel channel;
     enum verdict verdict;

@@ -250,6 +250,7 @@ void hits_close(struct hit_log *log)
     close_connection(log->fold_inbox);
     close_connection(log->inbox);
     months_free(log->months);
+    repeats_free(log->repeats);
     free(log->values);
     pthread_cond_destroy(&log->queue_filled);
     pthread_cond_destroy(&log->folder_wanted);
@@ -267,6 +268,7 @@ enum result hits_open(struct store *store, struct hit_log **out)
         abort();
     log->store = store;
     log->months = months_new();
+    log->repeats = repeats_new();
     log->last = &log->first;
     log->closed = true;
     pthread_mutex_init(&log->queue_lock, NULL);

@@ -8,6 +8,7 @@
 #include "server/store/fold.h"
 #include "server/store/hits.h"
 #include "server/store/internal.h"
+#include "server/store/repeats.h"
 
 enum {
     FOLD_SOON_ROWS = 20000, /* so many wait: the fold does not sleep to its period's end */
@@ -22,6 +23,7 @@ struct hit_log {
     pthread_cond_t queue_filled;
     struct hit *first, **last;
     size_t queued;
+    struct repeats *repeats;
     bool writer_waits, closed; /* closed: nothing is taken in any more */
 
     pthread_t writer;

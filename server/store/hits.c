@@ -22,8 +22,8 @@
 #include "server/store/hits.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
+#include "server/ids.h"
 #include "server/store/hit_log.h"
 
 enum {
@@ -32,7 +32,7 @@ enum {
     SWEEP_IDLE_ROWS = 8192,  /* deleted in a commit of its own when nothing is queued */
     SWEEP_LOADED_ROWS = 512, /* deleted beside new rows, and twice as many as those */
     HOUSEKEEPING_MS = 100,   /* the queue has been empty that long: sweep, then tidy */
-    INBOX_COLUMNS = 12
+    INBOX_COLUMNS = 13
 };
 
 /* ---- the queue ---- */
@@ -54,6 +54,20 @@ enum result store_hit_submit(struct store *store, struct hit *hit)
         return RESULT_OK;
     atomic_fetch_add(&log->unrecorded, 1);
     return RESULT_LIMITED;
+}
+
+bool store_hit_repeats(struct store *store, const struct hit *hit)
+{
+    struct hit_log *log = store->hits;
+    bool first;
+    if (!repeats_count(log->repeats, hit, &first))
+        return false;
+    if (first) { /* the writer must look at the clock */
+        pthread_mutex_lock(&log->queue_lock);
+        pthread_cond_signal(&log->queue_filled);
+        pthread_mutex_unlock(&log->queue_lock);
+    }
+    return true;
 }
 
 void store_hits_wake(struct store *store)
@@ -87,26 +101,31 @@ static struct hit *take_queued(struct hit_log *log, size_t *count)
     return first;
 }
 
-/* Waits for hits. NULL when it is time for housekeeping (HOUSEKEEPING: there is some, but hits may come first), or when
- * closing and all is done. */
+/* Waits for hits, or until it is time to take the repeats. NULL when it is time for housekeeping (HOUSEKEEPING: there is
+ * some, but hits may come first), or when closing and all is done. */
 static struct hit *wait_for_hits(struct hit_log *log, bool housekeeping, size_t *count, bool *closing)
 {
     pthread_mutex_lock(&log->queue_lock);
-    struct timespec until = hit_log_in(HOUSEKEEPING_MS);
-    int error = 0;
+    int64_t house_ms = housekeeping ? monotonic_ms() + HOUSEKEEPING_MS : INT64_MAX, now_ms = 0, until_ms = INT64_MAX;
     log->writer_waits = true;
-    while (!log->first && !log->closed && error != ETIMEDOUT) {
-        if (housekeeping)
-            error = pthread_cond_timedwait(&log->queue_filled, &log->queue_lock, &until);
-        else if (atomic_load(&log->mark) > log->swept)
+    while (!log->first && !log->closed) {
+        int64_t repeats_ms = repeats_due_ms(log->repeats);
+        now_ms = monotonic_ms();
+        until_ms = repeats_ms < house_ms ? repeats_ms : house_ms;
+        if (until_ms <= now_ms || (!housekeeping && atomic_load(&log->mark) > log->swept))
             break;
-        else
+        struct timespec until = hit_log_in(until_ms == INT64_MAX ? 0 : until_ms - now_ms);
+        if (until_ms == INT64_MAX)
             pthread_cond_wait(&log->queue_filled, &log->queue_lock);
+        else
+            pthread_cond_timedwait(&log->queue_filled, &log->queue_lock, &until);
     }
     log->writer_waits = false;
     *closing = log->closed;
     struct hit *first = take_queued(log, count);
     pthread_mutex_unlock(&log->queue_lock);
+    if (*closing || repeats_due_ms(log->repeats) <= monotonic_ms())
+        first = repeats_take(log->repeats, first, count);
     return first;
 }
 
@@ -134,6 +153,7 @@ static void put_values(struct db_value *at, const struct hit *hit, int64_t seq)
     at[9] = DB_INT((int64_t)hit->visitor_hash);
     at[10] = db_text(hit->acts || !hit->family[0] ? NULL : hit->family);
     at[11] = db_text(hit->acts || !hit->referrer[0] ? NULL : hit->referrer);
+    at[12] = DB_INT(1 + hit->repeats);
 }
 
 static enum result write_rows(struct db *db, void *context)
@@ -148,7 +168,7 @@ static enum result write_rows(struct db *db, void *context)
         result = db->driver->append(
             db,
             "INSERT INTO hit_inbox (seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, "
-            "channel, visitor_hash, family, referrer)",
+            "channel, visitor_hash, family, referrer, times)",
             log->values, INBOX_COLUMNS, (int)row);
     }
     if (result == RESULT_OK && commit->sweep_to > log->swept)

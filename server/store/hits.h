@@ -28,12 +28,16 @@ struct hit {
     uint32_t acts;         /* 0 makes this a hit, else an act */
     uint64_t visitor_hash; /* the daily hint, 0 for none */
     enum channel channel;  /* refined */
+    int64_t repeats; /* how many more like it this one stands for; see store_hit_repeats */
     char family[AGENT_FAMILY_SIZE];
     char referrer[REFERRER_HOST_SIZE];
 };
 
 /* Queues a hit. LIMITED: the queue is full; it is counted as not recorded and DONE is never called. Never blocks. */
 enum result store_hit_submit(struct store *store, struct hit *hit) MUST_CHECK;
+/* For a hit of a robot, before it is submitted. True: such hits keep coming, and it was counted; it is not to be submitted,
+ * and half a second later it is on disk as part of one hit that stands for many. A crash until then loses it. */
+bool store_hit_repeats(struct store *store, const struct hit *hit) MUST_CHECK;
 /* Wakes the writer if anything waits: once at the end of a loop's turn, so that what arrived together commits together. */
 void store_hits_wake(struct store *store);
 
@@ -44,6 +48,7 @@ struct hit_row {
     enum channel channel;
     const char *family, *referrer; /* "" for none */
     uint32_t acts;
+    int64_t times; /* how many requests it stands for: more than one for robots only */
     int64_t visitor_id; /* the visitor's first hit: this one's id, or an earlier one named by the page */
 };
 /* Newest first, before hit id BEFORE (0: from the newest), the unfolded ones too. */

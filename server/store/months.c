@@ -12,7 +12,7 @@
 enum { DAY_MS = 86400000 };
 
 static const char COLUMNS[] =
-    "owner_id, share_id, id, visitor_id, verdict, rule, channel, facts, acts, visitor_hash, family, referrer";
+    "owner_id, share_id, id, visitor_id, verdict, rule, channel, facts, acts, visitor_hash, family, referrer, times";
 
 struct months {
     pthread_mutex_t lock;
@@ -68,6 +68,7 @@ static struct month *month_new(int32_t number)
              "CREATE TABLE hits_%06d (owner_id BIGINT NOT NULL, share_id BIGINT NOT NULL, id BIGINT NOT NULL, "
              "visitor_id BIGINT NOT NULL, verdict BIGINT NOT NULL, rule BIGINT NOT NULL, channel BIGINT NOT NULL, "
              "facts BIGINT NOT NULL, acts BIGINT NOT NULL, visitor_hash BIGINT NOT NULL, family TEXT, referrer TEXT, "
+             "times BIGINT NOT NULL, "
              "PRIMARY KEY (owner_id, share_id, id))",
              number);
     snprintf(month->drop, sizeof month->drop, "DROP TABLE hits_%06d", number);

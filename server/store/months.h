@@ -38,6 +38,7 @@ enum month_column {
     MONTH_HASH,
     MONTH_FAMILY,
     MONTH_REFERRER,
+    MONTH_TIMES,
     MONTH_COLUMNS
 };
 

@@ -112,6 +112,7 @@ static void show(struct hit_row *out, const struct kept *hit, struct arena *aren
         .family = arena_strdup(arena, hit->family),
         .referrer = arena_strdup(arena, hit->referrer),
         .acts = hit->acts,
+        .times = hit->times,
         .visitor_id = hit->visitor_id,
     };
 }

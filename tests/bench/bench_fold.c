@@ -285,7 +285,7 @@ static double bare_fold(const char *main_path, const struct filling *filling)
 {
     char sql[512];
     int32_t month = month_of(id_new());
-    snprintf(sql, sizeof sql, "INSERT INTO hits_%06d VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", month);
+    snprintf(sql, sizeof sql, "INSERT INTO hits_%06d VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", month);
     struct bare bare = bare_open(main_path, NULL, sql);
     struct db_value *values = calloc((size_t)PASS_ROWS * MONTH_COLUMNS, sizeof *values);
     must(values, "memory");
@@ -298,6 +298,7 @@ static double bare_fold(const char *main_path, const struct filling *filling)
                                .id = id,
                                .visitor_id = id,
                                .visitor_hash = draw() >> 1,
+                               .times = 1,
                                .family = "Safari on iOS",
                                .referrer = ""};
             kept_values(&values[i * MONTH_COLUMNS], &hit);

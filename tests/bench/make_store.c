@@ -33,15 +33,17 @@ static enum result put_leads(struct db *db, void *context)
     for (int64_t i = 0; i < leads->count; i++) {
         char name[40];
         int64_t share = i * 7919 % filling->shares, at_ms = filling->from_ms + i * step_ms;
-        int64_t card = filled_share(filling, share % filling->members) + (1 << 20), id = id_at_ms(at_ms) + (i & 0x1fffff);
+        int64_t card = filled_share(filling, share % filling->members) + (1 << 20),
+                id = id_at_ms(at_ms) + (i & 0x1fffff);
         snprintf(name, sizeof name, "Visitor %lld", (long long)i);
-        must(db_run(db,
-                    "INSERT INTO leads (owner_id, id, card_id, share_id, channel, referral, stage, tray, name, message, "
-                    "created_ms, identified_ms, updated_ms, revision) "
-                    "VALUES ($1, $2, $3, $4, 0, 0, 1, 0, $5, 'Please call me about the roof.', $6, $6, $6, 1)",
-                    DB_ARGS(DB_INT(filled_owner(filling, share)), DB_INT(id), DB_INT(card),
-                            DB_INT(filled_share(filling, share)), db_text(name), DB_INT(at_ms))) == RESULT_OK,
-             "a lead");
+        must(
+            db_run(db,
+                   "INSERT INTO leads (owner_id, id, card_id, share_id, channel, referral, stage, tray, name, message, "
+                   "created_ms, identified_ms, updated_ms, revision) "
+                   "VALUES ($1, $2, $3, $4, 0, 0, 1, 0, $5, 'Please call me about the roof.', $6, $6, $6, 1)",
+                   DB_ARGS(DB_INT(filled_owner(filling, share)), DB_INT(id), DB_INT(card),
+                           DB_INT(filled_share(filling, share)), db_text(name), DB_INT(at_ms))) == RESULT_OK,
+            "a lead");
     }
     return RESULT_OK;
 }
@@ -92,7 +94,7 @@ static void count(const char *folder)
     int64_t rows = 0;
     must(sqlite3_prepare_v2(db, "SELECT month FROM hit_months", -1, &months, NULL) == SQLITE_OK, "months");
     while (sqlite3_step(months) == SQLITE_ROW) {
-        snprintf(sql, sizeof sql, "SELECT COALESCE(count(*), 0) FROM hits_%06d", sqlite3_column_int(months, 0));
+        snprintf(sql, sizeof sql, "SELECT COALESCE(sum(times), 0) FROM hits_%06d", sqlite3_column_int(months, 0));
         rows += number(db, sql);
     }
     sqlite3_finalize(months);

@@ -104,6 +104,7 @@ static void make_hit(struct kept *hit, const struct filling *filling, int64_t at
         .acts = (random >> 44) % 4 == 0 ? 0 : ACT_SEEN,
         .channel = (random >> 48) % 2 ? CHANNEL_QR : CHANNEL_LINK,
         .visitor_hash = random,
+        .times = 1,
         .family = families[(random >> 52) % 5],
         .referrer = referrers[(random >> 56) % 5],
     };

@@ -13,5 +13,6 @@ CREATE TABLE hit_inbox (
     visitor_hash BIGINT NOT NULL,
     channel BIGINT NOT NULL,
     family TEXT,
-    referrer TEXT
+    referrer TEXT,
+    times BIGINT NOT NULL DEFAULT 1 -- how many requests of a robot it stands for
 );

@@ -1,0 +1,131 @@
+/* See repeats.h. A small table of fixed size: a kind that finds no place in it is kept row by row, which is slower and as
+ * true. */
+#include "server/store/repeats.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include "server/ids.h"
+
+enum {
+    KINDS = 4096, /* a power of two */
+    PROBES = 8,
+    SILENCE_MS = 1000, /* after which the next of a kind is a first again */
+    TAKE_MS = 400
+};
+
+struct kind {
+    struct hit like; /* what they have in common */
+    int64_t until_ms;
+    int64_t count;
+};
+
+struct repeats {
+    pthread_mutex_t lock;
+    _Atomic int64_t due_ms;
+    struct kind kinds[KINDS];
+};
+
+struct repeats *repeats_new(void)
+{
+    struct repeats *repeats = calloc(1, sizeof *repeats);
+    if (!repeats)
+        abort();
+    pthread_mutex_init(&repeats->lock, NULL);
+    atomic_init(&repeats->due_ms, INT64_MAX);
+    return repeats;
+}
+
+void repeats_free(struct repeats *repeats)
+{
+    if (!repeats)
+        return;
+    pthread_mutex_destroy(&repeats->lock);
+    free(repeats);
+}
+
+static bool is_alike(const struct hit *a, const struct hit *b)
+{
+    return a->share_id == b->share_id && a->facts == b->facts && a->channel == b->channel &&
+           strcmp(a->family, b->family) == 0 && strcmp(a->referrer, b->referrer) == 0;
+}
+
+/* The kind of HIT, or a place for it, or NULL. */
+static struct kind *find(struct repeats *repeats, const struct hit *hit, int64_t now_ms)
+{
+    uint64_t hash = ((uint64_t)hit->share_id ^ (uint64_t)hit->facts << 48) * 0x9e3779b97f4a7c15u >> 40;
+    struct kind *place = NULL;
+    for (size_t i = 0; i < PROBES; i++) {
+        struct kind *kind = &repeats->kinds[(hash + i) & (KINDS - 1)];
+        if (is_alike(&kind->like, hit))
+            return kind;
+        if (!place && !kind->count && kind->until_ms <= now_ms)
+            place = kind;
+    }
+    return place;
+}
+
+bool repeats_count(struct repeats *repeats, const struct hit *hit, bool *first)
+{
+    int64_t now_ms = monotonic_ms();
+    pthread_mutex_lock(&repeats->lock);
+    struct kind *kind = find(repeats, hit, now_ms);
+    bool again = kind && kind->until_ms > now_ms && is_alike(&kind->like, hit);
+    if (again)
+        kind->count++;
+    else if (kind)
+        kind->like = *hit;
+    if (kind)
+        kind->until_ms = now_ms + SILENCE_MS;
+    *first = again && atomic_load_explicit(&repeats->due_ms, memory_order_relaxed) == INT64_MAX;
+    if (*first)
+        atomic_store(&repeats->due_ms, now_ms + TAKE_MS);
+    pthread_mutex_unlock(&repeats->lock);
+    return again;
+}
+
+int64_t repeats_due_ms(const struct repeats *repeats)
+{
+    return atomic_load(&repeats->due_ms);
+}
+
+static void done(struct hit *hit, enum result result)
+{
+    (void)result; /* the log has counted it as unrecorded */
+    free(hit);
+}
+
+/* A hit of its own id, which no page carries: an act can only follow a hit that was kept. */
+static struct hit *hit_for(const struct kind *kind, struct hit *next)
+{
+    struct hit *hit = malloc(sizeof *hit);
+    if (!hit)
+        abort();
+    *hit = kind->like;
+    hit->id = id_new();
+    hit->repeats = kind->count - 1;
+    hit->visitor_hash = 0;
+    hit->next = next;
+    hit->done = done;
+    hit->owner = NULL;
+    return hit;
+}
+
+struct hit *repeats_take(struct repeats *repeats, struct hit *first, size_t *count)
+{
+    if (repeats_due_ms(repeats) == INT64_MAX)
+        return first;
+    pthread_mutex_lock(&repeats->lock);
+    for (size_t i = 0; i < KINDS; i++) {
+        struct kind *kind = &repeats->kinds[i];
+        if (!kind->count)
+            continue;
+        first = hit_for(kind, first);
+        kind->count = 0;
+        (*count)++;
+    }
+    atomic_store(&repeats->due_ms, INT64_MAX);
+    pthread_mutex_unlock(&repeats->lock);
+    return first;
+}
