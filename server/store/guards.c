@@ -1,7 +1,9 @@
 /* What must be remembered between requests for their own sake: tries that guard accounts, and answers to requests that
  * carried an Idempotency-Key. Both sweep out what is too old as they go. */
 #include <assert.h>
+#include <sodium.h>
 #include <string.h>
+#include "server/ids.h"
 #include "server/store/internal.h"
 
 enum {
@@ -59,7 +61,35 @@ enum result store_throttle_clear(struct store *store, const char *key)
 
 /* ---- Idempotency-Key ---- */
 
+/* An answer may be the only place where a secret was ever said, so it is sealed like the secret itself, as base64. */
+static const char *seal_text(const struct store *store, const char *text, struct arena *arena)
+{
+    enum { NONCE = crypto_secretbox_NONCEBYTES };
+    size_t len = strlen(text), sealed_len = NONCE + crypto_secretbox_MACBYTES + len;
+    size_t size = sodium_base64_ENCODED_LEN(sealed_len, sodium_base64_VARIANT_ORIGINAL);
+    unsigned char *sealed = arena_alloc_raw(arena, sealed_len);
+    random_bytes(sealed, NONCE);
+    crypto_secretbox_easy(sealed + NONCE, (const unsigned char *)text, len, sealed, store->seal_key);
+    return sodium_bin2base64(arena_alloc_raw(arena, size), size, sealed, sealed_len, sodium_base64_VARIANT_ORIGINAL);
+}
+
+/* NULL: sealed with another key. */
+static const char *open_text(const struct store *store, const char *text, struct arena *arena)
+{
+    enum { NONCE = crypto_secretbox_NONCEBYTES };
+    size_t size = strlen(text), len;
+    unsigned char *sealed = arena_alloc_raw(arena, size + 1);
+    if (sodium_base642bin(sealed, size, text, size, NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        len < NONCE + crypto_secretbox_MACBYTES)
+        return NULL;
+    unsigned char *opened = arena_alloc(arena, len - NONCE - crypto_secretbox_MACBYTES + 1);
+    return crypto_secretbox_open_easy(opened, sealed + NONCE, len - NONCE, sealed, store->seal_key) == 0
+               ? (char *)opened
+               : NULL;
+}
+
 struct answering {
+    const struct store *store;
     struct arena *arena;
     int64_t member_id, now_ms;
     const char *key;
@@ -85,13 +115,14 @@ static enum result recall(struct db *db, struct answering *answering)
     } else if (db_column_int(rows, 1) == 0) {
         result = RESULT_CONFLICT;
     } else {
+        const char *sealed = db_column_text(rows, 3, answering->arena);
         *answering->out = (struct remembered){
             .status = (int)db_column_int(rows, 1),
             .content_type = db_column_text(rows, 2, answering->arena),
-            .body = db_column_text(rows, 3, answering->arena),
+            .body = open_text(answering->store, sealed ? sealed : "", answering->arena),
             .location = db_column_text(rows, 4, answering->arena),
         };
-        result = RESULT_LIMITED;
+        result = answering->out->body ? RESULT_LIMITED : RESULT_FAILED;
     }
     db_finish(&rows);
     return result;
@@ -121,8 +152,13 @@ static enum result begin_answer(struct db *db, void *context)
 enum result store_idempotency_begin(struct store *store, struct arena *arena, int64_t member_id, const char *key,
                                     const unsigned char request_hash[HASH_SIZE], int64_t now_ms, struct remembered *out)
 {
-    struct answering answering = {
-        .arena = arena, .member_id = member_id, .key = key, .request_hash = request_hash, .now_ms = now_ms, .out = out};
+    struct answering answering = {.store = store,
+                                  .arena = arena,
+                                  .member_id = member_id,
+                                  .key = key,
+                                  .request_hash = request_hash,
+                                  .now_ms = now_ms,
+                                  .out = out};
     *out = (struct remembered){0};
     return store_write(store, "idempotency-begin", begin_answer, &answering);
 }
@@ -138,12 +174,19 @@ static enum result finish_answer(struct db *db, void *context)
                   "UPDATE idempotency SET status = $3, content_type = $4, body = $5, location = $6 "
                   "WHERE member_id = $1 AND key = $2",
                   DB_ARGS(DB_INT(answering->member_id), db_text(answering->key), DB_INT(answer->status),
-                          db_text(answer->content_type), db_text(answer->body), db_text(answer->location)));
+                          db_text(answer->content_type),
+                          db_text(seal_text(answering->store, answer->body, answering->arena)),
+                          db_text(answer->location)));
 }
 
 enum result store_idempotency_finish(struct store *store, int64_t member_id, const char *key,
                                      const struct remembered *answer)
 {
-    struct answering answering = {.member_id = member_id, .key = key, .answer = answer};
-    return store_write(store, "idempotency-finish", finish_answer, &answering);
+    struct arena arena;
+    arena_init(&arena);
+    struct answering answering = {
+        .store = store, .arena = &arena, .member_id = member_id, .key = key, .answer = answer};
+    enum result result = store_write(store, "idempotency-finish", finish_answer, &answering);
+    arena_free(&arena);
+    return result;
 }
