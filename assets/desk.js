@@ -56,6 +56,13 @@ if (document.querySelector("[data-awake]") && navigator.wakeLock) {
   keepAwake();
   document.addEventListener("visibilitychange", keepAwake); // a lock is lost when the page is hidden
 }
+const count = document.querySelector("[data-count]");
+if (count)
+  setInterval(async () => {
+    if (document.visibilityState !== "visible") return;
+    const answer = await fetch(location.pathname, { headers: { Accept: "application/json" } }).catch(() => null);
+    if (answer?.ok && !answer.redirected) count.textContent = (await answer.json()).count; // offline, the last one stands
+  }, 5000);
 for (const button of document.querySelectorAll("[data-fullscreen]")) {
   button.hidden = !document.fullscreenEnabled;
   button.addEventListener("click", () => document.documentElement.requestFullscreen());

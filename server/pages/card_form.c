@@ -218,6 +218,24 @@ static void fill_choices(struct choice_view *choices, int *count, const char *co
             (struct choice_view){values[i], words[i], !strcmp(values[i], chosen ? chosen : values[0])};
 }
 
+/* The first field that is wrong takes the focus, unless a new row wants it. */
+static void focus_first_error(struct card_form_view *view)
+{
+    for (int i = 0; i < view->fields_count + view->details_count; i++) {
+        struct field_view *field = i < view->fields_count ? &view->fields[i] : &view->details[i - view->fields_count];
+        if (field->error) {
+            field->takes_focus = true;
+            return;
+        }
+    }
+    for (int i = 0; i < view->lists_count; i++)
+        for (int j = 0; j < view->lists[i].rows_count; j++)
+            if (view->lists[i].rows[j].error) {
+                view->lists[i].rows[j].takes_focus = true;
+                return;
+            }
+}
+
 void card_form_fill(struct card_form_view *view, const struct card *card, const char *more,
                     const struct complaints *complaints, struct arena *arena)
 {
@@ -235,4 +253,6 @@ void card_form_fill(struct card_form_view *view, const struct card *card, const 
     view->handle_error = complaints_about(complaints, "handle");
     if (complaints->count && !view->words)
         view->words = complaints->count == 1 ? "One thing needs another look." : "A few things need another look.";
+    if (!more)
+        focus_first_error(view);
 }

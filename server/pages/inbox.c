@@ -43,6 +43,7 @@ static const struct {
 
 /* Above the two groups of a list that holds both. */
 static const char *const KINDS[] = {"Leads", "Referrals"};
+static const char *const SENT[] = {"Sent by name", "Sent by name, through others"};
 static const char *const ORIGINS[] = {"Came by themselves", "Came by referral"};
 
 static enum tab open_tab(const char *key, const struct lead_totals *totals)
@@ -175,7 +176,7 @@ static void fill_potential(struct inbox_view *view, const struct lead *leads, si
         };
     view->scans = scans;
     view->scans_count = groups;
-    fill_people(view, named, named_count, KINDS, ways, arena);
+    fill_people(view, named, named_count, SENT, ways, arena);
 }
 
 static void fill_tabs(struct inbox_view *view, enum tab open, const struct lead_totals *totals, struct arena *arena)
@@ -206,6 +207,21 @@ static const char *to_answer(const struct lead_totals *totals, struct arena *are
 {
     int64_t number = totals->referrals_new + totals->leads_new;
     return number ? arena_printf(arena, "%lld to answer", (long long)number) : "Everybody is answered";
+}
+
+/* Who has no card yet is led to the form before anything else. */
+static enum result offer_card(struct app *app, struct arena *arena, int64_t member_id, struct inbox_view *view)
+{
+    struct card *cards;
+    size_t count;
+    if (!view->none)
+        return RESULT_OK;
+    enum result result = store_card_list(app->store, arena, member_id, &cards, &count);
+    if (result == RESULT_OK && !count) {
+        view->none = "You have no card yet. Make one, hand it over, and whoever answers stands here.";
+        view->make_href = "/cards/new";
+    }
+    return result;
 }
 
 enum result inbox_page(struct app *app, struct request *request)
@@ -247,6 +263,9 @@ enum result inbox_page(struct app *app, struct request *request)
     }
     qsort(leads, count, sizeof *leads, latest_first);
     fill_tabs(&view, tab, &totals, arena);
+    result = offer_card(app, arena, member->id, &view);
+    if (result != RESULT_OK)
+        return result;
     if (tab == TAB_POTENTIAL)
         fill_potential(&view, leads, count, ways_begin(app, arena), arena);
     else

@@ -93,7 +93,10 @@ static void fill(struct app *app, struct request *request, const struct lead *le
     view->id = desk_id_text(arena, "led", lead->id);
     view->name = name;
     view->firm = lead->company;
-    view->kind = lead->referral ? "Referral" : lead->stage == STAGE_POTENTIAL ? "Somebody scanned" : "Lead";
+    view->kind = lead->referral                                      ? "Referral"
+                 : lead->stage == STAGE_POTENTIAL && lead->recipient ? "Sent a card"
+                 : lead->stage == STAGE_POTENTIAL                    ? "Somebody scanned"
+                                                                     : "Lead";
     view->stage = lead->stage == STAGE_POTENTIAL ? NULL : stage_words(lead->stage);
     view->endorser = lead->endorser_name;
     view->vouch = lead->endorser_vouch;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cards/base/id.h"
+#include "cards/base/text.h"
 #include "cards/qr.h"
 #include "cards/verdict.h"
 #include "server/auth/caller.h"
@@ -18,7 +19,7 @@
 #include "server/store/store.h"
 #include "templates.h"
 
-enum { HITS_SHOWN = 50, A4_MM = 190, DISTANCE_CM = 40, CM_MAX = 5000 };
+enum { HITS_SHOWN = 50, A4_MM = 190, DISTANCE_CM = 40, CM_MAX = 5000, LONG_NAME = 30 };
 
 static const char *const VERDICTS[VERDICT_COUNT] = {
     [VERDICT_PERSON] = "A person",
@@ -207,8 +208,15 @@ enum result share_hold_page(struct app *app, struct request *request)
         .role = card.title,
         .label = share.label,
         .count = row.counts.person == 1 ? "1 scan" : arena_printf(arena, "%lld scans", (long long)row.counts.person),
+        .is_long = text_count(card.name) > LONG_NAME,
         .back_href = arena_printf(arena, "%s/share", desk_href(arena, "cards", "crd", card.id)),
     };
+    const char *accept = request_header(request, "Accept");
+    if (accept && strstr(accept, "application/json")) { /* the page asks while it is held up */
+        const char *json = arena_printf(arena, "{\"count\":\"%s\"}", view.count);
+        reply_json(request, 200, json, strlen(json));
+        return RESULT_OK;
+    }
     desk_begin(request, &html);
     template_hold(&html, &view);
     return desk_reply(request, 200, &html);

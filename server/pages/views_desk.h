@@ -79,7 +79,7 @@ struct inbox_view {
     int scans_count;
     const char *heading; /* what the list is, for screen readers and above what was found */
     const char *q, *none;
-    const char *next_href, *junk_href, *back_href;
+    const char *next_href, *junk_href, *back_href, *make_href;
 };
 
 /* One line of a timeline. */
@@ -184,6 +184,7 @@ struct share_view {
 /* The code held up. */
 struct hold_view {
     const char *id, *token, *name, *role, *label, *count, *back_href;
+    bool is_long; /* the name: it is set smaller */
 };
 
 struct distance_view {
@@ -215,7 +216,7 @@ struct card_list_view {
 struct field_view {
     const char *name, *label, *fill /* autocomplete */, *value, *error;
     int max;
-    bool is_long, is_required;
+    bool is_long, is_required, takes_focus;
 };
 
 struct row_view {
@@ -227,7 +228,7 @@ struct row_view {
 /* Rows of a label and a value. */
 struct list_view {
     const char *name, *one, *value_name, *label_name, *heading, *more, *type, *fill, *hint;
-    const struct row_view *rows;
+    struct row_view *rows;
     int rows_count;
 };
 

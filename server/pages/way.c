@@ -38,7 +38,14 @@ const char *share_words(const struct share *share, struct arena *arena)
 const char *first_name(const char *name, struct arena *arena)
 {
     const char *at = name;
-    return text_is_cjk(text_next(&at)) ? name : arena_strndup(arena, name, strcspn(name, " "));
+    if (text_is_cjk(text_next(&at)))
+        return name;
+    size_t len = strcspn(name, " ");
+    while (len && name[len - 1] == '.' && name[len]) { /* Prof. Dr. */
+        name += len + 1;
+        len = strcspn(name, " ");
+    }
+    return arena_strndup(arena, name, len);
 }
 
 /* How the chain of SHARE began; a chain only knows the channel, so the share's own words are read once a page. */

@@ -141,6 +141,15 @@ test('a key for another program is shown once, opens the API and can be revoked'
   assert.equal((await meishi.api(secret, 'GET', '/cards')).status, 401)
 })
 
+test('a new member is led to their first card', async () => {
+  await desk.goto('/')
+  assert.equal(new URL(desk.url()).pathname, '/inbox')
+  assert.match(await text(desk), /Hello, Mika.*You have no card yet/)
+  await desk.click('text=Make a card')
+  await desk.waitForURL('**/cards/new')
+  assert.equal(await desk.inputValue('#name'), 'Mika Sørensen')
+})
+
 test('a card is made without scripts; nothing typed is lost on the way', async () => {
   const page = await signedIn({ javaScriptEnabled: false })
   await page.goto('/cards')
@@ -270,7 +279,11 @@ test('the code held up is white in the dark, as wide as the phone, and is read b
   assert.equal(ground, 'rgb(255, 255, 255)')
   const address = await scan(await page.screenshot())
   assert.match(address, /^HTTP:\/\/127\.0\.0\.1:\d+\/C\/[0-9A-Z]{16}$/)
-  assert.equal((await meishi.open(new URL(address.toLowerCase()).pathname)).status, 200)
+  assert.match(await text(page, '[data-count]'), /^0 scans$/)
+  const path = new URL(address).pathname.toLowerCase()
+  const { form } = await meishi.open(path)
+  await meishi.post(`${path}/seen`, { stamp: form.stamp, act: 'seen' })
+  await until(async () => await text(page, '[data-count]') === '1 scan', 10000)
   await page.context().setOffline(true)
   assert.equal(await scan(await page.screenshot()), address, 'it stays when the hall has no network')
   await page.context().setOffline(false)
