@@ -154,7 +154,7 @@ static void read_point(const struct list *list, int index, const json_t *json, s
     json_t *value;
     json_object_foreach((json_t *)json, key, value)
     {
-        const char *path = arena_printf(arena, "%s/%s", base, key);
+        const char *path = arena_printf(arena, "%s/%s", base, complaints_key(key, arena));
         if (!strcmp(key, "label"))
             read_text(value, path, arena, complaints, &out->label);
         else if (!strcmp(key, list->member))
@@ -199,7 +199,7 @@ static void read_address(int index, const json_t *json, struct arena *arena, str
     json_t *value;
     json_object_foreach((json_t *)json, key, value)
     {
-        const char *path = arena_printf(arena, "%s/%s", base, key);
+        const char *path = arena_printf(arena, "%s/%s", base, complaints_key(key, arena));
         const struct field *field = find_field(ADDRESS_FIELDS, COUNT(ADDRESS_FIELDS), key);
         if (field)
             read_text(value, path, arena, complaints, text_at(out, field));
@@ -241,7 +241,7 @@ static void read_member(struct card *card, const char *key, const json_t *value,
             complaints_add(complaints, READ_ONLY[i], "This cannot be set here.");
             return;
         }
-    complain_unknown(arena_strdup(arena, key), complaints);
+    complain_unknown(complaints_key(key, arena), complaints);
 }
 
 enum result card_from_json(struct card *card, const json_t *json, struct arena *arena, struct complaints *complaints)

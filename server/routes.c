@@ -61,6 +61,10 @@ static const struct route ROUTES[] = {
     ROUTE(POST, "/receipt/{}/erase", VISITOR, WORKER, FORM, 1 * KB, receipt_erase),
     ROUTE(GET, "/privacy", ANYONE, WORKER, NULL, 0, privacy_page),
     ROUTE(GET, "/robots.txt", ANYONE, INLINE, NULL, 0, robots_page),
+    ROUTE(GET, "/favicon.ico", ANYONE, INLINE, NULL, 0, favicon_page),
+    ROUTE(GET, "/manifest.webmanifest", ANYONE, INLINE, NULL, 0, manifest_page),
+    ROUTE(GET, "/.well-known/security.txt", ANYONE, INLINE, NULL, 0, security_txt_page),
+    ROUTE(GET, "/.well-known/change-password", ANYONE, INLINE, NULL, 0, change_password_page),
 
     /* the member's desk */
     ROUTE(GET, "/", ANYONE, WORKER, NULL, 0, sign_in_root),
@@ -104,6 +108,7 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/metrics", OPERATOR, WORKER, NULL, 0, metrics_page),
 
     /* the API */
+    ROUTE(GET, "/api/openapi.yaml", ANYONE, INLINE, NULL, 0, api_description),
     ROUTE(GET, "/api/v1/cards", TOKEN, WORKER, NULL, 0, api_card_list),
     ROUTE(POST, "/api/v1/cards", TOKEN, WORKER, JSON, 64 * KB, api_card_add),
     ROUTE(GET, "/api/v1/cards/{}", TOKEN, WORKER, NULL, 0, api_card_get),
@@ -130,12 +135,14 @@ static const struct route ROUTES[] = {
 };
 enum { ROUTE_COUNT = sizeof ROUTES / sizeof *ROUTES };
 
-/* Whether PATH fits; fills PARAMS with pieces of it in the arena. Letters outside {} match in any case, since a QR code
- * holds the address in capitals. */
+/* Whether PATH fits; fills PARAMS with pieces of it in the arena. Below /c/ letters outside {} match in any case, since a QR
+ * code holds the address in capitals; everything else has one spelling. */
 static bool fits(const char *pattern, const char *path, struct request *request, const char **params)
 {
     int count = 0;
+    bool any_case = !strncmp(pattern, "/c/", 3);
     while (*pattern) {
+        char letter = any_case ? (char)tolower((unsigned char)*path) : *path;
         if (*pattern == '{') {
             bool with_dots = pattern[1] == '*';
             size_t len = strcspn(path, with_dots ? "/" : "/.");
@@ -144,7 +151,7 @@ static bool fits(const char *pattern, const char *path, struct request *request,
             params[count++] = arena_strndup(&request->arena, path, len);
             path += len;
             pattern += with_dots ? 3 : 2;
-        } else if (tolower((unsigned char)*pattern++) != tolower((unsigned char)*path++))
+        } else if (path++, *pattern++ != letter)
             return false;
     }
     return !*path;
@@ -192,11 +199,20 @@ static bool is_api(const struct request *request)
     return request->path && !strncmp(request->path, "/api/", 5);
 }
 
+/* What every answer of the API carries: where its description is (RFC 8631), and that it is no page. */
+static void dress(struct request *request)
+{
+    reply_csp(request, "default-src 'none'; frame-ancestors 'none'");
+    reply_header(request, "X-Robots-Tag", "noindex");
+    reply_header(request, "Link", "</api/openapi.yaml>; rel=\"service-desc\"; type=\"application/yaml\"");
+}
+
 static void refuse(void *context, struct request *request, int status, const char *words)
 {
-    if (is_api(request))
+    if (is_api(request)) {
         problem_reply(request, status, words, NULL);
-    else
+        dress(request);
+    } else
         error_page(context, request, status, words);
 }
 
@@ -226,6 +242,17 @@ static bool is_loopback(const struct net_address *address)
     return !memcmp(address->bytes, V6, sizeof V6) || !memcmp(address->bytes, V4, sizeof V4);
 }
 
+/* An API token's scopes. DENIED is answered, with what is missing (RFC 6750 3.1). */
+static enum result admit_token(struct app *app, struct request *request, const struct caller *caller)
+{
+    enum result result = api_count_call(app, request);
+    if (result != RESULT_OK || !is_unsafe(request->method) || strstr(caller->scopes, "write"))
+        return result;
+    problem_reply(request, 403, "This token may only read.", NULL);
+    reply_header(request, "WWW-Authenticate", "Bearer realm=\"meishi\", error=\"insufficient_scope\", scope=\"write\"");
+    return RESULT_OK;
+}
+
 /* Finds the caller and checks that they may. OK with request->reply.status set: already answered. */
 static enum result admit(struct app *app, struct request *request, const struct route *route)
 {
@@ -243,12 +270,10 @@ static enum result admit(struct app *app, struct request *request, const struct 
     case TOKEN:
         result = caller_of_token(app, request, &caller);
         request->session = caller;
-        if (result == RESULT_NOT_FOUND) {
+        if (result == RESULT_OK)
+            return admit_token(app, request, caller);
+        if (result == RESULT_NOT_FOUND && (result = api_count_guess(app, request)) == RESULT_OK)
             problem_reply(request, 401, NULL, NULL);
-            return RESULT_OK;
-        }
-        if (result == RESULT_OK && is_unsafe(request->method) && !strstr(caller->scopes, "write"))
-            return RESULT_DENIED;
         return result;
     case MEMBER:
         result = caller_of_cookie(app, request, &caller);
@@ -282,6 +307,8 @@ static void dispatch(void *context, struct request *request)
                                                                    : route->handler(app, request);
     if (result != RESULT_OK)
         answer_for(app, request, result);
+    else if (is_api(request) && route->http.worker)
+        dress(request);
 }
 
 static void turn_end(void *context)

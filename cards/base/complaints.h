@@ -19,6 +19,8 @@ struct complaints {
 
 /* FIELD and WORDS must outlive the list: literals or arena text. Beyond COMPLAINTS_MAX they are dropped. */
 void complaints_add(struct complaints *complaints, const char *field, const char *words);
+/* KEY as a part of a JSON pointer, in the arena: ~ and / are spelt ~0 and ~1 (RFC 6901 3). */
+const char *complaints_key(const char *key, struct arena *arena);
 /* The first complaint about FIELD, or NULL. */
 const char *complaints_about(const struct complaints *complaints, const char *field);
 

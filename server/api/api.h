@@ -14,4 +14,12 @@ handler api_webhook_ping, api_delivery_list, api_delivery_get, api_delivery_rede
  * first answer again, 409 while that is under way, 422 with another body. Without the header it just runs. */
 enum result api_once(struct app *app, struct request *request, handler *run);
 
+/* limits.c: how often a member's programs may call, told with each answer (draft-ietf-httpapi-ratelimit-headers-10), and how
+ * often a network may try tokens that are none. LIMITED: that was too often. */
+enum { API_WINDOW_MS = 60000, API_CALLS_MAX = 30000, API_GUESSES_MAX = 60 };
+enum result api_count_call(struct app *app, struct request *request) MUST_CHECK;
+enum result api_count_guess(struct app *app, struct request *request) MUST_CHECK;
+
+handler api_description; /* GET /api/openapi.yaml: assets/openapi.yaml */
+
 #endif

@@ -15,7 +15,8 @@ enum { LINK_MAX = 1024 };
 enum result body_read(struct request *request, json_t **out)
 {
     json_error_t error;
-    *out = json_loadb(request->body, request->body_len, JSON_REJECT_DUPLICATES, &error);
+    /* Escaped NULs are let in so that the field that holds one can be named: see member_text and cards/card.c. */
+    *out = json_loadb(request->body, request->body_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (*out && json_is_object(*out))
         return RESULT_OK;
     const char *words = *out ? "The body must be a JSON object."
@@ -39,7 +40,19 @@ const char *member_text(const json_t *json, const char *name, struct complaints 
         return NULL;
     if (!json_is_string(value))
         complaints_add(complaints, name, "This must be text.");
+    else if (strlen(json_string_value(value)) != json_string_length(value))
+        complaints_add(complaints, name, "This holds a character that cannot be kept (U+0000).");
     return json_string_value(value);
+}
+
+int member_flag(const json_t *json, const char *name, struct complaints *complaints)
+{
+    const json_t *value = json_object_get(json, name);
+    if (!value || json_is_null(value))
+        return -1;
+    if (!json_is_boolean(value))
+        complaints_add(complaints, name, "This must be true or false.");
+    return json_is_true(value);
 }
 
 int64_t member_id(const json_t *json, const char *name, const char *kind, struct complaints *complaints)
@@ -51,12 +64,25 @@ int64_t member_id(const json_t *json, const char *name, const char *kind, struct
     return id;
 }
 
+/* Whether TEXT begins as SHAPE, where a 0 stands for any digit. */
+static bool has_shape(const char *text, const char *shape)
+{
+    for (; *shape; shape++, text++)
+        if (*shape == '0' ? *text < '0' || *text > '9' : *text != *shape)
+            return false;
+    return true;
+}
+
 /* "2026-11-22T05:33:16.123Z", with or without a fraction, Z or an offset (RFC 3339). */
 int64_t time_parse(const char *text)
 {
     struct tm tm = {0};
-    char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    const char *rest = has_shape(text, "0000-00-00T00:00:00") ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
     if (!rest)
+        return 0;
+    int day = tm.tm_mday;
+    int64_t time_s = timegm(&tm);
+    if (tm.tm_mday != day && tm.tm_sec < 60) /* a 31st of April; a leap second may end a month */
         return 0;
     int64_t fraction_ms = 0, unit = 100;
     if (*rest == '.')
@@ -66,7 +92,7 @@ int64_t time_parse(const char *text)
     if (*rest == '+' || *rest == '-') {
         int sign = *rest == '-' ? -1 : 1;
         struct tm offset = {0};
-        rest = strptime(rest + 1, "%H:%M", &offset);
+        rest = has_shape(rest + 1, "00:00") ? strptime(rest + 1, "%H:%M", &offset) : NULL;
         if (!rest)
             return 0;
         offset_s = sign * (offset.tm_hour * 3600 + offset.tm_min * 60);
@@ -74,7 +100,8 @@ int64_t time_parse(const char *text)
         rest++;
     else
         return 0;
-    return *rest ? 0 : ((int64_t)timegm(&tm) - offset_s) * 1000 + fraction_ms;
+    int64_t time_ms = (time_s - offset_s) * 1000 + fraction_ms;
+    return *rest ? 0 : time_ms > 0 ? time_ms : 1;
 }
 
 int64_t member_time(const json_t *json, const char *name, struct complaints *complaints)
@@ -86,36 +113,64 @@ int64_t member_time(const json_t *json, const char *name, struct complaints *com
     return time_ms;
 }
 
-void members_only(const json_t *json, const char *const *names, struct complaints *complaints)
+static bool is_one_of(const char *name, size_t len, const char *const *names)
+{
+    while (*names && (strlen(*names) != len || memcmp(*names, name, len)))
+        names++;
+    return *names;
+}
+
+void members_only(const json_t *json, const char *const *names, struct arena *arena, struct complaints *complaints)
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)json, key, value)
     {
-        const char *const *name = names;
-        while (*name && strcmp(*name, key))
-            name++;
-        if (!*name)
-            complaints_add(complaints, key, "There is no such member here.");
+        if (!is_one_of(key, strlen(key), names))
+            complaints_add(complaints, complaints_key(key, arena), "There is no such member here.");
     }
 }
 
-enum result page_read(struct request *request, const char *kind, struct page *out)
+void parameters_only(struct request *request, const char *const *names, struct complaints *complaints)
 {
-    struct complaints complaints = {0};
+    for (const char *at = request->query; *at;) {
+        size_t len = strcspn(at, "&"), name_len = strcspn(at, "=&");
+        if (len && !is_one_of(at, name_len, names))
+            complaints_add(complaints, arena_printf(&request->arena, "?%.*s", (int)name_len, at), "There is no such parameter here.");
+        at += len + (at[len] == '&');
+    }
+}
+
+void page_read(struct request *request, const char *kind, struct page *out, struct complaints *complaints)
+{
     *out = (struct page){.limit = PAGE_LIMIT_DEFAULT};
     const char *limit = request_query(request, "limit"), *cursor = request_query(request, "cursor");
     if (limit) {
         char *end;
         long number = strtol(limit, &end, 10);
-        if (end == limit || *end || number < 1 || number > PAGE_LIMIT_MAX)
-            complaints_add(&complaints, "limit", "limit is a number from 1 to 200.");
+        if (*limit < '0' || *limit > '9' || *end || number < 1 || number > PAGE_LIMIT_MAX)
+            complaints_add(complaints, "?limit", "limit is a number from 1 to 200.");
         else
             out->limit = (size_t)number;
     }
     if (cursor && !(out->before = id_parse(kind, cursor)))
-        complaints_add(&complaints, "cursor", "This is not a cursor of this list.");
+        complaints_add(complaints, "?cursor", "This is not a cursor of this list.");
+}
+
+enum result page_read_only(struct request *request, const char *kind, struct page *out)
+{
+    static const char *const NAMES[] = {"limit", "cursor", NULL};
+    struct complaints complaints = {0};
+    page_read(request, kind, out, &complaints);
+    parameters_only(request, NAMES, &complaints);
     return complaints_answer(request, &complaints);
+}
+
+bool page_cut(const struct page *page, size_t *count)
+{
+    bool more = *count > page->limit;
+    *count = more ? page->limit : *count;
+    return more;
 }
 
 void answer_json(struct request *request, int status, json_t *json)
@@ -148,14 +203,13 @@ static const char *next_link(struct request *request, const char *cursor)
     return link.failed ? NULL : link.data;
 }
 
-void answer_page(struct request *request, json_t *data, const struct page *page, size_t count, const char *kind, int64_t last_id)
+void answer_page(struct request *request, json_t *data, const char *kind, int64_t last_id)
 {
     char cursor[ID_TEXT_SIZE];
-    bool more = count == page->limit;
-    if (more)
+    if (last_id)
         id_format(cursor, kind, last_id);
-    answer_json(request, 200, json_pack("{s:o, s:o}", "data", data, "next_cursor", more ? json_string(cursor) : json_null()));
-    const char *link = more ? next_link(request, cursor) : NULL;
+    answer_json(request, 200, json_pack("{s:o, s:o}", "data", data, "next_cursor", last_id ? json_string(cursor) : json_null()));
+    const char *link = last_id ? next_link(request, cursor) : NULL;
     if (link)
         reply_header(request, "Link", link);
 }
@@ -173,6 +227,15 @@ int64_t if_match(const struct request *request)
     char *end;
     long long revision = strncmp(header, "\"r", 2) ? 0 : strtoll(header + 2, &end, 10);
     return revision > 0 && !strcmp(end, "\"") ? revision : -1;
+}
+
+enum result if_match_answer(struct request *request, int64_t revision)
+{
+    int64_t wanted = if_match(request);
+    if (!wanted || wanted == revision)
+        return RESULT_OK;
+    problem_reply(request, 412, NULL, NULL);
+    return RESULT_INVALID;
 }
 
 enum result complaints_answer(struct request *request, const struct complaints *complaints)

@@ -9,7 +9,7 @@
 
 enum { PAGE_LIMIT_DEFAULT = 50, PAGE_LIMIT_MAX = 200 };
 
-/* The body as one JSON object: no duplicate members, no text behind it. INVALID: the problem is answered already. The
+/* The body as one JSON object (RFC 8259): UTF-8, no duplicate members, no text behind it. INVALID: the problem is answered already. The
  * caller drops the reference. */
 enum result body_read(struct request *request, json_t **out) MUST_CHECK;
 /* The id in the path, 0 if it is none of that KIND ("crd"). */
@@ -21,23 +21,36 @@ int64_t member_id(const json_t *json, const char *name, const char *kind, struct
 /* A time member (RFC 3339), 0 when absent or null. */
 int64_t member_time(const json_t *json, const char *name, struct complaints *complaints);
 /* Complains about every member that is not in the NULL-terminated list. */
-void members_only(const json_t *json, const char *const *names, struct complaints *complaints);
-/* RFC 3339 text to milliseconds; 0 if it is none. */
+void members_only(const json_t *json, const char *const *names, struct arena *arena, struct complaints *complaints);
+/* true or false: 1 or 0; -1 when absent or null. */
+int member_flag(const json_t *json, const char *name, struct complaints *complaints);
+/* RFC 3339 text to milliseconds, 1 for times before 1970; 0 if it is none. */
 int64_t time_parse(const char *text);
 
-/* ?limit= and ?cursor= of a list of ids of KIND. INVALID: the problem is answered already. */
+/* Complains about a query parameter: FIELD is its name with a ? before it, which problem.c tells from a member. A filter
+ * with a slip in its name must not quietly find everything, so those that are not in the list are complained about too. */
+void parameters_only(struct request *request, const char *const *names, struct complaints *complaints);
+
+/* ?limit= and ?cursor= of a list of ids of KIND. A list is asked for one more than the limit, which page_cut takes off
+ * again: only so is it known whether there is a next page. */
 struct page { size_t limit; int64_t before; };
-enum result page_read(struct request *request, const char *kind, struct page *out) MUST_CHECK;
+void page_read(struct request *request, const char *kind, struct page *out, struct complaints *complaints);
+/* The same for lists without filters. INVALID: the problem is answered already. */
+enum result page_read_only(struct request *request, const char *kind, struct page *out) MUST_CHECK;
+/* Cuts COUNT to the limit; whether it was more. */
+bool page_cut(const struct page *page, size_t *count);
 
 /* Answers JSON and drops the reference. */
 void answer_json(struct request *request, int status, json_t *json);
-/* {"data":[…],"next_cursor":…} with a Link header (RFC 8288). DATA's reference is taken over. There is a next page when
- * COUNT reached the limit; LAST_ID is the last row's. */
-void answer_page(struct request *request, json_t *data, const struct page *page, size_t count, const char *kind, int64_t last_id);
+/* {"data":[…],"next_cursor":…} with a Link header (RFC 8288). DATA's reference is taken over. LAST_ID is the last row's when
+ * there is a next page, else 0. */
+void answer_page(struct request *request, json_t *data, const char *kind, int64_t last_id);
 /* Sets a strong ETag of a revision: "r7". */
 void answer_etag(struct request *request, int64_t revision);
 /* The revision that If-Match asks for, 0 when there is no such header or it is *; -1 when it names none of ours. */
 int64_t if_match(const struct request *request);
+/* Answers 412 if If-Match asks for another revision; INVALID then. */
+enum result if_match_answer(struct request *request, int64_t revision) MUST_CHECK;
 /* After body_read: answers 422 if anything was complained about; INVALID then. */
 enum result complaints_answer(struct request *request, const struct complaints *complaints) MUST_CHECK;
 

@@ -64,7 +64,7 @@ enum result api_card_list(struct app *app, struct request *request)
     json_t *data = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(data, card_json(app, &cards[i]));
-    answer_json(request, 200, json_pack("{s:o, s:n}", "data", data, "next_cursor"));
+    answer_page(request, data, "crd", 0); /* a member has few: they come at once */
     return RESULT_OK;
 }
 
@@ -101,14 +101,13 @@ enum result api_card_change(struct app *app, struct request *request)
     enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "crd"), &card);
     if (result != RESULT_OK)
         return result;
-    int64_t revision = if_match(request);
-    if (revision && revision != card.revision) {
+    if (if_match_answer(request, card.revision) != RESULT_OK || read_card(request, &card, false) != RESULT_OK)
+        return RESULT_OK;
+    result = store_card_update(app->store, &card, now_ms());
+    if (result == RESULT_CONFLICT && if_match(request)) {
         problem_reply(request, 412, NULL, NULL);
         return RESULT_OK;
     }
-    if (read_card(request, &card, false) != RESULT_OK)
-        return RESULT_OK;
-    result = store_card_update(app->store, &card, now_ms());
     if (result != RESULT_OK)
         return result;
     page_cache_forget_card(app->pages, card.id);
@@ -118,11 +117,15 @@ enum result api_card_change(struct app *app, struct request *request)
 
 enum result api_card_retire(struct app *app, struct request *request)
 {
-    int64_t id = path_id(request, "crd");
-    enum result result = store_card_retire(app->store, request_caller(request)->member.id, id, now_ms());
+    struct card card;
+    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "crd"), &card);
+    if (result == RESULT_OK && if_match_answer(request, card.revision) != RESULT_OK)
+        return RESULT_OK;
+    if (result == RESULT_OK)
+        result = store_card_retire(app->store, card.owner_id, card.id, now_ms());
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_card(app->pages, id);
+    page_cache_forget_card(app->pages, card.id);
     reply_bytes(request, 204, NULL, "", 0);
     return RESULT_OK;
 }

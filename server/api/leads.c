@@ -1,6 +1,7 @@
 /* /api/v1/leads and /api/v1/leads/{id}. */
 #include <string.h>
 
+#include "cards/base/text.h"
 #include "cards/event.h"
 #include "server/api/api.h"
 #include "server/api/body.h"
@@ -21,16 +22,18 @@ static void read_filter(struct request *request, struct lead_filter *filter, str
     else if (kind && !strcmp(kind, "referral"))
         filter->kind = LEAD_KIND_REFERRAL;
     else if (kind)
-        complaints_add(complaints, "kind", "kind is lead or referral.");
+        complaints_add(complaints, "?kind", "kind is lead or referral.");
     if (stage && (filter->stage = (int)stage_parse(stage)) == STAGE_COUNT)
-        complaints_add(complaints, "stage", "There is no such stage.");
+        complaints_add(complaints, "?stage", "There is no such stage.");
     if (channel && (filter->channel = (int)channel_parse(channel)) == CHANNEL_COUNT)
-        complaints_add(complaints, "channel", "There is no such channel.");
+        complaints_add(complaints, "?channel", "There is no such channel.");
     if (share && !(filter->share_id = id_parse("shr", share)))
-        complaints_add(complaints, "share", "share is the id of a share.");
+        complaints_add(complaints, "?share", "share is the id of a share.");
     if (since && !(filter->since_ms = time_parse(since)))
-        complaints_add(complaints, "since", "since is a time like 2026-11-22T09:00:00Z.");
+        complaints_add(complaints, "?since", "since is a time like 2026-11-22T09:00:00Z.");
     filter->set_aside = aside && !strcmp(aside, "true");
+    if (aside && !filter->set_aside && strcmp(aside, "false"))
+        complaints_add(complaints, "?set_aside", "set_aside is true or false.");
     filter->q = request_query(request, "q");
 }
 
@@ -41,20 +44,22 @@ enum result api_lead_list(struct app *app, struct request *request)
     struct lead_filter filter = {.stage = -2, .channel = -1};
     struct lead *leads;
     size_t count;
-    if (page_read(request, "led", &page) != RESULT_OK)
-        return RESULT_OK;
+    static const char *const NAMES[] = {"limit", "cursor", "kind", "stage", "channel", "share", "since", "q", "set_aside", NULL};
+    page_read(request, "led", &page, &complaints);
+    parameters_only(request, NAMES, &complaints);
     read_filter(request, &filter, &complaints);
     if (complaints_answer(request, &complaints) != RESULT_OK)
         return RESULT_OK;
     filter.before = page.before;
-    filter.limit = page.limit;
+    filter.limit = page.limit + 1;
     enum result result = store_lead_list(app->store, &request->arena, request_caller(request)->member.id, &filter, &leads, &count);
     if (result != RESULT_OK)
         return result;
+    bool more = page_cut(&page, &count);
     json_t *data = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(data, lead_to_json(&leads[i]));
-    answer_page(request, data, &page, count, "led", count ? leads[count - 1].id : 0);
+    answer_page(request, data, "led", more ? leads[count - 1].id : 0);
     return RESULT_OK;
 }
 
@@ -95,19 +100,16 @@ static enum result read_change(struct request *request, struct lead_change *chan
     enum result result = body_read(request, &json);
     if (result != RESULT_OK)
         return result;
-    members_only(json, NAMES, &complaints);
+    members_only(json, NAMES, &request->arena, &complaints);
     const char *stage = member_text(json, "stage", &complaints), *note = member_text(json, "note", &complaints);
     const char *notes = member_text(json, "notes", &complaints);
-    const json_t *aside = json_object_get(json, "set_aside");
     if (stage && (change->stage = (int)stage_parse(stage)) == STAGE_COUNT)
         complaints_add(&complaints, "stage", "There is no such stage.");
+    if (note && notes)
+        complaints_add(&complaints, "notes", "This is another name for note: send one of them.");
     change->note = arena_strdup(&request->arena, note ? note : notes);
-    if (change->note && strlen(change->note) > LEAD_NOTE_MAX * 4)
-        complaints_add(&complaints, "note", "A note can have at most 4000 characters.");
-    if (aside && !json_is_boolean(aside))
-        complaints_add(&complaints, "set_aside", "This must be true or false.");
-    else if (aside)
-        change->set_aside = json_is_true(aside);
+    text_check(&change->note, LEAD_NOTE_MAX, TEXT_LINES, note ? "note" : "notes", &request->arena, &complaints);
+    change->set_aside = member_flag(json, "set_aside", &complaints);
     result = complaints_answer(request, &complaints);
     json_decref(json);
     return result;
@@ -139,6 +141,8 @@ enum result api_lead_erase(struct app *app, struct request *request)
     struct lead lead;
     int64_t owner_id = request_caller(request)->member.id, id = path_id(request, "led");
     enum result result = store_lead_find(app->store, &request->arena, owner_id, id, &lead);
+    if (result == RESULT_OK && if_match_answer(request, lead.revision) != RESULT_OK)
+        return RESULT_OK;
     if (result == RESULT_OK)
         result = store_lead_erase(app->store, owner_id, id, now_ms());
     if (result != RESULT_OK)

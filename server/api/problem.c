@@ -20,15 +20,18 @@ static const struct status_words WORDS[] = {
     {405, "Method not allowed", "The Allow header lists what this address understands."},
     {408, "Too slow", "The request took too long to arrive."},
     {409, "Conflict", "It exists already or has changed meanwhile."},
+    {411, "Length required", "Send the body with a Content-Length."},
     {412, "Precondition failed", "It has changed since you read it."},
     {413, "Too large", "The body is larger than this address takes."},
     {414, "Address too long", "The address is longer than 4096 bytes."},
     {415, "Unsupported media type", "Send the body as application/json."},
+    {417, "Expectation failed", "Only Expect: 100-continue is understood."},
     {422, "Invalid input", "Some of the input is wrong; see errors."},
     {429, "Too many requests", "Please try again later."},
     {431, "Headers too large", "The request's headers are too large."},
     {500, "Internal error", "Something on our side failed."},
     {503, "Unavailable", "Something on our side failed. Please try again."},
+    {505, "Version not supported", "HTTP/1.1 and HTTP/1.0 are understood."},
 };
 
 static const struct status_words *words_of(int status)
@@ -40,16 +43,38 @@ static const struct status_words *words_of(int status)
     return &OTHER;
 }
 
+/* Text for json_pack, which takes nothing that is not UTF-8: a parser's message may quote half a character. */
+static json_t *sound(const char *text)
+{
+    json_t *json = json_string(text);
+    return json ? json : json_string("Some of the input is not UTF-8.");
+}
+
+/* A complaint about "?name" is about a query parameter. */
+static json_t *error_json(const struct complaint *complaint)
+{
+    bool is_parameter = complaint->field[0] == '?';
+    json_t *where = is_parameter ? sound(complaint->field + 1) : json_sprintf(*complaint->field ? "/%s" : "", complaint->field);
+    return json_pack("{s:o, s:s}", is_parameter ? "parameter" : "pointer", where, "detail", complaint->words);
+}
+
+/* RFC 6750 3: what was wrong with the token, if one came. */
+static void say_how_to_sign_in(struct request *request)
+{
+    reply_header(request, "WWW-Authenticate",
+                 request_header(request, "Authorization") ? "Bearer realm=\"meishi\", error=\"invalid_token\""
+                                                          : "Bearer realm=\"meishi\"");
+}
+
 void problem_reply(struct request *request, int status, const char *detail, const struct complaints *complaints)
 {
     const struct status_words *words = words_of(status);
-    json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", words->title, "status", status,
-                                "detail", detail ? detail : words->detail, "instance", request->path ? request->path : "");
+    json_t *problem = json_pack("{s:s, s:s, s:i, s:o, s:s}", "type", "about:blank", "title", words->title, "status", status,
+                                "detail", sound(detail ? detail : words->detail), "instance", request->path ? request->path : "");
     if (complaints && complaints->count) {
         json_t *errors = json_array();
         for (int i = 0; i < complaints->count; i++)
-            json_array_append_new(errors, json_pack("{s:o, s:s}", "pointer", json_sprintf("/%s", complaints->list[i].field),
-                                                    "detail", complaints->list[i].words));
+            json_array_append_new(errors, error_json(&complaints->list[i]));
         json_object_set_new(problem, "errors", errors);
     }
     char *text = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
@@ -58,7 +83,7 @@ void problem_reply(struct request *request, int status, const char *detail, cons
     json_decref(problem);
     reply_bytes(request, status, "application/problem+json", body, strlen(body));
     if (status == 401)
-        reply_header(request, "WWW-Authenticate", "Bearer");
+        say_how_to_sign_in(request);
 }
 
 void problem_reply_complaints(struct request *request, const struct complaints *complaints)

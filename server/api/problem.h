@@ -1,5 +1,5 @@
 /* Errors of the API as application/problem+json (RFC 9457): type, title, status, detail, and for wrong input "errors", each
- * with the JSON pointer (RFC 6901) of what is wrong and a sentence. */
+ * with the JSON pointer (RFC 6901) of what is wrong, or the name of the query parameter, and a sentence. */
 #ifndef MEISHI_PROBLEM_H
 #define MEISHI_PROBLEM_H
 

@@ -17,28 +17,50 @@ static json_t *counts_json(const struct share_counts *counts)
                      "prefetch", (json_int_t)counts->prefetch, "bot", (json_int_t)counts->bot, "self", (json_int_t)counts->self);
 }
 
+/* The shape of cards/event.h and what only the owner is told. */
+static json_t *share_json(const struct app *app, const struct share *share)
+{
+    json_t *json = share_to_json(share, app->config->url);
+    json_object_set_new(json, "print_run", share->print_run ? json_string(share->print_run) : json_null());
+    json_object_set_new(json, "standing", json_boolean(share->standing));
+    return json;
+}
+
+/* A row of the list comes without its chain: that is left out, and the sharer's name filled in where it is the caller. */
+static json_t *row_json(const struct app *app, const struct share_row *row, const struct member *caller)
+{
+    json_t *json = share_json(app, &row->share);
+    json_object_del(json, "chain");
+    if (row->share.sharer_member_id == caller->id) {
+        json_t *sharer = json_object_get(json, "sharer");
+        json_object_set_new(sharer, "handle", json_string(caller->handle));
+        json_object_set_new(sharer, "name", json_string(caller->name));
+    }
+    json_object_set_new(json, "hits", counts_json(&row->counts));
+    json_object_set_new(json, "leads", json_integer(row->leads));
+    return json;
+}
+
 enum result api_share_list(struct app *app, struct request *request)
 {
     struct page page;
     struct share_row *rows;
     struct card card;
     size_t count;
-    int64_t owner_id = request_caller(request)->member.id, card_id = path_id(request, "crd");
-    if (page_read(request, "shr", &page) != RESULT_OK)
+    const struct member *caller = &request_caller(request)->member;
+    int64_t card_id = path_id(request, "crd");
+    if (page_read_only(request, "shr", &page) != RESULT_OK)
         return RESULT_OK;
-    enum result result = store_card_find(app->store, &request->arena, owner_id, card_id, &card);
+    enum result result = store_card_find(app->store, &request->arena, caller->id, card_id, &card);
     if (result == RESULT_OK)
-        result = store_share_list(app->store, &request->arena, owner_id, card_id, page.before, page.limit, &rows, &count);
+        result = store_share_list(app->store, &request->arena, caller->id, card_id, page.before, page.limit + 1, &rows, &count);
     if (result != RESULT_OK)
         return result;
+    bool more = page_cut(&page, &count);
     json_t *data = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_t *json = share_to_json(&rows[i].share, app->config->url);
-        json_object_set_new(json, "hits", counts_json(&rows[i].counts));
-        json_object_set_new(json, "leads", json_integer(rows[i].leads));
-        json_array_append_new(data, json);
-    }
-    answer_page(request, data, &page, count, "shr", count ? rows[count - 1].share.id : 0);
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(data, row_json(app, &rows[i], caller));
+    answer_page(request, data, "shr", more ? rows[count - 1].share.id : 0);
     return RESULT_OK;
 }
 
@@ -51,7 +73,7 @@ static enum result read_share(struct request *request, struct share *share)
     enum result result = body_read(request, &json);
     if (result != RESULT_OK)
         return result;
-    members_only(json, NAMES, &complaints);
+    members_only(json, NAMES, &request->arena, &complaints);
     const char *channel = member_text(json, "channel", &complaints);
     share->channel = channel ? channel_parse(channel) : CHANNEL_LINK;
     if (share->channel == CHANNEL_COUNT)
@@ -69,14 +91,35 @@ static enum result read_share(struct request *request, struct share *share)
     return result;
 }
 
+/* A parent must be a share of the same owner, of any card. INVALID: answered. */
+static enum result check_parent(struct app *app, struct request *request, const struct share *share)
+{
+    struct share parent;
+    struct complaints complaints = {0};
+    enum result result = RESULT_OK;
+    if (share->parent_id)
+        result = store_share_find(app->store, &request->arena, share->owner_id, share->parent_id, &parent);
+    if (result != RESULT_NOT_FOUND)
+        return result;
+    complaints_add(&complaints, "parent", "There is no such share.");
+    return complaints_answer(request, &complaints);
+}
+
 enum result api_share_add(struct app *app, struct request *request)
 {
     int64_t owner_id = request_caller(request)->member.id;
     struct share share = {.owner_id = owner_id, .card_id = path_id(request, "crd"), .sharer_member_id = owner_id};
+    struct card card;
+    enum result result = store_card_find(app->store, &request->arena, owner_id, share.card_id, &card);
+    if (result != RESULT_OK)
+        return result;
     if (read_share(request, &share) != RESULT_OK)
         return RESULT_OK;
+    result = check_parent(app, request, &share);
+    if (result != RESULT_OK)
+        return result == RESULT_INVALID ? RESULT_OK : result;
     token_new(share.token);
-    enum result result = store_share_add(app->store, &request->arena, &share, now_ms());
+    result = store_share_add(app->store, &request->arena, &share, now_ms());
     if (result == RESULT_LIMITED) {
         problem_reply(request, 422, "The card has passed through too many hands to be passed on again.", NULL);
         return RESULT_OK;
@@ -84,7 +127,7 @@ enum result api_share_add(struct app *app, struct request *request)
     if (result != RESULT_OK)
         return result;
     char id[ID_TEXT_SIZE];
-    answer_json(request, 201, share_to_json(&share, app->config->url));
+    answer_json(request, 201, share_json(app, &share));
     reply_header(request, "Location", arena_printf(&request->arena, "/api/v1/shares/%s", id_format(id, "shr", share.id)));
     return RESULT_OK;
 }
@@ -99,7 +142,7 @@ enum result api_share_get(struct app *app, struct request *request)
     struct share share;
     enum result result = find(app, request, &share);
     if (result == RESULT_OK)
-        answer_json(request, 200, share_to_json(&share, app->config->url));
+        answer_json(request, 200, share_json(app, &share));
     return result;
 }
 
@@ -148,16 +191,17 @@ enum result api_share_hits(struct app *app, struct request *request)
     struct share share;
     struct hit_row *hits;
     size_t count;
-    if (page_read(request, "hit", &page) != RESULT_OK)
+    if (page_read_only(request, "hit", &page) != RESULT_OK)
         return RESULT_OK;
     enum result result = find(app, request, &share);
     if (result == RESULT_OK)
-        result = store_hit_list(app->store, &request->arena, share.owner_id, share.id, page.before, page.limit, &hits, &count);
+        result = store_hit_list(app->store, &request->arena, share.owner_id, share.id, page.before, page.limit + 1, &hits, &count);
     if (result != RESULT_OK)
         return result;
+    bool more = page_cut(&page, &count);
     json_t *data = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(data, hit_json(&hits[i]));
-    answer_page(request, data, &page, count, "hit", count ? hits[count - 1].id : 0);
+    answer_page(request, data, "hit", more ? hits[count - 1].id : 0);
     return RESULT_OK;
 }

@@ -49,23 +49,25 @@ static enum result read_webhook(struct app *app, struct request *request, struct
     enum result result = body_read(request, &json);
     if (result != RESULT_OK)
         return result;
-    members_only(json, NAMES, &complaints);
+    members_only(json, NAMES, &request->arena, &complaints);
     const char *url = member_text(json, "url", &complaints), *why = NULL;
-    const json_t *events = json_object_get(json, "events"), *enabled = json_object_get(json, "enabled");
+    const json_t *events = json_object_get(json, "events");
+    int enabled = member_flag(json, "enabled", &complaints);
     if (url && (why = webhook_url_complaint(url, &app->webhook_policy)))
         complaints_add(&complaints, "url", why);
     else if (url)
         webhook->url = arena_strdup(&request->arena, url);
-    else if (!url && is_new && !complaints.count)
+    else if (is_new && !complaints_about(&complaints, "url"))
         complaints_add(&complaints, "url", "Say where events are to be sent.");
-    if (events || is_new)
+    if (is_new || (events && !json_is_null(events)))
         read_events(events, webhook, &request->arena, &complaints);
-    if (enabled && !json_is_boolean(enabled))
-        complaints_add(&complaints, "enabled", "This must be true or false.");
-    else if (enabled)
-        webhook->disabled_ms = json_is_true(enabled) ? 0 : now_ms();
-    if (webhook->disabled_ms && !webhook->disabled_why)
+    if (enabled == 1) {
+        webhook->disabled_ms = 0;
+        webhook->disabled_why = NULL;
+    } else if (enabled == 0 && !webhook->disabled_ms) {
+        webhook->disabled_ms = now_ms();
         webhook->disabled_why = "switched off";
+    }
     result = complaints_answer(request, &complaints);
     json_decref(json);
     return result;
@@ -86,7 +88,7 @@ enum result api_webhook_list(struct app *app, struct request *request)
     json_t *data = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(data, webhook_json(&webhooks[i]));
-    answer_json(request, 200, json_pack("{s:o, s:n}", "data", data, "next_cursor"));
+    answer_page(request, data, "whk", 0); /* WEBHOOKS_MAX at most */
     return RESULT_OK;
 }
 
@@ -103,11 +105,16 @@ enum result api_webhook_add(struct app *app, struct request *request)
     }
     if (result != RESULT_OK)
         return result;
-    char secret[WEBHOOK_SECRET_TEXT_SIZE];
+    if (webhook.disabled_ms)
+        result = store_webhook_change(app->store, &webhook, now_ms());
+    if (result != RESULT_OK)
+        return result;
+    char secret[WEBHOOK_SECRET_TEXT_SIZE], id[ID_TEXT_SIZE];
     webhook_secret_text(secret, webhook.secret);
     json_t *json = webhook_json(&webhook);
     json_object_set_new(json, "secret", json_string(secret));
     answer_json(request, 201, json);
+    reply_header(request, "Location", arena_printf(&request->arena, "/api/v1/webhooks/%s", id_format(id, "whk", webhook.id)));
     return RESULT_OK;
 }
 
@@ -145,6 +152,10 @@ enum result api_webhook_ping(struct app *app, struct request *request)
     int64_t delivery_id;
     char id[ID_TEXT_SIZE];
     enum result result = store_webhook_ping(app->store, request_caller(request)->member.id, path_id(request, "whk"), now_ms(), &delivery_id);
+    if (result == RESULT_CONFLICT) {
+        problem_reply(request, 409, "This webhook is switched off; enable it first.", NULL);
+        return RESULT_OK;
+    }
     if (result == RESULT_OK)
         answer_json(request, 202, json_pack("{s:s}", "delivery_id", id_format(id, "dlv", delivery_id)));
     return result;
@@ -170,17 +181,19 @@ enum result api_delivery_list(struct app *app, struct request *request)
     struct webhook webhook;
     struct delivery *deliveries;
     size_t count;
-    if (page_read(request, "dlv", &page) != RESULT_OK)
+    if (page_read_only(request, "dlv", &page) != RESULT_OK)
         return RESULT_OK;
     enum result result = find(app, request, &webhook);
     if (result == RESULT_OK)
-        result = store_delivery_list(app->store, &request->arena, webhook.owner_id, webhook.id, page.before, page.limit, &deliveries, &count);
+        result = store_delivery_list(app->store, &request->arena, webhook.owner_id, webhook.id, page.before, page.limit + 1, &deliveries,
+                                     &count);
     if (result != RESULT_OK)
         return result;
+    bool more = page_cut(&page, &count);
     json_t *data = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(data, delivery_json(&deliveries[i]));
-    answer_page(request, data, &page, count, "dlv", count ? deliveries[count - 1].id : 0);
+    answer_page(request, data, "dlv", more ? deliveries[count - 1].id : 0);
     return RESULT_OK;
 }
 
@@ -205,6 +218,10 @@ enum result api_delivery_get(struct app *app, struct request *request)
 enum result api_delivery_redeliver(struct app *app, struct request *request)
 {
     enum result result = store_delivery_redeliver(app->store, request_caller(request)->member.id, path_id(request, "dlv"), now_ms());
+    if (result == RESULT_CONFLICT) {
+        problem_reply(request, 409, "It is on its way already, its webhook is off or gone, or its lead was erased.", NULL);
+        return RESULT_OK;
+    }
     if (result == RESULT_OK)
         answer_json(request, 202, json_pack("{s:s}", "state", "pending"));
     return result;

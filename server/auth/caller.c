@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cards/verdict.h"
 #include "server/ids.h"
@@ -10,7 +11,7 @@
 
 enum { SESSION_BYTES = 32, SESSION_S = 30 * 86400, TOKEN_BYTES = 32 };
 
-static const char TOKEN_PREFIX[] = "Bearer msh_";
+static const char SCHEME[] = "Bearer ", TOKEN_PREFIX[] = "msh_"; /* a scheme is known in any case (RFC 9110 11.1) */
 
 /* Over https the name's prefix makes browsers refuse the cookie from anywhere but this very host. */
 static const char *cookie_name(const struct app *app)
@@ -60,7 +61,10 @@ enum result caller_of_token(struct app *app, struct request *request, struct cal
 {
     const char *header = request_header(request, "Authorization");
     unsigned char secret[TOKEN_BYTES], hash[HASH_SIZE];
-    if (!header || strncmp(header, TOKEN_PREFIX, sizeof TOKEN_PREFIX - 1) || !decode(header + sizeof TOKEN_PREFIX - 1, secret))
+    if (!header || strncasecmp(header, SCHEME, sizeof SCHEME - 1))
+        return RESULT_NOT_FOUND;
+    const char *text = header + sizeof SCHEME - 1;
+    if (strncmp(text, TOKEN_PREFIX, sizeof TOKEN_PREFIX - 1) || !decode(text + sizeof TOKEN_PREFIX - 1, secret))
         return RESULT_NOT_FOUND;
     crypto_hash_sha256(hash, secret, sizeof secret);
     struct api_token token;

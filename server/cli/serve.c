@@ -94,7 +94,8 @@ static enum result start(struct server *server, struct arena *arena, const char 
 {
     struct app *app = &server->app;
     struct http_options options = {.listen = server->config.listen, .trusted_proxies = &server->config.trusted_proxies,
-                                   .unix_is_trusted = true, .handlers = routes_handlers(app)};
+                                   .is_https = server->config.url_is_https, .unix_is_trusted = true,
+                                   .handlers = routes_handlers(app)};
     enum result result = address_policy_parse(server->config.webhook_allow, &app->webhook_policy, why);
     if (result == RESULT_OK)
         result = http_open(&options, &app->http, why);

@@ -23,10 +23,9 @@ static bool accepts(const char *list, const char *coding)
     return false;
 }
 
-enum result asset_serve(struct app *app, struct request *request)
+enum result asset_reply(struct request *request, const char *name)
 {
-    (void)app;
-    const struct asset *asset = asset_find(request->params[0]);
+    const struct asset *asset = asset_find(name);
     if (!asset)
         return RESULT_NOT_FOUND;
     const char *codings = request_header(request, "Accept-Encoding");
@@ -48,4 +47,10 @@ enum result asset_serve(struct app *app, struct request *request)
     reply_ready(request, ready);
     ready_drop(ready);
     return RESULT_OK;
+}
+
+enum result asset_serve(struct app *app, struct request *request)
+{
+    (void)app;
+    return asset_reply(request, request->params[0]);
 }

@@ -25,6 +25,8 @@ struct asset {
 /* By its name, or by the last part of its URL; NULL if there is none, or none of that content any more. */
 const struct asset *asset_find(const char *name);
 
+/* Answers with the asset of that name, in the best form the caller takes. NOT_FOUND: there is none. */
+enum result asset_reply(struct request *request, const char *name) MUST_CHECK;
 /* GET /assets/{name}, as a handler of the route table. NOT_FOUND: there is none. */
 enum result asset_serve(struct app *app, struct request *request);
 

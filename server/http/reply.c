@@ -23,7 +23,6 @@ static const char CSP_FILE[] = "default-src 'none'; frame-ancestors 'none'; sand
 static const struct {
     const char *name, *value;
 } ON_EVERY_REPLY[] = {
-    {"Strict-Transport-Security", "max-age=63072000; includeSubDomains"}, /* heeded over TLS only (RFC 6797 8.1) */
     {"X-Content-Type-Options", "nosniff"},
     {"Cross-Origin-Opener-Policy", "same-origin"},
     {"Permissions-Policy", "camera=(), microphone=(), geolocation=(), browsing-topics=()"},
@@ -42,7 +41,7 @@ static void add(struct MHD_Response *response, const char *name, const char *val
         log_error("reply-header-refused", "name=\"%s\"", name);
 }
 
-static struct MHD_Response *make(const void *bytes, size_t len, enum MHD_ResponseMemoryMode mode,
+static struct MHD_Response *make(const struct http *http, const void *bytes, size_t len, enum MHD_ResponseMemoryMode mode,
                                  const struct head *head)
 {
     /* The library takes a pointer to what it may not write. */
@@ -60,6 +59,8 @@ static struct MHD_Response *make(const void *bytes, size_t len, enum MHD_Respons
     add(response, "Cross-Origin-Resource-Policy", head->cross_origin ? "cross-origin" : "same-origin");
     for (size_t i = 0; i < sizeof ON_EVERY_REPLY / sizeof *ON_EVERY_REPLY; i++)
         add(response, ON_EVERY_REPLY[i].name, ON_EVERY_REPLY[i].value);
+    if (http->options.is_https)
+        add(response, "Strict-Transport-Security", "max-age=63072000; includeSubDomains"); /* RFC 6797 7.1 */
     return response;
 }
 
@@ -140,7 +141,7 @@ void reply_csp(struct request *request, const char *policy)
 
 struct ready_reply {
     atomic_int references;
-    struct MHD_Response *response;
+    _Atomic(struct MHD_Response *) response; /* made when it is first sent: its headers depend on who sends it */
     struct head head; /* its texts are ours */
     const void *bytes;
     void *owned;
@@ -205,8 +206,19 @@ struct ready_reply *ready_new(const void *bytes, size_t len, bool is_static, con
     ready->len = len;
     ready->head = copy_head(options);
     ready->head.etag = options->etag ? copy_text(options->etag) : etag_of(bytes, len);
-    ready->response = make(ready->bytes, len, MHD_RESPMEM_PERSISTENT, &ready->head);
     return ready;
+}
+
+static struct MHD_Response *ready_response(struct ready_reply *ready, const struct http *http)
+{
+    struct MHD_Response *there = atomic_load(&ready->response);
+    if (there)
+        return there;
+    struct MHD_Response *made = make(http, ready->bytes, ready->len, MHD_RESPMEM_PERSISTENT, &ready->head);
+    if (atomic_compare_exchange_strong(&ready->response, &there, made))
+        return made;
+    MHD_destroy_response(made); /* another loop was first */
+    return there;
 }
 
 struct ready_reply *ready_hold(struct ready_reply *ready)
@@ -219,7 +231,9 @@ void ready_drop(struct ready_reply *ready)
 {
     if (!ready || atomic_fetch_sub(&ready->references, 1) != 1)
         return;
-    MHD_destroy_response(ready->response);
+    struct MHD_Response *response = atomic_load(&ready->response);
+    if (response)
+        MHD_destroy_response(response);
     free_head(&ready->head);
     free(ready->owned);
     free(ready);
@@ -334,19 +348,19 @@ void reply_mould(struct request *request, struct page_mould *mould, const char *
         request->reply.mould_values[mould->places[i].hole] = values[mould->places[i].hole];
 }
 
-static struct mould_copy *new_copy(struct page_mould *mould)
+static struct mould_copy *new_copy(struct page_mould *mould, const struct http *http)
 {
     struct mould_copy *copy = malloc(sizeof *copy + mould->len);
     if (!copy)
         abort();
     memcpy(copy->bytes, mould->bytes, mould->len);
     copy->mould = mould;
-    copy->response = make(copy->bytes, mould->len, MHD_RESPMEM_PERSISTENT, &mould->head);
+    copy->response = make(http, copy->bytes, mould->len, MHD_RESPMEM_PERSISTENT, &mould->head);
     return copy;
 }
 
 /* The page of this reply, put together. */
-static struct mould_copy *take_copy(const struct reply *reply)
+static struct mould_copy *take_copy(const struct reply *reply, const struct http *http)
 {
     struct page_mould *mould = reply->mould;
     pthread_mutex_lock(&mould->lock);
@@ -357,7 +371,7 @@ static struct mould_copy *take_copy(const struct reply *reply)
     }
     pthread_mutex_unlock(&mould->lock);
     if (!copy)
-        copy = new_copy(mould);
+        copy = new_copy(mould, http);
     for (int i = 0; i < mould->place_count; i++) {
         const struct place *place = &mould->places[i];
         memcpy(copy->bytes + place->at, reply->mould_values[place->hole], place->len);
@@ -453,7 +467,7 @@ static struct MHD_Response *build(const struct exchange *exchange)
     if (reply->cache)
         head.cache = reply->cache;
     struct MHD_Response *response =
-        make(body, len, reply->body_is_malloced ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT, &head);
+        make(exchange->loop->http, body, len, reply->body_is_malloced ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT, &head);
     for (int i = 0; i < reply->header_count; i++)
         add(response, reply->headers[i].name, reply->headers[i].value);
     if ((reply->status == 429 || reply->status == 503) && !has_header(reply, "Retry-After"))
@@ -466,12 +480,12 @@ enum MHD_Result reply_send(struct exchange *exchange)
     struct reply *reply = &exchange->request.reply;
     struct loop *loop = exchange->loop;
     if (reply->mould)
-        exchange->copy = take_copy(reply);
+        exchange->copy = take_copy(reply, loop->http);
     /* The full object with status 304: the library then sends no body and the right headers. */
     int status = reply->ready && is_unchanged(&exchange->request, reply->ready->head.etag) ? 304 : reply->status;
     bool as_it_is = !reply->header_count && !reply->csp && !reply->cache;
     struct MHD_Response *shared = !as_it_is        ? NULL
-                                  : reply->ready   ? reply->ready->response
+                                  : reply->ready   ? ready_response(reply->ready, loop->http)
                                   : exchange->copy ? exchange->copy->response
                                                    : NULL;
     struct MHD_Response *response = shared ? shared : build(exchange);

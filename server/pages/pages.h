@@ -13,6 +13,11 @@ handler receipt_erase;   /* POST /receipt/{secret}/erase */
 handler robots_page;     /* GET /robots.txt */
 handler privacy_page;    /* GET /privacy */
 
+handler favicon_page;         /* GET /favicon.ico: the seal */
+handler manifest_page;        /* GET /manifest.webmanifest: the member's pages as an app (W3C Web Application Manifest) */
+handler security_txt_page;    /* GET /.well-known/security.txt (RFC 9116); not found without MEISHI_MAIL_FROM */
+handler change_password_page; /* GET /.well-known/change-password: where a password manager sends its user */
+
 handler sign_in_root;        /* GET /: to the inbox, or to the sign-in page */
 handler sign_in_page;        /* GET /sign-in */
 handler sign_in_try;         /* POST /sign-in: by password */

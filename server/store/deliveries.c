@@ -8,7 +8,7 @@
 #include "server/store/internal.h"
 #include "server/store/seal.h"
 
-enum { ENDPOINT_MAX = 2, LIST_MAX = 200, ATTEMPTS_SHOWN_MAX = 200, CLAIM_MAX = 64 };
+enum { ENDPOINT_MAX = 2, LIST_MAX = 256, ATTEMPTS_SHOWN_MAX = 200, CLAIM_MAX = 64 };
 
 const char *delivery_state_name(enum delivery_state state)
 {

@@ -12,7 +12,7 @@
     "id, card_id, share_id, visitor_hit_id, referral, stage, endorser_member_id, endorser_lead_id, name, email, phone, company, " \
     "message, recipient, set_aside, created_ms, identified_ms, updated_ms, revision"
 
-enum { LIST_MAX = 200, FOUND_MAX = 64, POTENTIAL_COUNTED_MAX = 10000 };
+enum { LIST_MAX = 256, FOUND_MAX = 64, POTENTIAL_COUNTED_MAX = 10000 };
 
 static void lead_of_row(const struct db_rows *rows, struct arena *arena, int64_t owner_id, struct lead *out)
 {
