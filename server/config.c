@@ -138,15 +138,23 @@ void config_to_environment(const struct config *config)
     }
 }
 
-/* "scheme://user:password@rest" without the password. */
+/* "scheme://user:password@rest?password=…" without the passwords. One that holds a bare @ or / is hidden whole: everything up
+ * to the last @ counts as its, since showing less is no harm. */
 static const char *without_password(const char *value, struct arena *arena)
 {
-    const char *at = value ? strchr(value, '@') : NULL;
     const char *start = value ? strstr(value, "://") : NULL;
-    if (!at || !start || at < start)
+    if (!start)
         return value;
-    const char *colon = memchr(start + 3, ':', (size_t)(at - start - 3));
-    return colon ? arena_printf(arena, "%.*s:***%s", (int)(colon - value), value, at) : value;
+    const char *query = strchr(start, '?'), *end = query ? query : start + strlen(start);
+    const char *at = memrchr(start, '@', (size_t)(end - start));
+    const char *colon = at ? memchr(start + 3, ':', (size_t)(at - start - 3)) : NULL;
+    const char *shown = colon ? arena_printf(arena, "%.*s:***%.*s", (int)(colon - value), value, (int)(end - at), at)
+                              : arena_strndup(arena, value, (size_t)(end - value));
+    const char *word = query ? strcasestr(query, "password=") : NULL;
+    if (!word)
+        return query ? arena_printf(arena, "%s%s", shown, query) : shown;
+    const char *rest = word + strlen("password=");
+    return arena_printf(arena, "%s%.*s***%s", shown, (int)(rest - query), query, rest + strcspn(rest, "&"));
 }
 
 void config_print(const struct config *config, bool json, struct str *out)

@@ -210,7 +210,8 @@ static void dress(struct request *request)
 static void refuse(void *context, struct request *request, int status, const char *words)
 {
     if (is_api(request)) {
-        problem_reply(request, status, words, NULL);
+        bool is_told = status == 400 || status == 411 || status == 417; /* what the problem's own words do not know better */
+        problem_reply(request, status, is_told ? words : NULL, NULL);
         dress(request);
     } else
         error_page(context, request, status, words);

@@ -11,10 +11,10 @@
 int cli_card_import(struct app *app, struct cli_call *call, int argc, char **argv)
 {
     const char *member = cli_option(&argc, argv, "member"), *handle = cli_option(&argc, argv, "handle");
+    int64_t owner_id;
     int code = cli_no_more(call, argc, argv);
-    int64_t owner_id = code ? 0 : cli_member(app, call, member);
-    if (!owner_id)
-        return code ? code : EX_USAGE;
+    if (code || (code = cli_member(app, call, member, &owner_id)))
+        return code;
     json_error_t error;
     json_t *json = json_loads(call->input, JSON_REJECT_DUPLICATES, &error);
     if (!json)
@@ -43,10 +43,10 @@ int cli_card_import(struct app *app, struct cli_call *call, int argc, char **arg
 int cli_card_export(struct app *app, struct cli_call *call, int argc, char **argv)
 {
     const char *member = cli_option(&argc, argv, "member"), *handle = cli_option(&argc, argv, "handle");
+    int64_t owner_id;
     int code = cli_no_more(call, argc, argv);
-    int64_t owner_id = code ? 0 : cli_member(app, call, member);
-    if (!owner_id)
-        return code ? code : EX_USAGE;
+    if (code || (code = cli_member(app, call, member, &owner_id)))
+        return code;
     struct card *cards;
     size_t count;
     enum result result = store_card_list(app->store, call->arena, owner_id, &cards, &count);

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cards/base/text.h"
 #include "server/cli/control.h"
 #include "server/cli/open.h"
 #include "server/portrait.h"
@@ -151,32 +152,79 @@ void cli_json(struct cli_call *call, json_t *json)
     json_decref(json);
 }
 
-int64_t cli_member(struct app *app, struct cli_call *call, const char *handle)
+int cli_member(struct app *app, struct cli_call *call, const char *handle, int64_t *out)
 {
     struct member member;
-    if (!handle) {
-        cli_say(call, EX_USAGE, "Say whose with a member's handle; `meishi member list` shows them.");
-        return 0;
-    }
-    if (store_member_find_by_handle(app->store, call->arena, handle, &member) == RESULT_OK)
-        return member.id;
-    cli_say(call, EX_DATAERR, "There is no member \"%s\".", handle);
-    return 0;
+    if (!handle)
+        return cli_say(call, EX_USAGE, "Say whose with a member's handle; `meishi member list` shows them.");
+    enum result result = store_member_find_by_handle(app->store, call->arena, handle, &member);
+    if (result == RESULT_NOT_FOUND)
+        return cli_say(call, EX_NOUSER, "There is no member \"%s\".", handle);
+    *out = result == RESULT_OK ? member.id : 0;
+    return cli_outcome(call, result, "The member");
 }
 
-static void print_help(FILE *to)
+/* Whether WORD begins commands of two words: "member". */
+static bool is_group(const char *word)
+{
+    size_t len = strlen(word);
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (!strncmp(COMMANDS[i].words, word, len) && COMMANDS[i].words[len] == ' ')
+            return true;
+    return false;
+}
+
+/* The commands, or those of one GROUP. */
+static void print_help(FILE *to, const char *group)
 {
     fputs("meishi: business cards that tell you who is interested\n\nusage: meishi COMMAND [--json] [settings]\n\n", to);
     for (int i = 0; i < COMMAND_COUNT; i++)
-        fprintf(to, "  %-14s %s\n", COMMANDS[i].words, COMMANDS[i].help);
+        if (!group || !strncmp(COMMANDS[i].words, group, strlen(group)))
+            fprintf(to, "  %-14s %s\n", COMMANDS[i].words, COMMANDS[i].help);
     fputs("\nSettings are flags (--listen, --url, --store, --trusted-proxies, --key-file, --webhook-allow, --smtp-url,\n"
           "--mail-from) or variables of the same name (MEISHI_LISTEN, …); `meishi config` prints those in force.\n"
           "`meishi COMMAND --help` says what a command takes.\n", to);
 }
 
-static int print_command_help(const struct command *command)
+static int refuse_words(int argc, char **argv)
 {
-    printf("usage: meishi %s %s\n%s\n", command->words, command->usage, command->help);
+    if (is_group(argv[0]) && argc == 1)
+        fprintf(stderr, "meishi: \"%s\" needs another word.\n\n", argv[0]);
+    else
+        fprintf(stderr, "meishi: there is no command \"%s%s%s\".\n\n", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+    print_help(stderr, is_group(argv[0]) ? argv[0] : NULL);
+    return EX_USAGE;
+}
+
+static json_t *help_json(const struct command *command)
+{
+    return json_pack("{s:s, s:s, s:s}", "command", command->words, "usage", command->usage, "help", command->help);
+}
+
+static void print_json(json_t *json)
+{
+    json_dumpf(json, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(json);
+}
+
+/* --help, which needs no sound settings: of COMMAND, or of all when it is NULL. */
+static int print_help_about(const struct command *command, int argc, char **argv, bool json)
+{
+    if (!command && argc && strncmp(argv[0], "--", 2) && !is_group(argv[0]))
+        return refuse_words(argc, argv);
+    if (command && json)
+        print_json(help_json(command));
+    else if (command)
+        printf("usage: meishi %s%s%s [--json] [settings]\n%s\n", command->words, *command->usage ? " " : "", command->usage,
+               command->help);
+    else if (json) {
+        json_t *list = json_array();
+        for (int i = 0; i < COMMAND_COUNT; i++)
+            json_array_append_new(list, help_json(&COMMANDS[i]));
+        print_json(list);
+    } else
+        print_help(stdout, argc && is_group(argv[0]) ? argv[0] : NULL);
     return EX_OK;
 }
 
@@ -288,12 +336,19 @@ int cli_run(int argc, char **argv, char **environment)
     signal(SIGPIPE, SIG_IGN);
     if (argc == 1 && !strcmp(argv[0], "portrait-worker"))
         return portrait_worker_main();
+    for (int i = 0; i < argc; i++)
+        if (!text_is_utf8(argv[i], strlen(argv[i]))) {
+            fprintf(stderr, "meishi: word %d of the command is not UTF-8.\n", i + 1);
+            return EX_USAGE;
+        }
     bool help = cli_flag(&argc, argv, "--help") || cli_flag(&argc, argv, "-h");
+    struct cli_call call = {.arena = &arena, .json = cli_flag(&argc, argv, "--json")};
     if (cli_flag(&argc, argv, "--version")) {
-        puts("meishi " MEISHI_VERSION);
+        puts(call.json ? "{\"name\": \"meishi\", \"version\": \"" MEISHI_VERSION "\"}" : "meishi " MEISHI_VERSION);
         return EX_OK;
     }
-    struct cli_call call = {.arena = &arena, .json = cli_flag(&argc, argv, "--json")};
+    if (help || !argc)
+        return print_help_about(find(argc, argv, &used), argc, argv, call.json);
     str_init(&call.out, &arena, CLI_OUTPUT_MAX);
     str_init(&call.words, &arena, CLI_OUTPUT_MAX);
     if (config_read(&argc, argv, environment, &arena, &config, &why) != RESULT_OK) {
@@ -301,12 +356,8 @@ int cli_run(int argc, char **argv, char **environment)
         return EX_CONFIG;
     }
     const struct command *command = find(argc, argv, &used);
-    if (help && command)
-        return print_command_help(command);
-    if (!command) {
-        print_help(help || !argc ? stdout : stderr);
-        return help || !argc ? EX_OK : EX_USAGE;
-    }
+    if (!command)
+        return refuse_words(argc, argv);
     argc -= used;
     int code = command->takes == NOTHING ? 0 : take_file(command, &call, &argc, argv + used);
     if (!code)

@@ -39,10 +39,9 @@ int cli_say(struct cli_call *call, int code, const char *format, ...) PRINTF_LIK
 /* Says what an outcome means and answers its exit code: 0 for OK. */
 int cli_outcome(struct cli_call *call, enum result result, const char *what);
 /* Puts a JSON object on stdout and drops the reference. */
-
 void cli_json(struct cli_call *call, json_t *json);
-/* The member a command names by --member HANDLE, or 0 with what is wrong already said. */
-int64_t cli_member(struct app *app, struct cli_call *call, const char *handle);
+/* The member a command names by HANDLE: 0, or the exit code of what is wrong, which is said already. */
+int cli_member(struct app *app, struct cli_call *call, const char *handle, int64_t *out);
 
 /* serve.c: runs until SIGTERM or SIGINT. */
 int cli_serve(const struct config *config, struct arena *arena, int argc, char **argv);

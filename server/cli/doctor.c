@@ -10,6 +10,7 @@
 #include "server/cli/cli.h"
 #include "server/cli/open.h"
 #include "server/ids.h"
+#include "server/store/paths.h"
 #include "server/store/store.h"
 
 enum { SPACE_WANTED_MB = 256, CLOCK_FLOOR_S = 1767225600 /* 2026-01-01 */ };
@@ -62,6 +63,20 @@ static void check_address(struct report *report, const struct config *config)
         note(report, true, "https", "Without https, phones cannot share or keep the screen awake. Put Caddy in front.");
 }
 
+/* Without a key nothing is opened: that would make one. */
+static bool check_key(struct report *report, const struct config *config, const char *folder)
+{
+    struct arena *arena = report->call->arena;
+    const char *path = config->key_file || !folder ? config->key_file : arena_printf(arena, "%s/meishi.key", folder);
+    if (!path || !access(path, F_OK))
+        return true;
+    bool is_new = folder && access(paths_file(config->store, DB_MAIN, arena), F_OK);
+    note(report, is_new, "key",
+         is_new ? arena_printf(arena, "%s will be made at the first start.", path)
+                : arena_printf(arena, "%s is missing: put back the one this store was made with.", path));
+    return false;
+}
+
 static void check_store(struct report *report, const struct config *config)
 {
     struct arena *arena = report->call->arena;
@@ -70,6 +85,8 @@ static void check_store(struct report *report, const struct config *config)
     const char *folder = store_folder(config->store, arena);
     if (folder && access(folder, F_OK))
         return; /* said already */
+    if (!check_key(report, config, folder))
+        return;
     if (app_open(&app, arena, true, NULL, NULL, &why) != RESULT_OK) {
         note(report, false, "store", why);
         return;

@@ -4,12 +4,14 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "cards/base/text.h"
 #include "cards/card.h"
 #include "cards/event.h"
 #include "cards/lead.h"
 #include "server/auth/sign_in_link.h"
 #include "server/cli/cli.h"
 #include "server/ids.h"
+#include "server/pages/page_cache.h"
 #include "server/store/store.h"
 
 static const char *const ROLES[] = {"member", "admin", "owner"};
@@ -32,11 +34,14 @@ int cli_member_add(struct app *app, struct cli_call *call, int argc, char **argv
     int code = cli_no_more(call, argc, argv);
     if (code)
         return code;
-    struct member member = {.handle = handle, .name = name, .email = email_key(email, call->arena)};
+    struct complaints complaints = {0};
+    struct member member = {.handle = handle, .email = email_key(email, call->arena)};
     if (!handle || !handle_is_valid(handle))
         return cli_say(call, EX_USAGE, "--handle must be 2 to 32 of a-z, 0-9 and -, like --handle jane.");
-    if (!name || !*name || strlen(name) > CARD_NAME_MAX * 4)
-        return cli_say(call, EX_USAGE, "--name must say the member's name, like --name \"Jane Doe\".");
+    if (!text_check(&name, CARD_NAME_MAX, TEXT_LINE, "name", call->arena, &complaints) || !name)
+        return cli_say(call, EX_USAGE, "--name must say the member's name, like --name \"Jane Doe\", in at most %d characters.",
+                       CARD_NAME_MAX);
+    member.name = name;
     if (email && !email_is_valid(email))
         return cli_say(call, EX_USAGE, "--email %s is not an e-mail address.", email);
     if (role_of(role, &member.role) != RESULT_OK)
@@ -61,10 +66,10 @@ int cli_member_add(struct app *app, struct cli_call *call, int argc, char **argv
 int cli_member_link(struct app *app, struct cli_call *call, int argc, char **argv)
 {
     const char *handle = cli_option(&argc, argv, "handle"), *url;
+    int64_t id;
     int code = cli_no_more(call, argc, argv);
-    int64_t id = code ? 0 : cli_member(app, call, handle);
-    if (!id)
-        return code ? code : EX_USAGE;
+    if (code || (code = cli_member(app, call, handle, &id)))
+        return code;
     enum result result = sign_in_link_make(app, call->arena, id, &url);
     if (result != RESULT_OK)
         return cli_outcome(call, result, "The link");
@@ -104,16 +109,32 @@ int cli_member_list(struct app *app, struct cli_call *call, int argc, char **arg
     return EX_OK;
 }
 
+/* In a server: what it keeps ready of the member's cards. */
+static enum result forget_cards(struct app *app, struct cli_call *call, int64_t member_id)
+{
+    struct card *cards;
+    size_t count = 0;
+    enum result result = app->pages ? store_card_list(app->store, call->arena, member_id, &cards, &count) : RESULT_OK;
+    for (size_t i = 0; result == RESULT_OK && i < count; i++)
+        page_cache_forget_card(app->pages, cards[i].id);
+    return result;
+}
+
 int cli_member_disable(struct app *app, struct cli_call *call, int argc, char **argv)
 {
     const char *handle = cli_option(&argc, argv, "handle");
+    int64_t id;
     int code = cli_no_more(call, argc, argv);
-    int64_t id = code ? 0 : cli_member(app, call, handle);
-    if (!id)
-        return code ? code : EX_USAGE;
+    if (code || (code = cli_member(app, call, handle, &id)))
+        return code;
     enum result result = store_member_disable(app->store, id, now_ms());
-    if (result == RESULT_OK && call->json)
+    if (result == RESULT_NOT_FOUND) /* disabled before: that is what was asked for */
+        result = RESULT_OK;
+    if (result == RESULT_OK)
+        result = forget_cards(app, call, id);
+    if (result != RESULT_OK)
+        return cli_outcome(call, result, "The member");
+    if (call->json)
         cli_json(call, json_pack("{s:s, s:b}", "handle", handle, "disabled", 1));
-    return result == RESULT_OK ? cli_say(call, EX_OK, "%s can no longer sign in.", handle)
-                               : cli_outcome(call, result, "The member");
+    return cli_say(call, EX_OK, "%s can no longer sign in, and their cards are no longer shown.", handle);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "cards/base/text.h"
 #include "cards/event.h"
 #include "server/auth/api_token.h"
 #include "server/cli/cli.h"
@@ -13,10 +14,13 @@ int cli_token_add(struct app *app, struct cli_call *call, int argc, char **argv)
 {
     const char *handle = cli_option(&argc, argv, "member"), *name = cli_option(&argc, argv, "name");
     bool read_only = cli_flag(&argc, argv, "--read-only");
+    int64_t member_id;
     int code = cli_no_more(call, argc, argv);
-    int64_t member_id = code ? 0 : cli_member(app, call, handle);
-    if (!member_id)
-        return code ? code : EX_USAGE;
+    if (code || (code = cli_member(app, call, handle, &member_id)))
+        return code;
+    struct complaints complaints = {0};
+    if (!text_check(&name, CARD_LABEL_MAX, TEXT_LINE, "name", call->arena, &complaints))
+        return cli_say(call, EX_USAGE, "--name can have at most %d characters.", CARD_LABEL_MAX);
     struct api_token token = {.member_id = member_id, .name = name ? name : "made by the operator",
                               .scopes = read_only ? "read" : "read write"};
     const char *secret;
@@ -34,10 +38,10 @@ int cli_token_add(struct app *app, struct cli_call *call, int argc, char **argv)
 int cli_token_list(struct app *app, struct cli_call *call, int argc, char **argv)
 {
     const char *handle = cli_option(&argc, argv, "member");
+    int64_t member_id;
     int code = cli_no_more(call, argc, argv);
-    int64_t member_id = code ? 0 : cli_member(app, call, handle);
-    if (!member_id)
-        return code ? code : EX_USAGE;
+    if (code || (code = cli_member(app, call, handle, &member_id)))
+        return code;
     struct api_token *tokens;
     size_t count;
     enum result result = store_token_list(app->store, call->arena, member_id, &tokens, &count);
@@ -63,10 +67,10 @@ int cli_token_list(struct app *app, struct cli_call *call, int argc, char **argv
 int cli_token_revoke(struct app *app, struct cli_call *call, int argc, char **argv)
 {
     const char *handle = cli_option(&argc, argv, "member"), *id_text = cli_option(&argc, argv, "id");
+    int64_t member_id, id = id_text ? id_parse("tok", id_text) : 0;
     int code = cli_no_more(call, argc, argv);
-    int64_t member_id = code ? 0 : cli_member(app, call, handle), id = id_text ? id_parse("tok", id_text) : 0;
-    if (!member_id)
-        return code ? code : EX_USAGE;
+    if (code || (code = cli_member(app, call, handle, &member_id)))
+        return code;
     if (!id)
         return cli_say(call, EX_USAGE, "--id must be the id of a token, like tok_0…; `meishi token list` shows them.");
     enum result result = store_token_revoke(app->store, member_id, id, now_ms());

@@ -67,7 +67,6 @@ static void http__puts_the_security_headers_on_every_reply(void **state)
                               "\r\nCross-Origin-Opener-Policy: same-origin\r\n",
                               "\r\nPermissions-Policy: camera=()",
                               "\r\nCross-Origin-Resource-Policy: same-origin\r\n",
-                              "\r\nStrict-Transport-Security: max-age=63072000",
                               "\r\nCache-Control: "};
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
         char request[200];
@@ -77,7 +76,25 @@ static void http__puts_the_security_headers_on_every_reply(void **state)
             if (!strstr(reply, expected[j]))
                 fail_msg("%s lacks %s in\n%s", asked[i], expected[j], reply);
         assert_null(strstr(reply, "Server:"));
+        assert_null(strstr(reply, "Strict-Transport-Security"));
     }
+}
+
+static void http__asks_for_https_only_where_it_is(void **state)
+{
+    (void)state;
+    static struct site other;
+    const char *asked[] = {"/", "/ready", "/mould", "/nothing", "/owned"};
+    struct http *secure = site_start(&other, &(struct http_options){.is_https = true});
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        char request[200];
+        int fd = client_connect(http_port(secure));
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", asked[i]);
+        ask_on(fd, request);
+        close(fd);
+        assert_non_null(strstr(reply, "\r\nStrict-Transport-Security: max-age=63072000; includeSubDomains\r\n"));
+    }
+    site_stop(&other, secure);
 }
 
 static void http__hands_over_a_form(void **state)
@@ -266,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http__answers_on_one_connection_many_times),
         cmocka_unit_test(http__puts_the_security_headers_on_every_reply),
+        cmocka_unit_test(http__asks_for_https_only_where_it_is),
         cmocka_unit_test(http__hands_over_a_form),
         cmocka_unit_test(http__knows_the_methods_of_an_address),
         cmocka_unit_test(http__keeps_the_connection_after_404),
