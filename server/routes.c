@@ -273,7 +273,9 @@ static enum result admit(struct app *app, struct request *request, const struct 
         request->session = caller;
         if (result == RESULT_OK)
             return admit_token(app, request, caller);
-        if (result == RESULT_NOT_FOUND && (result = api_count_guess(app, request)) == RESULT_OK)
+        if (result == RESULT_NOT_FOUND)
+            result = request_header(request, "Authorization") ? api_count_guess(app, request) : RESULT_OK;
+        if (result == RESULT_OK)
             problem_reply(request, 401, NULL, NULL);
         return result;
     case MEMBER:

@@ -1,0 +1,105 @@
+// Small public addresses that browsers, robots and people who find a hole know by heart.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Meishi } from '../support/meishi.mjs'
+
+let meishi, jane
+const get = (path, headers = {}) => fetch(meishi.url + path, { redirect: 'manual', headers })
+
+before(async () => {
+  meishi = await Meishi.start()
+  jane = await meishi.member()
+})
+after(() => meishi?.stop())
+
+// RFC 9309 2.2: of the rules that fit, the longest decides, Allow before Disallow.
+function allows(robots, path) {
+  const rules = [...robots.matchAll(/^(Allow|Disallow): (\S+)$/gm)].map(([, verb, rule]) => ({ verb, rule }))
+  const fits = ({ rule }) => new RegExp('^' + rule.split('*').map(part => part.replace(/[.?+^()[\]{}|\\/]/g, '\\$&')).join('.*')).test(path)
+  const [best] = rules.filter(fits).sort((a, b) => b.rule.length - a.rule.length || a.verb.localeCompare(b.verb))
+  return best?.verb !== 'Disallow'
+}
+
+test('robots may see cards and what they are drawn with, and nothing of one person', async () => {
+  const answer = await get('/robots.txt')
+  assert.equal(answer.status, 200)
+  assert.equal(answer.headers.get('content-type'), 'text/plain; charset=utf-8')
+  const robots = await answer.text()
+  assert.match(robots, /^User-agent: \*$/m)
+  const token = '8M5QK7RT2WXY9ZAB'
+  for (const path of [`/c/${token}`, `/c/${token}.vcf`, `/c/${token}/preview.png`, '/@jane', '/assets/card.css', '/portrait/pic_1.jpg', '/privacy'])
+    assert.ok(allows(robots, path), path)
+  for (const path of ['/api/v1/cards', '/api/openapi.yaml', '/receipt/x', '/inbox', '/sign-in', '/metrics', '/account', `/c/${token}/pass-on`])
+    assert.ok(!allows(robots, path), path)
+})
+
+test('a card page may be indexed and previewed, an error page may not', async () => {
+  const page = await get('/@jane', { 'User-Agent': 'facebookexternalhit/1.1' })
+  assert.equal(page.status, 200)
+  assert.equal(page.headers.get('x-robots-tag'), null)
+  assert.doesNotMatch(await page.text(), /noindex/)
+  assert.match(await (await get('/nothing')).text(), /<meta name="robots" content="noindex">/)
+  assert.equal((await get('/api/v1/cards')).headers.get('x-robots-tag'), 'noindex')
+})
+
+test('the icon is the seal', async () => {
+  const icon = await get('/favicon.ico')
+  assert.equal(icon.status, 200)
+  assert.equal(icon.headers.get('content-type'), 'image/png')
+  assert.equal(Buffer.from(await icon.arrayBuffer()).subarray(1, 4).toString(), 'PNG')
+  assert.equal((await get('/favicon.ico', { 'If-None-Match': icon.headers.get('etag') })).status, 304)
+})
+
+test("the manifest names the member's pages and icons that are there", async () => {
+  const answer = await get('/manifest.webmanifest')
+  assert.equal(answer.headers.get('content-type'), 'application/manifest+json')
+  const manifest = await answer.json()
+  assert.equal(manifest.start_url, '/inbox')
+  assert.equal(manifest.display, 'standalone')
+  for (const { src, type } of manifest.icons) {
+    const icon = await get(src)
+    assert.equal(icon.status, 200, src)
+    assert.equal(icon.headers.get('content-type'), type)
+  }
+})
+
+test('a password manager is sent to the account', async () => {
+  const answer = await get('/.well-known/change-password')
+  assert.equal(answer.status, 303)
+  assert.equal(answer.headers.get('location'), '/account')
+  // The probe for a server that answers 200 to everything (Change Password URL 4).
+  assert.equal((await get('/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200')).status, 404)
+})
+
+test('security.txt names the operator, when there is one to name', async () => {
+  assert.equal((await get('/.well-known/security.txt')).status, 404)
+  for (const [from, contact] of [['Meishi <cards@example.org>', 'mailto:cards@example.org'], ['sec+it%x@example.org', 'mailto:sec+it%25x@example.org']]) {
+    const other = await Meishi.start({ MEISHI_MAIL_FROM: from, MEISHI_URL: 'https://cards.example.org' })
+    try {
+      const answer = await fetch(`${other.url}/.well-known/security.txt`)
+      assert.equal(answer.headers.get('content-type'), 'text/plain; charset=utf-8')
+      const lines = Object.fromEntries((await answer.text()).trim().split('\n').map(line => line.split(/: (.*)/).slice(0, 2)))
+      assert.equal(lines.Contact, contact)
+      assert.equal(lines.Canonical, 'https://cards.example.org/.well-known/security.txt')
+      const days = (Date.parse(lines.Expires) - Date.now()) / 86400000
+      assert.ok(days > 30 && days < 366, `${lines.Expires} is less than a year away (RFC 9116 2.5.5)`)
+    } finally {
+      await other.stop()
+    }
+  }
+})
+
+test('https is asked for only where it is', async () => {
+  const share = await meishi.share(jane.token, jane.card)
+  const paths = ['/@jane', `/c/${share.token}`, `/c/${share.token}.png`, '/assets/card.css', '/healthz', '/nothing', '/api/v1/cards']
+  for (const path of paths) assert.equal((await get(path)).headers.get('strict-transport-security'), null, path)
+  const secure = await Meishi.start({ MEISHI_URL: 'https://cards.example.org' })
+  try {
+    const mika = await secure.member('mika', 'Mika Tanaka')
+    const { token } = await secure.share(mika.token, mika.card)
+    for (const path of ['/@mika', `/c/${token}`, `/c/${token}.png`, '/assets/card.css', '/healthz', '/nothing', '/api/v1/cards'])
+      assert.match((await fetch(secure.url + path, { redirect: 'manual' })).headers.get('strict-transport-security'), /^max-age=\d{8}/, path)
+  } finally {
+    await secure.stop()
+  }
+})
