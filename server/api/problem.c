@@ -23,7 +23,7 @@ static const struct status_words WORDS[] = {
     {411, "Length required", "Send the body with a Content-Length."},
     {412, "Precondition failed", "It has changed since you read it."},
     {413, "Too large", "The body is larger than this address takes."},
-    {414, "Address too long", "The address is longer than 4096 bytes."},
+    {414, "Address too long", "The address is longer than any here."},
     {415, "Unsupported media type", "Send the body as application/json."},
     {417, "Expectation failed", "Only Expect: 100-continue is understood."},
     {422, "Invalid input", "Some of the input is wrong; see errors."},

@@ -268,7 +268,7 @@ static void http__refuses_what_it_does_not_understand(void **state)
 static void http__refuses_a_form_of_too_many_fields(void **state)
 {
     (void)state;
-    char body[300] = "", request[600];
+    char body[3 * FORM_FIELDS_MAX + 1] = "", request[sizeof body + 300];
     for (int i = 0; i < FORM_FIELDS_MAX; i++)
         strcat(body, "a=&");
     snprintf(request, sizeof request,
