@@ -75,13 +75,15 @@ enum result sign_in_page(struct app *app, struct request *request)
 
 /* ---- how often ---- */
 
-static bool network_is_busy(struct app *app, const struct request *request, int64_t now)
+/* Adds AMOUNT refused tries of this network, 0 to look only, and says whether it had too many. Those that succeed are not counted: an office has one address.
+ * What arrives at once is bounded by the queue for passwords. */
+static bool count_network(struct app *app, const struct request *request, int64_t now, int amount)
 {
     struct net_address network = address_network(&request->client);
-    int64_t near = throttle_count(app->throttle, "sign in", &network, sizeof network, NETWORK_MS, now, 1);
-    int64_t wide = throttle_count(app->throttle, "sign in, wide", network.bytes, SITE_BYTES, NETWORK_MS, now, 1);
+    int64_t near = throttle_count(app->throttle, "sign in", &network, sizeof network, NETWORK_MS, now, amount);
+    int64_t wide = throttle_count(app->throttle, "sign in, wide", network.bytes, SITE_BYTES, NETWORK_MS, now, amount);
     static const unsigned char V4[SITE_BYTES]; /* mapped addresses all begin so: they have no /48 */
-    return near > NETWORK_MAX || (wide > SITE_MAX && memcmp(network.bytes, V4, SITE_BYTES) != 0);
+    return near >= NETWORK_MAX || (wide >= SITE_MAX && memcmp(network.bytes, V4, SITE_BYTES) != 0);
 }
 
 /* What tries are counted under: the account's id, or what was typed where there is none. */
@@ -174,7 +176,7 @@ enum result sign_in_try(struct app *app, struct request *request)
         return show(request, 422, &view);
     }
     view.who = who;
-    if (network_is_busy(app, request, now))
+    if (count_network(app, request, now, 0))
         return too_many(request, &view, "Too many tries came from your network. Please wait ten minutes and try again.",
                         NETWORK_MS / 1000);
     enum result result = find_member(app, arena, who, &member);
@@ -182,17 +184,20 @@ enum result sign_in_try(struct app *app, struct request *request)
         return result;
     const char *key = account_key(&member, who, arena);
     result = count_try(app, arena, key, now, &wait_s);
-    if (result == RESULT_LIMITED)
+    if (result == RESULT_LIMITED) {
+        count_network(app, request, now, 1);
         return too_many(request, &view,
                         arena_printf(arena,
                                      "That was often. Please wait %d seconds and try again, or ask for a sign-in link.",
                                      wait_s),
                         wait_s);
+    }
     if (result != RESULT_OK)
         return result;
     bool fits = strlen(password) <= PASSWORD_BYTES_MAX;
     result = password_verify(app->passwords, fits ? password : "", fits ? member.password_hash : NULL, &stale);
     if (result == RESULT_DENIED) {
+        count_network(app, request, now, 1);
         view.error = "That is not right: the name, the password, or both.";
         return show(request, 422, &view);
     }

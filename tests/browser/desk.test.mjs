@@ -15,7 +15,7 @@ const PAGE_WAIT_MS = 3100 // a form sent sooner is not a person's
 let meishi, receiver, browser, member, desk
 before(async () => {
   receiver = await Receiver.start()
-  meishi = await Meishi.start({ MEISHI_WEBHOOK_ALLOW: receiver.allow })
+  meishi = await Meishi.start({ MEISHI_WEBHOOK_ALLOW: receiver.allow, MEISHI_TRUSTED_PROXIES: '127.0.0.1/32' })
   browser = await launch()
   member = await meishi.json('member', 'add', '--handle', 'mika', '--name', 'Mika Sørensen', '--email', 'mika@example.org')
   desk = await phone()
@@ -113,6 +113,14 @@ test('an unknown member hears what a wrong password hears, and tries cost a wait
   }
   assert.deepEqual(known, unknown)
   assert.deepEqual(known.map(answer => answer.status), [422, 422, 422, 422, 429])
+})
+
+test('a network that goes on guessing is asked to wait, others are not', async () => {
+  const guess = async from => (await meishi.post('/sign-in', { who: `guess-${Math.random()}`, password: 'not this one' }, { 'X-Forwarded-For': from })).status
+  const statuses = []
+  for (let i = 0; i < 22; i++) statuses.push(await guess('203.0.113.7'))
+  assert.deepEqual(statuses, [...Array(20).fill(422), 429, 429])
+  assert.equal(await guess('203.0.113.8'), 422)
 })
 
 test('signing out ends the session', async () => {
