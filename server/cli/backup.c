@@ -1,5 +1,8 @@
 /* meishi backup|restore. */
+#include <errno.h>
+#include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "server/cli/cli.h"
 #include "server/store/store.h"
@@ -24,6 +27,8 @@ int cli_restore(const struct config *config, struct cli_call *call, int argc, ch
     const char *why = NULL;
     if (argc != 1)
         return cli_say(call, EX_USAGE, "usage: meishi restore FILE");
+    if (access(argv[0], R_OK))
+        return cli_say(call, EX_NOINPUT, "%s cannot be read: %s.", argv[0], strerror(errno));
     enum result result = store_restore(config->store, argv[0], call->arena, &why);
     if (result == RESULT_CONFLICT)
         return cli_say(call, EX_TEMPFAIL, "%s", why ? why : "A server has this store open; stop it first.");

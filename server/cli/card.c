@@ -15,6 +15,8 @@ int cli_card_import(struct app *app, struct cli_call *call, int argc, char **arg
     int code = cli_no_more(call, argc, argv);
     if (code || (code = cli_member(app, call, member, &owner_id)))
         return code;
+    if (handle && !handle_is_valid(handle))
+        return cli_say(call, EX_USAGE, "--handle must be 2 to 32 of a-z, 0-9 and -, like --handle jane.");
     json_error_t error;
     json_t *json = json_loads(call->input, JSON_REJECT_DUPLICATES, &error);
     if (!json)

@@ -269,6 +269,8 @@ static int take_file(const struct command *command, struct cli_call *call, int *
     call->input = read_input(argv[at], call->arena);
     if (!call->input)
         return cli_say(call, EX_NOINPUT, "%s cannot be read as a text of at most 16 MB.", argv[at]);
+    if (!text_is_utf8(call->input, strlen(call->input)))
+        return cli_say(call, EX_DATAERR, "%s is not UTF-8 text.", argv[at]);
     memmove(&argv[at], &argv[at + 1], sizeof *argv * (size_t)(*argc - at - 1));
     (*argc)--;
     return 0;
@@ -318,8 +320,10 @@ static int run_alone(const struct command *command, const struct config *config,
     if (!strcmp(command->words, "restore"))
         return cli_restore(config, call, argc, argv);
     if (!strcmp(command->words, "config")) {
-        config_print(config, call->json, &call->out);
-        return cli_no_more(call, argc, argv);
+        int code = cli_no_more(call, argc, argv);
+        if (!code)
+            config_print(config, call->json, &call->out);
+        return code;
     }
     return cli_say(call, EX_UNAVAILABLE, "A worker of its own needs a PostgreSQL store; on SQLite `meishi serve` sends the "
                                          "webhooks itself.");

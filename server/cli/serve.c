@@ -97,10 +97,15 @@ static enum result start(struct server *server, struct arena *arena, const char 
                                    .is_https = server->config.url_is_https, .unix_is_trusted = true,
                                    .handlers = routes_handlers(app)};
     enum result result = address_policy_parse(server->config.webhook_allow, &app->webhook_policy, why);
-    if (result == RESULT_OK)
-        result = http_open(&options, &app->http, why);
-    if (result != RESULT_OK)
+    if (result != RESULT_OK) {
+        *why = arena_printf(arena, "MEISHI_WEBHOOK_ALLOW: %s", *why);
         return result;
+    }
+    result = http_open(&options, &app->http, why);
+    if (result != RESULT_OK) {
+        *why = arena_printf(arena, "MEISHI_LISTEN: %s", *why);
+        return result;
+    }
     server->config.listen = listen_again(app->http, server->config.listen, arena);
     settle_url(server, arena);
     app->config = &server->config;
@@ -177,7 +182,7 @@ int cli_serve(const struct config *config, struct arena *arena, int argc, char *
     if (result != RESULT_OK) {
         fprintf(stderr, "meishi: %s\n", why);
         stop(&server);
-        return result == RESULT_CONFLICT ? EX_TEMPFAIL : EX_UNAVAILABLE;
+        return result == RESULT_CONFLICT ? EX_TEMPFAIL : result == RESULT_INVALID ? EX_CONFIG : EX_UNAVAILABLE;
     }
     int code = with_welcome ? greet(&server.app, arena) : EX_OK;
     printf("listening on %s\n", http_address(server.app.http));

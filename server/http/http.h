@@ -51,7 +51,7 @@ struct http_options {
 };
 
 /* Binds, so that the address is known; whoever connects already waits until http_run. CONFLICT: the address is taken;
- * FAILED: see *WHY. */
+ * INVALID: it is none; FAILED: see *WHY. */
 enum result http_open(const struct http_options *options, struct http **out, const char **why) MUST_CHECK;
 /* Starts to answer. */
 enum result http_run(struct http *http) MUST_CHECK;

@@ -182,7 +182,7 @@ static enum result open_tcp(const char *listen, int want, struct sockets *out, c
     long port = colon ? strtol(colon + 1, &end, 10) : -1;
     if (!len || len >= sizeof host || port < 0 || port > 65535 || colon[1] < '0' || colon[1] > '9' || *end) {
         *why = "expected ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH";
-        return RESULT_FAILED;
+        return RESULT_INVALID;
     }
     memcpy(host, start, len);
     host[len] = '\0';
