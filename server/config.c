@@ -53,7 +53,8 @@ static enum result read_environment(char **environment, struct arena *arena, str
         size_t len = strcspn(*entry, "=");
         const struct setting *setting = setting_of_variable(*entry, len);
         if (!setting) {
-            *why = arena_printf(arena, "%.*s is not a setting of meishi; `meishi config` lists them.", (int)len, *entry);
+            *why =
+                arena_printf(arena, "%.*s is not a setting of meishi; `meishi config` lists them.", (int)len, *entry);
             return RESULT_INVALID;
         }
         if ((*entry)[len] == '=' && (*entry)[len + 1])
@@ -106,7 +107,8 @@ static enum result check_url(struct config *config, struct arena *arena, const c
     return RESULT_OK;
 }
 
-enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out, const char **why)
+enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out,
+                        const char **why)
 {
     *out = (struct config){0};
     for (int i = 0; i < SETTING_COUNT; i++)

@@ -9,12 +9,12 @@
 #include "server/http/address.h"
 
 struct config {
-    const char *listen;     /* MEISHI_LISTEN */
-    const char *url;        /* MEISHI_URL: public base, no trailing slash; NULL until the port is known when not set */
+    const char *listen; /* MEISHI_LISTEN */
+    const char *url;    /* MEISHI_URL: public base, no trailing slash; NULL until the port is known when not set */
     bool url_is_https;
-    const char *store;      /* MEISHI_STORE */
-    const char *key_file;   /* MEISHI_KEY_FILE */
-    const char *webhook_allow; /* MEISHI_WEBHOOK_ALLOW, unparsed; "" for none */
+    const char *store;                /* MEISHI_STORE */
+    const char *key_file;             /* MEISHI_KEY_FILE */
+    const char *webhook_allow;        /* MEISHI_WEBHOOK_ALLOW, unparsed; "" for none */
     const char *smtp_url, *mail_from; /* NULL: no mail */
     const char *trusted_proxies_text; /* MEISHI_TRUSTED_PROXIES */
     struct address_list trusted_proxies;
@@ -22,7 +22,8 @@ struct config {
 
 /* Takes --listen VALUE, --listen=VALUE and so on out of ARGV (*argc shrinks) and the environment; flags win. INVALID with
  * a sentence that names the setting: an unknown MEISHI_* variable is an error. */
-enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out, const char **why) MUST_CHECK;
+enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out,
+                        const char **why) MUST_CHECK;
 /* Puts every setting into this process's environment, for the program it is to become. */
 void config_to_environment(const struct config *config);
 /* "name value" lines of what is in force, without secrets; JSON if asked. */

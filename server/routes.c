@@ -23,7 +23,13 @@
 #include "server/portrait.h"
 #include "server/store/store.h"
 
-enum who { ANYONE, VISITOR /* a form or script of a public page of ours */, MEMBER, TOKEN, OPERATOR /* loopback or token */ };
+enum who {
+    ANYONE,
+    VISITOR /* a form or script of a public page of ours */,
+    MEMBER,
+    TOKEN,
+    OPERATOR /* loopback or token */
+};
 enum where { INLINE, WORKER };
 
 struct route {
@@ -40,8 +46,10 @@ enum { KB = 1024 };
 #define JSON "application/json"
 #define PICTURE "image/jpeg image/png image/webp application/octet-stream"
 
-#define ROUTE(method, pattern, who, where, types, max, handler) \
-    {{.body_max = (max), .worker = (where) == WORKER, .body_types = (types)}, HTTP_##method, pattern, who, handler}
+#define ROUTE(method, pattern, who, where, types, max, handler)                                                       \
+    {                                                                                                                 \
+        {.body_max = (max), .worker = (where) == WORKER, .body_types = (types)}, HTTP_##method, pattern, who, handler \
+    }
 
 static const struct route ROUTES[] = {
     /* a share */
@@ -210,7 +218,8 @@ static void dress(struct request *request)
 static void refuse(void *context, struct request *request, int status, const char *words)
 {
     if (is_api(request)) {
-        bool is_told = status == 400 || status == 411 || status == 417; /* what the problem's own words do not know better */
+        bool is_told =
+            status == 400 || status == 411 || status == 417; /* what the problem's own words do not know better */
         problem_reply(request, status, is_told ? words : NULL, NULL);
         dress(request);
     } else
@@ -294,8 +303,9 @@ static enum result admit(struct app *app, struct request *request, const struct 
 /* The one place that turns an outcome into HTTP. */
 static void answer_for(struct app *app, struct request *request, enum result result)
 {
-    static const int STATUS[] = {[RESULT_OK] = 500, [RESULT_NOT_FOUND] = 404, [RESULT_INVALID] = 400, [RESULT_DENIED] = 403,
-                                 [RESULT_CONFLICT] = 409, [RESULT_LIMITED] = 429, [RESULT_BUSY] = 503, [RESULT_FAILED] = 503};
+    static const int STATUS[] = {
+        [RESULT_OK] = 500,       [RESULT_NOT_FOUND] = 404, [RESULT_INVALID] = 400, [RESULT_DENIED] = 403,
+        [RESULT_CONFLICT] = 409, [RESULT_LIMITED] = 429,   [RESULT_BUSY] = 503,    [RESULT_FAILED] = 503};
     refuse(app, request, STATUS[result], NULL);
 }
 
@@ -322,7 +332,8 @@ static void turn_end(void *context)
 
 struct http_handlers routes_handlers(struct app *app)
 {
-    return (struct http_handlers){.app = app, .match = match, .dispatch = dispatch, .refuse = refuse, .turn_end = turn_end};
+    return (struct http_handlers){
+        .app = app, .match = match, .dispatch = dispatch, .refuse = refuse, .turn_end = turn_end};
 }
 
 void routes_each(void (*visit)(const char *method, const char *pattern, void *context), void *context)

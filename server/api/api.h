@@ -4,10 +4,10 @@
 
 #include "server/app.h"
 
-handler api_card_list, api_card_add, api_card_get, api_card_change, api_card_retire;                    /* cards.c */
-handler api_share_list, api_share_add, api_share_get, api_share_revoke, api_share_hits;                 /* shares.c */
-handler api_lead_list, api_lead_get, api_lead_change, api_lead_erase;                                   /* leads.c */
-handler api_webhook_list, api_webhook_add, api_webhook_get, api_webhook_change, api_webhook_remove;     /* webhooks.c */
+handler api_card_list, api_card_add, api_card_get, api_card_change, api_card_retire;                /* cards.c */
+handler api_share_list, api_share_add, api_share_get, api_share_revoke, api_share_hits;             /* shares.c */
+handler api_lead_list, api_lead_get, api_lead_change, api_lead_erase;                               /* leads.c */
+handler api_webhook_list, api_webhook_add, api_webhook_get, api_webhook_change, api_webhook_remove; /* webhooks.c */
 handler api_webhook_ping, api_delivery_list, api_delivery_get, api_delivery_redeliver;
 
 /* Runs a POST once for each Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07) of a caller: a repeat gets the

@@ -20,8 +20,8 @@ enum result body_read(struct request *request, json_t **out)
     if (*out && json_is_object(*out))
         return RESULT_OK;
     const char *words = *out ? "The body must be a JSON object."
-                             : arena_printf(&request->arena, "The body is not JSON: %s (line %d, column %d).", error.text, error.line,
-                                            error.column);
+                             : arena_printf(&request->arena, "The body is not JSON: %s (line %d, column %d).",
+                                            error.text, error.line, error.column);
     json_decref(*out);
     *out = NULL;
     problem_reply(request, 400, words, NULL);
@@ -136,7 +136,8 @@ void parameters_only(struct request *request, const char *const *names, struct c
     for (const char *at = request->query; *at;) {
         size_t len = strcspn(at, "&"), name_len = strcspn(at, "=&");
         if (len && !is_one_of(at, name_len, names))
-            complaints_add(complaints, arena_printf(&request->arena, "?%.*s", (int)name_len, at), "There is no such parameter here.");
+            complaints_add(complaints, arena_printf(&request->arena, "?%.*s", (int)name_len, at),
+                           "There is no such parameter here.");
         at += len + (at[len] == '&');
     }
 }
@@ -208,7 +209,8 @@ void answer_page(struct request *request, json_t *data, const char *kind, int64_
     char cursor[ID_TEXT_SIZE];
     if (last_id)
         id_format(cursor, kind, last_id);
-    answer_json(request, 200, json_pack("{s:o, s:o}", "data", data, "next_cursor", last_id ? json_string(cursor) : json_null()));
+    answer_json(request, 200,
+                json_pack("{s:o, s:o}", "data", data, "next_cursor", last_id ? json_string(cursor) : json_null()));
     const char *link = last_id ? next_link(request, cursor) : NULL;
     if (link)
         reply_header(request, "Link", link);

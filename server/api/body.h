@@ -33,7 +33,10 @@ void parameters_only(struct request *request, const char *const *names, struct c
 
 /* ?limit= and ?cursor= of a list of ids of KIND. A list is asked for one more than the limit, which page_cut takes off
  * again: only so is it known whether there is a next page. */
-struct page { size_t limit; int64_t before; };
+struct page {
+    size_t limit;
+    int64_t before;
+};
 void page_read(struct request *request, const char *kind, struct page *out, struct complaints *complaints);
 /* The same for lists without filters. INVALID: the problem is answered already. */
 enum result page_read_only(struct request *request, const char *kind, struct page *out) MUST_CHECK;

@@ -20,7 +20,8 @@ static json_t *card_json(const struct app *app, const struct card *card)
     json_object_set_new(json, "revision", json_integer(card->revision));
     json_object_set_new(json, "updated_at", time_json(card->updated_ms));
     json_object_set_new(json, "portrait_url",
-                        card->portrait_id ? json_sprintf("%s/portrait/%s.jpg", app->config->url, id_format(id, "pic", card->portrait_id))
+                        card->portrait_id ? json_sprintf("%s/portrait/%s.jpg", app->config->url,
+                                                         id_format(id, "pic", card->portrait_id))
                                           : json_null());
     return json;
 }
@@ -58,7 +59,8 @@ enum result api_card_list(struct app *app, struct request *request)
 {
     struct card *cards;
     size_t count;
-    enum result result = store_card_list(app->store, &request->arena, request_caller(request)->member.id, &cards, &count);
+    enum result result =
+        store_card_list(app->store, &request->arena, request_caller(request)->member.id, &cards, &count);
     if (result != RESULT_OK)
         return result;
     json_t *data = json_array();
@@ -89,7 +91,8 @@ enum result api_card_add(struct app *app, struct request *request)
 enum result api_card_get(struct app *app, struct request *request)
 {
     struct card card;
-    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "crd"), &card);
+    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id,
+                                         path_id(request, "crd"), &card);
     if (result == RESULT_OK)
         answer_card(app, request, 200, &card);
     return result;
@@ -98,7 +101,8 @@ enum result api_card_get(struct app *app, struct request *request)
 enum result api_card_change(struct app *app, struct request *request)
 {
     struct card card;
-    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "crd"), &card);
+    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id,
+                                         path_id(request, "crd"), &card);
     if (result != RESULT_OK)
         return result;
     if (if_match_answer(request, card.revision) != RESULT_OK || read_card(request, &card, false) != RESULT_OK)
@@ -118,7 +122,8 @@ enum result api_card_change(struct app *app, struct request *request)
 enum result api_card_retire(struct app *app, struct request *request)
 {
     struct card card;
-    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "crd"), &card);
+    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id,
+                                         path_id(request, "crd"), &card);
     if (result == RESULT_OK && if_match_answer(request, card.revision) != RESULT_OK)
         return RESULT_OK;
     if (result == RESULT_OK)

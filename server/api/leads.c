@@ -44,7 +44,8 @@ enum result api_lead_list(struct app *app, struct request *request)
     struct lead_filter filter = {.stage = -2, .channel = -1};
     struct lead *leads;
     size_t count;
-    static const char *const NAMES[] = {"limit", "cursor", "kind", "stage", "channel", "share", "since", "q", "set_aside", NULL};
+    static const char *const NAMES[] = {"limit", "cursor", "kind", "stage",     "channel",
+                                        "share", "since",  "q",    "set_aside", NULL};
     page_read(request, "led", &page, &complaints);
     parameters_only(request, NAMES, &complaints);
     read_filter(request, &filter, &complaints);
@@ -52,7 +53,8 @@ enum result api_lead_list(struct app *app, struct request *request)
         return RESULT_OK;
     filter.before = page.before;
     filter.limit = page.limit + 1;
-    enum result result = store_lead_list(app->store, &request->arena, request_caller(request)->member.id, &filter, &leads, &count);
+    enum result result =
+        store_lead_list(app->store, &request->arena, request_caller(request)->member.id, &filter, &leads, &count);
     if (result != RESULT_OK)
         return result;
     bool more = page_cut(&page, &count);
@@ -85,8 +87,8 @@ enum result api_lead_get(struct app *app, struct request *request)
         return result;
     json_t *timeline = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(timeline, json_pack("{s:o, s:s, s:s?}", "at", time_json(moments[i].at_ms), "kind", moments[i].kind,
-                                                  "words", moments[i].words));
+        json_array_append_new(timeline, json_pack("{s:o, s:s, s:s?}", "at", time_json(moments[i].at_ms), "kind",
+                                                  moments[i].kind, "words", moments[i].words));
     answer_lead(request, &lead, timeline);
     return RESULT_OK;
 }
@@ -121,8 +123,8 @@ enum result api_lead_change(struct app *app, struct request *request)
     struct lead_change change = {.stage = -1, .set_aside = -1, .revision = if_match(request)};
     if (read_change(request, &change) != RESULT_OK)
         return RESULT_OK;
-    enum result result = store_lead_change(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "led"),
-                                           &change, now_ms(), &lead);
+    enum result result = store_lead_change(app->store, &request->arena, request_caller(request)->member.id,
+                                           path_id(request, "led"), &change, now_ms(), &lead);
     if (result == RESULT_CONFLICT && change.revision) {
         problem_reply(request, 412, NULL, NULL);
         return RESULT_OK;

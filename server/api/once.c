@@ -42,8 +42,10 @@ static const char *unseal(const struct app *app, struct arena *arena, const char
     if (sodium_base642bin(sealed, text_len + 1, text, text_len, NULL, &sealed_len, NULL, BASE64) || sealed_len < AROUND)
         return NULL;
     *len = sealed_len - AROUND;
-    return crypto_secretbox_open_easy(bytes, sealed + crypto_secretbox_NONCEBYTES, sealed_len - crypto_secretbox_NONCEBYTES, sealed,
-                                      app->keys.seal) ? NULL : (const char *)bytes;
+    return crypto_secretbox_open_easy(bytes, sealed + crypto_secretbox_NONCEBYTES,
+                                      sealed_len - crypto_secretbox_NONCEBYTES, sealed, app->keys.seal)
+               ? NULL
+               : (const char *)bytes;
 }
 
 static enum result replay(const struct app *app, struct request *request, const struct remembered *answer)
@@ -106,9 +108,11 @@ enum result api_once(struct app *app, struct request *request, handler *run)
     }
     enum result result = run(app, request);
     const struct reply *reply = &request->reply;
-    answer = (struct remembered){.status = result == RESULT_OK ? reply->status : 500, .content_type = reply->content_type,
-                                 .body = seal(app, &request->arena, reply->body ? reply->body : "", reply->body ? reply->len : 0),
-                                 .location = location_of(reply)};
+    answer = (struct remembered){
+        .status = result == RESULT_OK ? reply->status : 500,
+        .content_type = reply->content_type,
+        .body = seal(app, &request->arena, reply->body ? reply->body : "", reply->body ? reply->len : 0),
+        .location = location_of(reply)};
     if (store_idempotency_finish(app->store, member_id, key, &answer) != RESULT_OK)
         log_warning("idempotency-finish", "error=\"the answer could not be kept\"");
     return result;

@@ -54,7 +54,8 @@ static json_t *sound(const char *text)
 static json_t *error_json(const struct complaint *complaint)
 {
     bool is_parameter = complaint->field[0] == '?';
-    json_t *where = is_parameter ? sound(complaint->field + 1) : json_sprintf(*complaint->field ? "/%s" : "", complaint->field);
+    json_t *where =
+        is_parameter ? sound(complaint->field + 1) : json_sprintf(*complaint->field ? "/%s" : "", complaint->field);
     return json_pack("{s:o, s:s}", is_parameter ? "parameter" : "pointer", where, "detail", complaint->words);
 }
 
@@ -69,8 +70,9 @@ static void say_how_to_sign_in(struct request *request)
 void problem_reply(struct request *request, int status, const char *detail, const struct complaints *complaints)
 {
     const struct status_words *words = words_of(status);
-    json_t *problem = json_pack("{s:s, s:s, s:i, s:o, s:s}", "type", "about:blank", "title", words->title, "status", status,
-                                "detail", sound(detail ? detail : words->detail), "instance", request->path ? request->path : "");
+    json_t *problem =
+        json_pack("{s:s, s:s, s:i, s:o, s:s}", "type", "about:blank", "title", words->title, "status", status, "detail",
+                  sound(detail ? detail : words->detail), "instance", request->path ? request->path : "");
     if (complaints && complaints->count) {
         json_t *errors = json_array();
         for (int i = 0; i < complaints->count; i++)

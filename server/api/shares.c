@@ -13,8 +13,9 @@
 static json_t *counts_json(const struct share_counts *counts)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "person", (json_int_t)counts->person, "unconfirmed",
-                     (json_int_t)counts->unconfirmed, "preview", (json_int_t)counts->preview, "scanner", (json_int_t)counts->scanner,
-                     "prefetch", (json_int_t)counts->prefetch, "bot", (json_int_t)counts->bot, "self", (json_int_t)counts->self);
+                     (json_int_t)counts->unconfirmed, "preview", (json_int_t)counts->preview, "scanner",
+                     (json_int_t)counts->scanner, "prefetch", (json_int_t)counts->prefetch, "bot",
+                     (json_int_t)counts->bot, "self", (json_int_t)counts->self);
 }
 
 /* The shape of cards/event.h and what only the owner is told. */
@@ -53,7 +54,8 @@ enum result api_share_list(struct app *app, struct request *request)
         return RESULT_OK;
     enum result result = store_card_find(app->store, &request->arena, caller->id, card_id, &card);
     if (result == RESULT_OK)
-        result = store_share_list(app->store, &request->arena, caller->id, card_id, page.before, page.limit + 1, &rows, &count);
+        result = store_share_list(app->store, &request->arena, caller->id, card_id, page.before, page.limit + 1, &rows,
+                                  &count);
     if (result != RESULT_OK)
         return result;
     bool more = page_cut(&page, &count);
@@ -67,7 +69,8 @@ enum result api_share_list(struct app *app, struct request *request)
 /* INVALID: answered. */
 static enum result read_share(struct request *request, struct share *share)
 {
-    static const char *const NAMES[] = {"channel", "label", "recipient", "print_run", "parent", "vouch", "expires_at", NULL};
+    static const char *const NAMES[] = {"channel", "label", "recipient",  "print_run",
+                                        "parent",  "vouch", "expires_at", NULL};
     struct complaints complaints = {0};
     json_t *json;
     enum result result = body_read(request, &json);
@@ -77,7 +80,8 @@ static enum result read_share(struct request *request, struct share *share)
     const char *channel = member_text(json, "channel", &complaints);
     share->channel = channel ? channel_parse(channel) : CHANNEL_LINK;
     if (share->channel == CHANNEL_COUNT)
-        complaints_add(&complaints, "channel", "There is no such channel; link, qr, nfc, email, sms, whatsapp, print and event are some.");
+        complaints_add(&complaints, "channel",
+                       "There is no such channel; link, qr, nfc, email, sms, whatsapp, print and event are some.");
     share->label = arena_strdup(&request->arena, member_text(json, "label", &complaints));
     share->recipient = arena_strdup(&request->arena, member_text(json, "recipient", &complaints));
     share->print_run = arena_strdup(&request->arena, member_text(json, "print_run", &complaints));
@@ -128,13 +132,15 @@ enum result api_share_add(struct app *app, struct request *request)
         return result;
     char id[ID_TEXT_SIZE];
     answer_json(request, 201, share_json(app, &share));
-    reply_header(request, "Location", arena_printf(&request->arena, "/api/v1/shares/%s", id_format(id, "shr", share.id)));
+    reply_header(request, "Location",
+                 arena_printf(&request->arena, "/api/v1/shares/%s", id_format(id, "shr", share.id)));
     return RESULT_OK;
 }
 
 static enum result find(struct app *app, struct request *request, struct share *out)
 {
-    return store_share_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "shr"), out);
+    return store_share_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "shr"),
+                            out);
 }
 
 enum result api_share_get(struct app *app, struct request *request)
@@ -165,8 +171,11 @@ enum result api_share_revoke(struct app *app, struct request *request)
 
 static json_t *acts_json(uint32_t acts)
 {
-    static const struct { uint32_t bit; const char *name; } ACTS[] = {
-        {ACT_SEEN, "seen"}, {ACT_TAP, "tap"}, {ACT_SAVE, "saved"}, {ACT_FORM, "form"}, {ACT_PASS_ON, "passed-on"}, {ACT_AGAIN, "again"}};
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } ACTS[] = {{ACT_SEEN, "seen"}, {ACT_TAP, "tap"},           {ACT_SAVE, "saved"},
+                {ACT_FORM, "form"}, {ACT_PASS_ON, "passed-on"}, {ACT_AGAIN, "again"}};
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof ACTS / sizeof *ACTS; i++)
         if (acts & ACTS[i].bit)
@@ -177,11 +186,11 @@ static json_t *acts_json(uint32_t acts)
 static json_t *hit_json(const struct hit_row *hit)
 {
     char id[ID_TEXT_SIZE], visitor[ID_TEXT_SIZE];
-    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:I, s:s}", "id", id_format(id, "hit", hit->id), "at",
-                     time_json(hit->at_ms), "verdict", verdict_name(hit->verdict), "rule", hit->rule, "why", rule_words(hit->rule),
-                     "channel", channel_name(hit->channel), "agent", *hit->family ? hit->family : NULL, "referrer",
-                     *hit->referrer ? hit->referrer : NULL, "acts", acts_json(hit->acts), "times",
-                     (json_int_t)hit->times, "visitor",
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:I, s:s}", "id", id_format(id, "hit", hit->id),
+                     "at", time_json(hit->at_ms), "verdict", verdict_name(hit->verdict), "rule", hit->rule, "why",
+                     rule_words(hit->rule), "channel", channel_name(hit->channel), "agent",
+                     *hit->family ? hit->family : NULL, "referrer", *hit->referrer ? hit->referrer : NULL, "acts",
+                     acts_json(hit->acts), "times", (json_int_t)hit->times, "visitor",
                      id_format(visitor, "hit", hit->visitor_id ? hit->visitor_id : hit->id));
 }
 
@@ -195,7 +204,8 @@ enum result api_share_hits(struct app *app, struct request *request)
         return RESULT_OK;
     enum result result = find(app, request, &share);
     if (result == RESULT_OK)
-        result = store_hit_list(app->store, &request->arena, share.owner_id, share.id, page.before, page.limit + 1, &hits, &count);
+        result = store_hit_list(app->store, &request->arena, share.owner_id, share.id, page.before, page.limit + 1,
+                                &hits, &count);
     if (result != RESULT_OK)
         return result;
     bool more = page_cut(&page, &count);

@@ -17,10 +17,11 @@ static json_t *webhook_json(const struct webhook *webhook)
     for (int type = 0; type < EVENT_COUNT; type++)
         if (webhook->events & 1u << type)
             json_array_append_new(events, json_string(event_name((enum event_type)type)));
-    return json_pack("{s:s, s:s, s:o, s:b, s:s?, s:o, s:o, s:o, s:I}", "id", id_format(id, "whk", webhook->id), "url", webhook->url,
-                     "events", events, "enabled", !webhook->disabled_ms, "disabled_why", webhook->disabled_why, "created_at",
-                     time_json(webhook->created_ms), "last_success_at", time_json(webhook->last_success_ms), "last_failure_at",
-                     time_json(webhook->last_failure_ms), "failures_in_a_row", (json_int_t)webhook->failures_in_a_row);
+    return json_pack("{s:s, s:s, s:o, s:b, s:s?, s:o, s:o, s:o, s:I}", "id", id_format(id, "whk", webhook->id), "url",
+                     webhook->url, "events", events, "enabled", !webhook->disabled_ms, "disabled_why",
+                     webhook->disabled_why, "created_at", time_json(webhook->created_ms), "last_success_at",
+                     time_json(webhook->last_success_ms), "last_failure_at", time_json(webhook->last_failure_ms),
+                     "failures_in_a_row", (json_int_t)webhook->failures_in_a_row);
 }
 
 static void read_events(const json_t *list, struct webhook *webhook, struct arena *arena, struct complaints *complaints)
@@ -75,14 +76,16 @@ static enum result read_webhook(struct app *app, struct request *request, struct
 
 static enum result find(struct app *app, struct request *request, struct webhook *out)
 {
-    return store_webhook_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "whk"), out);
+    return store_webhook_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "whk"),
+                              out);
 }
 
 enum result api_webhook_list(struct app *app, struct request *request)
 {
     struct webhook *webhooks;
     size_t count;
-    enum result result = store_webhook_list(app->store, &request->arena, request_caller(request)->member.id, &webhooks, &count);
+    enum result result =
+        store_webhook_list(app->store, &request->arena, request_caller(request)->member.id, &webhooks, &count);
     if (result != RESULT_OK)
         return result;
     json_t *data = json_array();
@@ -114,7 +117,8 @@ enum result api_webhook_add(struct app *app, struct request *request)
     json_t *json = webhook_json(&webhook);
     json_object_set_new(json, "secret", json_string(secret));
     answer_json(request, 201, json);
-    reply_header(request, "Location", arena_printf(&request->arena, "/api/v1/webhooks/%s", id_format(id, "whk", webhook.id)));
+    reply_header(request, "Location",
+                 arena_printf(&request->arena, "/api/v1/webhooks/%s", id_format(id, "whk", webhook.id)));
     return RESULT_OK;
 }
 
@@ -141,7 +145,8 @@ enum result api_webhook_change(struct app *app, struct request *request)
 
 enum result api_webhook_remove(struct app *app, struct request *request)
 {
-    enum result result = store_webhook_remove(app->store, request_caller(request)->member.id, path_id(request, "whk"), now_ms());
+    enum result result =
+        store_webhook_remove(app->store, request_caller(request)->member.id, path_id(request, "whk"), now_ms());
     if (result == RESULT_OK)
         reply_bytes(request, 204, NULL, "", 0);
     return result;
@@ -151,7 +156,8 @@ enum result api_webhook_ping(struct app *app, struct request *request)
 {
     int64_t delivery_id;
     char id[ID_TEXT_SIZE];
-    enum result result = store_webhook_ping(app->store, request_caller(request)->member.id, path_id(request, "whk"), now_ms(), &delivery_id);
+    enum result result = store_webhook_ping(app->store, request_caller(request)->member.id, path_id(request, "whk"),
+                                            now_ms(), &delivery_id);
     if (result == RESULT_CONFLICT) {
         problem_reply(request, 409, "This webhook is switched off; enable it first.", NULL);
         return RESULT_OK;
@@ -164,11 +170,11 @@ enum result api_webhook_ping(struct app *app, struct request *request)
 static json_t *delivery_json(const struct delivery *delivery)
 {
     char id[ID_TEXT_SIZE], webhook[ID_TEXT_SIZE], event[ID_TEXT_SIZE], lead[ID_TEXT_SIZE];
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s?, s:s?, s:o, s:o, s:o}", "id", id_format(id, "dlv", delivery->id),
-                     "webhook_id", id_format(webhook, "whk", delivery->webhook_id), "event_id",
-                     id_format(event, "msg", delivery->event_id), "type", event_name(delivery->type), "state",
-                     delivery_state_name(delivery->state), "attempts", delivery->attempts, "last_status", delivery->last_status,
-                     "last_error", delivery->last_error, "lead_id",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s?, s:s?, s:o, s:o, s:o}", "id",
+                     id_format(id, "dlv", delivery->id), "webhook_id", id_format(webhook, "whk", delivery->webhook_id),
+                     "event_id", id_format(event, "msg", delivery->event_id), "type", event_name(delivery->type),
+                     "state", delivery_state_name(delivery->state), "attempts", delivery->attempts, "last_status",
+                     delivery->last_status, "last_error", delivery->last_error, "lead_id",
                      delivery->lead_id ? id_format(lead, "led", delivery->lead_id) : NULL, "created_at",
                      time_json(delivery->created_ms), "due_at",
                      delivery->state == DELIVERY_PENDING ? time_json(delivery->due_ms) : json_null(), "finished_at",
@@ -185,8 +191,8 @@ enum result api_delivery_list(struct app *app, struct request *request)
         return RESULT_OK;
     enum result result = find(app, request, &webhook);
     if (result == RESULT_OK)
-        result = store_delivery_list(app->store, &request->arena, webhook.owner_id, webhook.id, page.before, page.limit + 1, &deliveries,
-                                     &count);
+        result = store_delivery_list(app->store, &request->arena, webhook.owner_id, webhook.id, page.before,
+                                     page.limit + 1, &deliveries, &count);
     if (result != RESULT_OK)
         return result;
     bool more = page_cut(&page, &count);
@@ -202,14 +208,15 @@ enum result api_delivery_get(struct app *app, struct request *request)
     struct delivery delivery;
     struct attempt *attempts;
     size_t count;
-    enum result result = store_delivery_find(app->store, &request->arena, request_caller(request)->member.id, path_id(request, "dlv"),
-                                             &delivery, &attempts, &count);
+    enum result result = store_delivery_find(app->store, &request->arena, request_caller(request)->member.id,
+                                             path_id(request, "dlv"), &delivery, &attempts, &count);
     if (result != RESULT_OK)
         return result;
     json_t *json = delivery_json(&delivery), *log = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(log, json_pack("{s:o, s:i, s:I, s:s?}", "at", time_json(attempts[i].at_ms), "status", attempts[i].status,
-                                             "latency_ms", (json_int_t)attempts[i].latency_ms, "error", attempts[i].error));
+        json_array_append_new(log, json_pack("{s:o, s:i, s:I, s:s?}", "at", time_json(attempts[i].at_ms), "status",
+                                             attempts[i].status, "latency_ms", (json_int_t)attempts[i].latency_ms,
+                                             "error", attempts[i].error));
     json_object_set_new(json, "attempt_log", log);
     answer_json(request, 200, json);
     return RESULT_OK;
@@ -217,9 +224,11 @@ enum result api_delivery_get(struct app *app, struct request *request)
 
 enum result api_delivery_redeliver(struct app *app, struct request *request)
 {
-    enum result result = store_delivery_redeliver(app->store, request_caller(request)->member.id, path_id(request, "dlv"), now_ms());
+    enum result result =
+        store_delivery_redeliver(app->store, request_caller(request)->member.id, path_id(request, "dlv"), now_ms());
     if (result == RESULT_CONFLICT) {
-        problem_reply(request, 409, "It is on its way already, its webhook is off or gone, or its lead was erased.", NULL);
+        problem_reply(request, 409, "It is on its way already, its webhook is off or gone, or its lead was erased.",
+                      NULL);
         return RESULT_OK;
     }
     if (result == RESULT_OK)

@@ -22,8 +22,10 @@ static const char *cookie_name(const struct app *app)
 static bool decode(const char *text, unsigned char out[SESSION_BYTES])
 {
     size_t len;
-    return text && sodium_base642bin(out, SESSION_BYTES, text, strlen(text), NULL, &len, NULL,
-                                     sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 && len == SESSION_BYTES;
+    return text &&
+           sodium_base642bin(out, SESSION_BYTES, text, strlen(text), NULL, &len, NULL,
+                             sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
+           len == SESSION_BYTES;
 }
 
 /* A form token is the keyed hash of the session it belongs to: nothing to store, worthless elsewhere. */
@@ -31,7 +33,8 @@ static void make_form_token(const struct app *app, struct caller *caller)
 {
     unsigned char mac[32];
     crypto_generichash(mac, sizeof mac, caller->session_hash, HASH_SIZE, app->keys.form, KEY_SIZE);
-    sodium_bin2base64(caller->form_token, sizeof caller->form_token, mac, sizeof mac, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_bin2base64(caller->form_token, sizeof caller->form_token, mac, sizeof mac,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 bool caller_has_cookie(struct request *request)

@@ -19,7 +19,8 @@ int cli_backup(struct app *app, struct cli_call *call, int argc, char **argv)
         return cli_say(call, EX_IOERR, "The backup failed: %s", why ? why : "see the log");
     if (call->json)
         cli_json(call, json_pack("{s:s}", "file", argv[0]));
-    return cli_say(call, EX_OK, "Written to %s. Keep the key file safe too: without it webhook secrets cannot be read.", argv[0]);
+    return cli_say(call, EX_OK, "Written to %s. Keep the key file safe too: without it webhook secrets cannot be read.",
+                   argv[0]);
 }
 
 int cli_restore(const struct config *config, struct cli_call *call, int argc, char **argv)

@@ -36,7 +36,8 @@ int cli_card_import(struct app *app, struct cli_call *call, int argc, char **arg
     char id[ID_TEXT_SIZE];
     const char *url = arena_printf(call->arena, "%s/@%s", app->config->url, card.handle);
     if (call->json)
-        cli_json(call, json_pack("{s:s, s:s, s:s}", "id", id_format(id, "crd", card.id), "handle", card.handle, "url", url));
+        cli_json(call,
+                 json_pack("{s:s, s:s, s:s}", "id", id_format(id, "crd", card.id), "handle", card.handle, "url", url));
     else
         str_addf(&call->out, "%s\n", url);
     return EX_OK;

@@ -40,7 +40,8 @@ static const struct command COMMANDS[] = {
     {"token add", cli_token_add, NOTHING, "--member HANDLE [--name NAME] [--read-only]", "make an API token"},
     {"token list", cli_token_list, NOTHING, "--member HANDLE", "list a member's API tokens"},
     {"token revoke", cli_token_revoke, NOTHING, "--member HANDLE --id TOKEN-ID", "end an API token"},
-    {"card import", cli_card_import, FILE_TO_READ, "--member HANDLE FILE", "make a card from a JSON file (- reads stdin)"},
+    {"card import", cli_card_import, FILE_TO_READ, "--member HANDLE FILE",
+     "make a card from a JSON file (- reads stdin)"},
     {"card export", cli_card_export, NOTHING, "--member HANDLE [--handle CARD]", "print a member's cards as JSON"},
     {"backup", cli_backup, PATH_TO_WRITE, "FILE", "write a consistent copy of the store to a new file"},
     {"restore", NULL, NOTHING, "FILE", "put a backup in place of the store"},
@@ -177,13 +178,16 @@ static bool is_group(const char *word)
 /* The commands, or those of one GROUP. */
 static void print_help(FILE *to, const char *group)
 {
-    fputs("meishi: business cards that tell you who is interested\n\nusage: meishi COMMAND [--json] [settings]\n\n", to);
+    fputs("meishi: business cards that tell you who is interested\n\nusage: meishi COMMAND [--json] [settings]\n\n",
+          to);
     for (int i = 0; i < COMMAND_COUNT; i++)
         if (!group || !strncmp(COMMANDS[i].words, group, strlen(group)))
             fprintf(to, "  %-14s %s\n", COMMANDS[i].words, COMMANDS[i].help);
-    fputs("\nSettings are flags (--listen, --url, --store, --trusted-proxies, --key-file, --webhook-allow, --smtp-url,\n"
-          "--mail-from) or variables of the same name (MEISHI_LISTEN, …); `meishi config` prints those in force.\n"
-          "`meishi COMMAND --help` says what a command takes.\n", to);
+    fputs(
+        "\nSettings are flags (--listen, --url, --store, --trusted-proxies, --key-file, --webhook-allow, --smtp-url,\n"
+        "--mail-from) or variables of the same name (MEISHI_LISTEN, …); `meishi config` prints those in force.\n"
+        "`meishi COMMAND --help` says what a command takes.\n",
+        to);
 }
 
 static int refuse_words(int argc, char **argv)
@@ -191,7 +195,8 @@ static int refuse_words(int argc, char **argv)
     if (is_group(argv[0]) && argc == 1)
         fprintf(stderr, "meishi: \"%s\" needs another word.\n\n", argv[0]);
     else
-        fprintf(stderr, "meishi: there is no command \"%s%s%s\".\n\n", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+        fprintf(stderr, "meishi: there is no command \"%s%s%s\".\n\n", argv[0], argc > 1 ? " " : "",
+                argc > 1 ? argv[1] : "");
     print_help(stderr, is_group(argv[0]) ? argv[0] : NULL);
     return EX_USAGE;
 }
@@ -216,8 +221,8 @@ static int print_help_about(const struct command *command, int argc, char **argv
     if (command && json)
         print_json(help_json(command));
     else if (command)
-        printf("usage: meishi %s%s%s [--json] [settings]\n%s\n", command->words, *command->usage ? " " : "", command->usage,
-               command->help);
+        printf("usage: meishi %s%s%s [--json] [settings]\n%s\n", command->words, *command->usage ? " " : "",
+               command->usage, command->help);
     else if (json) {
         json_t *list = json_array();
         for (int i = 0; i < COMMAND_COUNT; i++)
@@ -298,7 +303,8 @@ static int run_on_store(const struct config *config, struct cli_call *call, int 
         return cli_say(call, EX_UNAVAILABLE, "The server that has this store did not answer.");
     struct config local = *config;
     if (!local.url) /* what a server on this machine would say */
-        local.url = strncmp(local.listen, "unix:", 5) ? arena_printf(call->arena, "http://%s", local.listen) : "http://localhost";
+        local.url = strncmp(local.listen, "unix:", 5) ? arena_printf(call->arena, "http://%s", local.listen)
+                                                      : "http://localhost";
     struct app app = {.config = &local};
     result = app_open(&app, call->arena, false, NULL, NULL, &why);
     if (result == RESULT_CONFLICT)
@@ -311,7 +317,8 @@ static int run_on_store(const struct config *config, struct cli_call *call, int 
     return code;
 }
 
-static int run_alone(const struct command *command, const struct config *config, struct cli_call *call, int argc, char **argv)
+static int run_alone(const struct command *command, const struct config *config, struct cli_call *call, int argc,
+                     char **argv)
 {
     if (!strcmp(command->words, "serve"))
         return cli_serve(config, call->arena, argc, argv);
@@ -325,8 +332,9 @@ static int run_alone(const struct command *command, const struct config *config,
             config_print(config, call->json, &call->out);
         return code;
     }
-    return cli_say(call, EX_UNAVAILABLE, "A worker of its own needs a PostgreSQL store; on SQLite `meishi serve` sends the "
-                                         "webhooks itself.");
+    return cli_say(call, EX_UNAVAILABLE,
+                   "A worker of its own needs a PostgreSQL store; on SQLite `meishi serve` sends the "
+                   "webhooks itself.");
 }
 
 int cli_run(int argc, char **argv, char **environment)
@@ -365,7 +373,8 @@ int cli_run(int argc, char **argv, char **environment)
     argc -= used;
     int code = command->takes == NOTHING ? 0 : take_file(command, &call, &argc, argv + used);
     if (!code)
-        code = command->run ? run_on_store(&config, &call, argc + used, argv) : run_alone(command, &config, &call, argc, argv + used);
+        code = command->run ? run_on_store(&config, &call, argc + used, argv)
+                            : run_alone(command, &config, &call, argc, argv + used);
     fwrite(call.out.data, 1, call.out.len, stdout);
     fwrite(call.words.data, 1, call.words.len, stderr);
     if (fflush(stdout) || call.out.failed)

@@ -83,7 +83,8 @@ static void serve_one(struct control *control, int fd)
     for (size_t i = 0; i < json_array_size(words) && argc < WORDS_MAX - 1; i++)
         argv[argc++] = arena_strdup(&arena, json_string_value(json_array_get(words, i)));
     argv[argc] = NULL;
-    struct cli_call call = {.arena = &arena, .input = json_string_value(json_object_get(request, "input")),
+    struct cli_call call = {.arena = &arena,
+                            .input = json_string_value(json_object_get(request, "input")),
                             .json = json_is_true(json_object_get(request, "json"))};
     str_init(&call.out, &arena, CLI_OUTPUT_MAX);
     str_init(&call.words, &arena, CLI_OUTPUT_MAX);
@@ -105,7 +106,8 @@ static bool is_trusted(int fd)
 static void *run(void *context)
 {
     struct control *control = context;
-    struct pollfd fds[2] = {{.fd = control->listener, .events = POLLIN}, {.fd = control->stop_pipe[0], .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = control->listener, .events = POLLIN},
+                            {.fd = control->stop_pipe[0], .events = POLLIN}};
     for (;;) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             break;
@@ -134,11 +136,13 @@ struct control *control_open(struct app *app, const char *folder, struct arena *
     control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     unlink(control->address.sun_path); /* ours to replace: the store's lock is held */
     mode_t before = umask(0177);
-    bool ok = control->listener >= 0 && !bind(control->listener, (struct sockaddr *)&control->address, sizeof control->address) &&
+    bool ok = control->listener >= 0 &&
+              !bind(control->listener, (struct sockaddr *)&control->address, sizeof control->address) &&
               !listen(control->listener, 8) && !pipe2(control->stop_pipe, O_CLOEXEC);
     umask(before);
     if (!ok || pthread_create(&control->thread, NULL, run, control)) {
-        *why = arena_printf(arena, "The control socket %s cannot be made: %s.", control->address.sun_path, strerror(errno));
+        *why = arena_printf(arena, "The control socket %s cannot be made: %s.", control->address.sun_path,
+                            strerror(errno));
         return NULL;
     }
     return control;

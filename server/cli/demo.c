@@ -1,6 +1,7 @@
 /* meishi demo: a roofer with a card, the ways it went, and the people who came by it, to look around in. Everything goes
  * through the verbs that visitors and members use, so what is shown is what the product does. */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -20,8 +21,8 @@ struct demo_person {
 struct demo_share {
     enum channel channel;
     const char *label;
-    int parent;                 /* of SHARES, -1 for none */
-    const char *passed_on_by;   /* the e-mail of an earlier person: their referral */
+    int parent;               /* of SHARES, -1 for none */
+    const char *passed_on_by; /* the e-mail of an earlier person: their referral */
     const char *vouch;
     int scans;
 };
@@ -36,11 +37,14 @@ static const struct demo_share SHARES[] = {
 enum { SHARE_COUNT = sizeof SHARES / sizeof *SHARES };
 
 static const struct demo_person PEOPLE[] = {
-    {"Ann Okafor", "ann@okafor.example", "Okafor Estates", "Two gutters on the old mill. Could you look at them?", 0, STAGE_WON, 200},
+    {"Ann Okafor", "ann@okafor.example", "Okafor Estates", "Two gutters on the old mill. Could you look at them?", 0,
+     STAGE_WON, 200},
     {"Jonas Weiss", "jonas@weiss.example", NULL, "The dormer leaks when it rains from the west.", 2, STAGE_WON, 150},
     {"Lea Brandt", "lea@brandt.example", "Brandt & Söhne", "Do you also do flat roofs?", 0, STAGE_CONTACTED, 60},
-    {"李 小龍", "li@elbe-logistics.example", "Elbe Logistics", "A hall of 4,000 square metres, inspection this spring.", 1, STAGE_SALES_QUALIFIED, 30},
-    {"Barry Jones", "barry@acme.example", "Acme Industries", "Six-building garden complex; two roofs to repair before winter.", 3, STAGE_NEW, 1},
+    {"李 小龍", "li@elbe-logistics.example", "Elbe Logistics", "A hall of 4,000 square metres, inspection this spring.",
+     1, STAGE_SALES_QUALIFIED, 30},
+    {"Barry Jones", "barry@acme.example", "Acme Industries",
+     "Six-building garden complex; two roofs to repair before winter.", 3, STAGE_NEW, 1},
     {"Claire Dubois", "claire@dubois.example", NULL, "Would like a call on Thursday.", 4, STAGE_NEW, 3},
 };
 enum { PERSON_COUNT = sizeof PEOPLE / sizeof *PEOPLE };
@@ -59,13 +63,21 @@ static enum result make_card(struct demo *demo)
 {
     struct complaints complaints = {0};
     struct card *card = &demo->card;
-    *card = (struct card){.owner_id = demo->owner_id, .name = "Mika Sørensen-Tanaka", .given = "Mika", .family = "Sørensen-Tanaka",
-                          .pronunciation = "MEE-ka SUR-en-sen", .pronouns = "she/her", .title = "Master roofer",
+    *card = (struct card){.owner_id = demo->owner_id,
+                          .name = "Mika Sørensen-Tanaka",
+                          .given = "Mika",
+                          .family = "Sørensen-Tanaka",
+                          .pronunciation = "MEE-ka SUR-en-sen",
+                          .pronouns = "she/her",
+                          .title = "Master roofer",
                           .organization = "Tanaka & Daughters, Roofing",
                           .note = "Slate, tile and flat roofs in Hamburg since 1987. Free look within the week.",
-                          .phones = {{"mobile", "+49 40 5550 172"}}, .phone_count = 1,
-                          .emails = {{"work", "mika@tanaka-dach.example"}}, .email_count = 1,
-                          .links = {{"web", "https://tanaka-dach.example"}}, .link_count = 1};
+                          .phones = {{"mobile", "+49 40 5550 172"}},
+                          .phone_count = 1,
+                          .emails = {{"work", "mika@tanaka-dach.example"}},
+                          .email_count = 1,
+                          .links = {{"web", "https://tanaka-dach.example"}},
+                          .link_count = 1};
     enum result result = card_check(card, demo->arena, &complaints);
     return result == RESULT_OK ? store_card_add(demo->app->store, demo->arena, card, now_ms()) : result;
 }
@@ -106,7 +118,7 @@ static enum result visit(struct demo *demo, const struct share *share, int64_t h
     static const char *const FAMILIES[] = {"Safari on iOS", "Chrome on Android", "Chrome on Windows"};
     struct hit *hits = arena_alloc(demo->arena, 2 * sizeof *hits);
     hits[0] = (struct hit){.id = hit_id, .owner_id = share->owner_id, .share_id = share->id, .channel = share->channel};
-    strncpy(hits[0].family, FAMILIES[random_u64() % 3], sizeof hits[0].family - 1);
+    snprintf(hits[0].family, sizeof hits[0].family, "%s", FAMILIES[random_u64() % 3]);
     enum result result = submit(demo, &hits[0]);
     if (result != RESULT_OK || !acts)
         return result;
@@ -120,8 +132,12 @@ static enum result make_share(struct demo *demo, int index)
 {
     const struct demo_share *plan = &SHARES[index];
     struct share *share = &demo->shares[index];
-    *share = (struct share){.owner_id = demo->owner_id, .card_id = demo->card.id, .channel = plan->channel, .label = plan->label,
-                            .vouch = plan->vouch, .parent_id = plan->parent < 0 ? 0 : demo->shares[plan->parent].id};
+    *share = (struct share){.owner_id = demo->owner_id,
+                            .card_id = demo->card.id,
+                            .channel = plan->channel,
+                            .label = plan->label,
+                            .vouch = plan->vouch,
+                            .parent_id = plan->parent < 0 ? 0 : demo->shares[plan->parent].id};
     for (int i = 0; plan->passed_on_by && i < PERSON_COUNT; i++)
         if (!strcmp(PEOPLE[i].email, plan->passed_on_by)) {
             share->sharer_hit_id = demo->person_hits[i];
@@ -147,9 +163,13 @@ static enum result make_person(struct demo *demo, int index)
     random_bytes(receipt, sizeof receipt);
     demo->person_hits[index] = hit_id_at(at_ms);
     enum result result = visit(demo, share, demo->person_hits[index], ACT_SEEN | ACT_FORM);
-    struct lead lead = {.owner_id = demo->owner_id, .card_id = demo->card.id, .share_id = share->id,
-                        .visitor_hit_id = demo->person_hits[index]}, made;
-    struct lead_form form = {.name = plan->name, .email = plan->email, .company = plan->company, .message = plan->message};
+    struct lead lead = {.owner_id = demo->owner_id,
+                        .card_id = demo->card.id,
+                        .share_id = share->id,
+                        .visitor_hit_id = demo->person_hits[index]};
+    struct lead made = {0};
+    struct lead_form form = {
+        .name = plan->name, .email = plan->email, .company = plan->company, .message = plan->message};
     struct complaints complaints = {0};
     if (result == RESULT_OK)
         result = lead_from_form(&form, &lead, demo->arena, &complaints);
@@ -157,7 +177,8 @@ static enum result make_person(struct demo *demo, int index)
         result = store_lead_add(demo->app->store, demo->arena, &lead, receipt, at_ms, &made);
     if (result == RESULT_OK && plan->stage != STAGE_NEW) {
         struct lead_change change = {.stage = (int)plan->stage, .set_aside = -1};
-        result = store_lead_change(demo->app->store, demo->arena, demo->owner_id, made.id, &change, at_ms + 3600000, &made);
+        result =
+            store_lead_change(demo->app->store, demo->arena, demo->owner_id, made.id, &change, at_ms + 3600000, &made);
     }
     return result;
 }
@@ -193,7 +214,8 @@ int cli_demo(struct app *app, struct cli_call *call, int argc, char **argv)
         return code;
     enum result result = store_member_add(app->store, &member, now_ms());
     if (result == RESULT_CONFLICT)
-        return cli_say(call, EX_DATAERR, "There is a member \"mika\" already: the example is here, or the name is taken.");
+        return cli_say(call, EX_DATAERR,
+                       "There is a member \"mika\" already: the example is here, or the name is taken.");
     demo.owner_id = member.id;
     if (result == RESULT_OK)
         result = fill(&demo);

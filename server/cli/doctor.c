@@ -48,7 +48,8 @@ static void check_folder(struct report *report, const char *folder)
     if (!statvfs(folder, &space)) {
         unsigned long long free_mb = (unsigned long long)space.f_bavail * space.f_frsize >> 20;
         note(report, free_mb >= SPACE_WANTED_MB, "space",
-             arena_printf(arena, "%llu MB are free%s", free_mb, free_mb >= SPACE_WANTED_MB ? "." : ": make room before it runs full."));
+             arena_printf(arena, "%llu MB are free%s", free_mb,
+                          free_mb >= SPACE_WANTED_MB ? "." : ": make room before it runs full."));
     }
 }
 
@@ -56,7 +57,8 @@ static void check_address(struct report *report, const struct config *config)
 {
     struct arena *arena = report->call->arena;
     if (!config->url)
-        note(report, true, "address", "MEISHI_URL is not set: links name the address that is listened on. Set it for real use.");
+        note(report, true, "address",
+             "MEISHI_URL is not set: links name the address that is listened on. Set it for real use.");
     else
         note(report, true, "address", arena_printf(arena, "Links and QR codes are made of %s.", config->url));
     if (config->url && !config->url_is_https)
@@ -93,7 +95,10 @@ static void check_store(struct report *report, const struct config *config)
     }
     struct complaints complaints = {0};
     bool sound = store_check(app.store, arena, &complaints) == RESULT_OK && !complaints.count;
-    note(report, sound, "store", sound ? "The store is sound." : complaints.count ? complaints.list[0].words : "It could not be read.");
+    note(report, sound, "store",
+         sound              ? "The store is sound."
+         : complaints.count ? complaints.list[0].words
+                            : "It could not be read.");
     for (int i = 1; i < complaints.count; i++)
         note(report, false, "store", complaints.list[i].words);
     app_close(&app);
@@ -111,10 +116,12 @@ int cli_doctor(const struct config *config, struct cli_call *call, int argc, cha
     check_address(&report, config);
     check_store(&report, config);
     bool clock_ok = now_ms() / 1000 > CLOCK_FLOOR_S;
-    note(&report, clock_ok, "clock", clock_ok ? "The clock is plausible." : "The clock is years behind: signatures would be refused.");
+    note(&report, clock_ok, "clock",
+         clock_ok ? "The clock is plausible." : "The clock is years behind: signatures would be refused.");
     note(&report, !access("/etc/ssl/certs/ca-certificates.crt", R_OK), "ca",
-         access("/etc/ssl/certs/ca-certificates.crt", R_OK) ? "No certificates to check webhooks with. Run: apt install ca-certificates"
-                                                            : "Certificates of authorities are there.");
+         access("/etc/ssl/certs/ca-certificates.crt", R_OK)
+             ? "No certificates to check webhooks with. Run: apt install ca-certificates"
+             : "Certificates of authorities are there.");
     if (call->json)
         cli_json(call, json_pack("{s:b, s:O}", "ok", !report.wrong, "checks", report.list));
     json_decref(report.list);

@@ -39,7 +39,8 @@ int cli_member_add(struct app *app, struct cli_call *call, int argc, char **argv
     if (!handle || !handle_is_valid(handle))
         return cli_say(call, EX_USAGE, "--handle must be 2 to 32 of a-z, 0-9 and -, like --handle jane.");
     if (!text_check(&name, CARD_NAME_MAX, TEXT_LINE, "name", call->arena, &complaints) || !name)
-        return cli_say(call, EX_USAGE, "--name must say the member's name, like --name \"Jane Doe\", in at most %d characters.",
+        return cli_say(call, EX_USAGE,
+                       "--name must say the member's name, like --name \"Jane Doe\", in at most %d characters.",
                        CARD_NAME_MAX);
     member.name = name;
     if (email && !email_is_valid(email))
@@ -94,10 +95,11 @@ int cli_member_list(struct app *app, struct cli_call *call, int argc, char **arg
     for (size_t i = 0; i < count; i++) {
         const struct member *member = &members[i];
         char id[ID_TEXT_SIZE];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s?, s:s, s:o, s:o}", "id", id_format(id, "mem", member->id),
-                                              "handle", member->handle, "name", member->name, "email", member->email, "role",
-                                              ROLES[member->role], "created_at", time_json(member->created_ms), "disabled_at",
-                                              time_json(member->disabled_ms)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:s?, s:s, s:o, s:o}", "id", id_format(id, "mem", member->id),
+                                        "handle", member->handle, "name", member->name, "email", member->email, "role",
+                                        ROLES[member->role], "created_at", time_json(member->created_ms), "disabled_at",
+                                        time_json(member->disabled_ms)));
         if (!call->json)
             str_addf(&call->out, "%-20s %-8s %s%s\n", member->handle, ROLES[member->role], member->name,
                      member->disabled_ms ? " (disabled)" : "");

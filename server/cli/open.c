@@ -28,8 +28,12 @@ enum result app_open(struct app *app, struct arena *arena, bool read_only, void 
     enum result result = keys_open(key_file, arena, &app->keys, why);
     if (result != RESULT_OK)
         return result;
-    struct store_options options = {.url = config->store, .base_url = config->url, .seal_key = app->keys.seal,
-                                    .read_only = read_only, .readers = READERS, .on_broken = on_broken,
+    struct store_options options = {.url = config->store,
+                                    .base_url = config->url,
+                                    .seal_key = app->keys.seal,
+                                    .read_only = read_only,
+                                    .readers = READERS,
+                                    .on_broken = on_broken,
                                     .broken_context = broken_context};
     return store_open(&options, arena, &app->store, why);
 }

@@ -31,7 +31,13 @@
 #include "server/routes.h"
 #include "server/store/store.h"
 
-enum { PAGE_CACHE_BYTES = 64 * 1024 * 1024, DRAIN_MS = 10000, FILES_WANTED = 65536, STEADY_MS = 5000, WELCOME_MAX = 64 * 1024 };
+enum {
+    PAGE_CACHE_BYTES = 64 * 1024 * 1024,
+    DRAIN_MS = 10000,
+    FILES_WANTED = 65536,
+    STEADY_MS = 5000,
+    WELCOME_MAX = 64 * 1024
+};
 
 struct server {
     struct config config; /* with the address that was bound */
@@ -93,8 +99,10 @@ static void settle_url(struct server *server, struct arena *arena)
 static enum result start(struct server *server, struct arena *arena, const char **why)
 {
     struct app *app = &server->app;
-    struct http_options options = {.listen = server->config.listen, .trusted_proxies = &server->config.trusted_proxies,
-                                   .is_https = server->config.url_is_https, .unix_is_trusted = true,
+    struct http_options options = {.listen = server->config.listen,
+                                   .trusted_proxies = &server->config.trusted_proxies,
+                                   .is_https = server->config.url_is_https,
+                                   .unix_is_trusted = true,
                                    .handlers = routes_handlers(app)};
     enum result result = address_policy_parse(server->config.webhook_allow, &app->webhook_policy, why);
     if (result != RESULT_OK) {

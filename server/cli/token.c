@@ -21,7 +21,8 @@ int cli_token_add(struct app *app, struct cli_call *call, int argc, char **argv)
     struct complaints complaints = {0};
     if (!text_check(&name, CARD_LABEL_MAX, TEXT_LINE, "name", call->arena, &complaints))
         return cli_say(call, EX_USAGE, "--name can have at most %d characters.", CARD_LABEL_MAX);
-    struct api_token token = {.member_id = member_id, .name = name ? name : "made by the operator",
+    struct api_token token = {.member_id = member_id,
+                              .name = name ? name : "made by the operator",
                               .scopes = read_only ? "read" : "read write"};
     const char *secret;
     enum result result = api_token_make(app, call->arena, &token, &secret);
@@ -52,10 +53,12 @@ int cli_token_list(struct app *app, struct cli_call *call, int argc, char **argv
         char id[ID_TEXT_SIZE];
         id_format(id, "tok", tokens[i].id);
         if (!call->json)
-            str_addf(&call->out, "%s  %-10s %s%s\n", id, tokens[i].scopes, tokens[i].name, tokens[i].revoked_ms ? " (revoked)" : "");
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "id", id, "name", tokens[i].name, "scopes",
-                                              tokens[i].scopes, "created_at", time_json(tokens[i].created_ms), "used_at",
-                                              time_json(tokens[i].used_ms), "revoked_at", time_json(tokens[i].revoked_ms)));
+            str_addf(&call->out, "%s  %-10s %s%s\n", id, tokens[i].scopes, tokens[i].name,
+                     tokens[i].revoked_ms ? " (revoked)" : "");
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "id", id, "name", tokens[i].name, "scopes",
+                                        tokens[i].scopes, "created_at", time_json(tokens[i].created_ms), "used_at",
+                                        time_json(tokens[i].used_ms), "revoked_at", time_json(tokens[i].revoked_ms)));
     }
     if (call->json)
         cli_json(call, list);

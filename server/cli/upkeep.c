@@ -23,8 +23,10 @@ int cli_rejudge(struct app *app, struct cli_call *call, int argc, char **argv)
     if (result != RESULT_OK)
         return cli_outcome(call, result, "The hits");
     if (call->json)
-        cli_json(call, json_pack("{s:I, s:I}", "looked_at", (json_int_t)rejudged.looked_at, "changed", (json_int_t)rejudged.changed));
+        cli_json(call, json_pack("{s:I, s:I}", "looked_at", (json_int_t)rejudged.looked_at, "changed",
+                                 (json_int_t)rejudged.changed));
     else
-        str_addf(&call->out, "%lld hits looked at, %lld judged anew.\n", (long long)rejudged.looked_at, (long long)rejudged.changed);
+        str_addf(&call->out, "%lld hits looked at, %lld judged anew.\n", (long long)rejudged.looked_at,
+                 (long long)rejudged.changed);
     return EX_OK;
 }

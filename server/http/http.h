@@ -41,12 +41,12 @@ struct http_handlers {
 struct http_options {
     const char *listen; /* "127.0.0.1:8080", "[::1]:0", "unix:/run/x.sock"; ignored when systemd passes sockets */
     const struct address_list *trusted_proxies; /* whose X-Forwarded-For counts */
-    bool is_https;         /* the public address is: browsers are told to keep to it (HSTS, RFC 6797) */
-    bool unix_is_trusted;                       /* a proxy on the unix socket may say X-Forwarded-For */
-    int loops, workers;                         /* 0: one loop for two cores and one more a further core; 4 workers */
-    int connections_max;                        /* 0: as RLIMIT_NOFILE allows, at most 16000 */
-    int worker_queue_max;                       /* 0: 1024; full is 503 with Retry-After */
-    int header_ms, body_ms, reply_ms, idle_ms;  /* absolute deadlines; 0: 10 s, 20 s, 30 s, 60 s */
+    bool is_https;        /* the public address is: browsers are told to keep to it (HSTS, RFC 6797) */
+    bool unix_is_trusted; /* a proxy on the unix socket may say X-Forwarded-For */
+    int loops, workers;   /* 0: one loop for two cores and one more a further core; 4 workers */
+    int connections_max;  /* 0: as RLIMIT_NOFILE allows, at most 16000 */
+    int worker_queue_max; /* 0: 1024; full is 503 with Retry-After */
+    int header_ms, body_ms, reply_ms, idle_ms; /* absolute deadlines; 0: 10 s, 20 s, 30 s, 60 s */
     struct http_handlers handlers;
 };
 

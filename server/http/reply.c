@@ -41,8 +41,8 @@ static void add(struct MHD_Response *response, const char *name, const char *val
         log_error("reply-header-refused", "name=\"%s\"", name);
 }
 
-static struct MHD_Response *make(const struct http *http, const void *bytes, size_t len, enum MHD_ResponseMemoryMode mode,
-                                 const struct head *head)
+static struct MHD_Response *make(const struct http *http, const void *bytes, size_t len,
+                                 enum MHD_ResponseMemoryMode mode, const struct head *head)
 {
     /* The library takes a pointer to what it may not write. */
     struct MHD_Response *response = MHD_create_response_from_buffer(len, (void *)(uintptr_t)(bytes ? bytes : ""), mode);
@@ -142,7 +142,7 @@ void reply_csp(struct request *request, const char *policy)
 struct ready_reply {
     atomic_int references;
     _Atomic(struct MHD_Response *) response; /* made when it is first sent: its headers depend on who sends it */
-    struct head head; /* its texts are ours */
+    struct head head;                        /* its texts are ours */
     const void *bytes;
     void *owned;
     size_t len;
@@ -291,7 +291,8 @@ static void find_places(struct page_mould *mould, const char *hole, uint16_t num
     }
 }
 
-struct page_mould *mould_new(const void *bytes, size_t len, const char *const *holes, const struct ready_options *options)
+struct page_mould *mould_new(const void *bytes, size_t len, const char *const *holes,
+                             const struct ready_options *options)
 {
     struct page_mould *mould = calloc(1, sizeof *mould + len);
     if (!mould)
@@ -467,7 +468,8 @@ static struct MHD_Response *build(const struct exchange *exchange)
     if (reply->cache)
         head.cache = reply->cache;
     struct MHD_Response *response =
-        make(exchange->loop->http, body, len, reply->body_is_malloced ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT, &head);
+        make(exchange->loop->http, body, len, reply->body_is_malloced ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT,
+             &head);
     for (int i = 0; i < reply->header_count; i++)
         add(response, reply->headers[i].name, reply->headers[i].value);
     if ((reply->status == 429 || reply->status == 503) && !has_header(reply, "Retry-After"))

@@ -69,7 +69,8 @@ void reply_ready(struct request *request, struct ready_reply *ready);
 
 /* As ready_new; BYTES are copied and get no ETag. HOLES, up to MOULD_HOLES_MAX and then NULL, are texts that stand in BYTES, each
  * any number of times, where something of the same length goes. */
-struct page_mould *mould_new(const void *bytes, size_t len, const char *const *holes, const struct ready_options *options);
+struct page_mould *mould_new(const void *bytes, size_t len, const char *const *holes,
+                             const struct ready_options *options);
 struct page_mould *mould_hold(struct page_mould *mould);
 void mould_drop(struct page_mould *mould);
 size_t mould_size(const struct page_mould *mould); /* bytes of memory, its copies in quiet times included */

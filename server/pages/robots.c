@@ -6,14 +6,15 @@
 enum result robots_page(struct app *app, struct request *request)
 {
     (void)app;
-    reply_text(request, 200, "User-agent: *\n"
-                             "Allow: /c/\n"
-                             "Allow: /@\n"
-                             "Allow: /assets/\n"
-                             "Allow: /portrait/\n"
-                             "Allow: /privacy\n"
-                             "Disallow: /c/*/pass-on$\n"
-                             "Disallow: /\n");
+    reply_text(request, 200,
+               "User-agent: *\n"
+               "Allow: /c/\n"
+               "Allow: /@\n"
+               "Allow: /assets/\n"
+               "Allow: /portrait/\n"
+               "Allow: /privacy\n"
+               "Disallow: /c/*/pass-on$\n"
+               "Disallow: /\n");
     reply_cache(request, "public, max-age=86400");
     return RESULT_OK;
 }

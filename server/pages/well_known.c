@@ -52,7 +52,8 @@ enum result security_txt_page(struct app *app, struct request *request)
     strftime(expires, sizeof expires, "%Y-%m-%dT%H:%M:%SZ", &utc);
     str_add(&text, "Contact: ");
     add_mailto(&text, address);
-    str_addf(&text, "\nExpires: %s\nPreferred-Languages: en\nCanonical: %s/.well-known/security.txt\n", expires, app->config->url);
+    str_addf(&text, "\nExpires: %s\nPreferred-Languages: en\nCanonical: %s/.well-known/security.txt\n", expires,
+             app->config->url);
     reply_text(request, 200, text.data);
     reply_cache(request, "public, max-age=86400");
     return RESULT_OK;

@@ -146,10 +146,26 @@ static void match__takes_a_scanned_address_in_any_case(void **state)
 
 static void match__takes_everything_else_by_one_spelling(void **state)
 {
-    static const char *const PATHS[] = {"/API/v1/cards",   "/api/V1/cards", "/api/v1/cards/", "/api/v1//cards", "/Healthz",
-                                        "/healthz/",       "/c/",           "/c/A/",          "/c",             "/api/v1/cards/a/b",
-                                        "/api/v1/cards/",  "/@",            "/@a/b",          "/receipt/",      "/assets/",
-                                        "/assets/a/b.css", "/ROBOTS.txt",   "",               "/api/v1",        "/.well-known/"};
+    static const char *const PATHS[] = {"/API/v1/cards",
+                                        "/api/V1/cards",
+                                        "/api/v1/cards/",
+                                        "/api/v1//cards",
+                                        "/Healthz",
+                                        "/healthz/",
+                                        "/c/",
+                                        "/c/A/",
+                                        "/c",
+                                        "/api/v1/cards/a/b",
+                                        "/api/v1/cards/",
+                                        "/@",
+                                        "/@a/b",
+                                        "/receipt/",
+                                        "/assets/",
+                                        "/assets/a/b.css",
+                                        "/ROBOTS.txt",
+                                        "",
+                                        "/api/v1",
+                                        "/.well-known/"};
     struct found *found = *state;
     for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++) {
         look(found, HTTP_GET, PATHS[i]);
@@ -172,7 +188,10 @@ static void match__hands_over_what_stands_in_the_braces(void **state)
 
 static void match__says_which_methods_an_address_knows(void **state)
 {
-    static const struct { enum http_method method; const char *path, *allow; } CASES[] = {
+    static const struct {
+        enum http_method method;
+        const char *path, *allow;
+    } CASES[] = {
         {HTTP_PUT, "/api/v1/cards", "GET, HEAD, POST"},
         {HTTP_POST, "/api/v1/cards/x", "GET, HEAD, PATCH, DELETE"},
         {HTTP_DELETE, "/api/v1/leads", "GET, HEAD"},
