@@ -219,14 +219,17 @@ static enum result keep_form(struct db *db, const struct addition *addition, int
     return lead_claim_shares(db, form->owner_id, form->visitor_hit_id);
 }
 
-/* The visitor's potential lead was the person of LEAD_ID all along: its story moves there. */
+/* The visitor's potential lead was the person of LEAD_ID all along: its story moves there, and so does the name it was sent
+ * to, by which erasing finds it. */
 static enum result absorb(struct db *db, int64_t owner_id, int64_t potential_id, int64_t lead_id)
 {
     static const char *const STEPS[] = {
         "UPDATE lead_moments SET lead_id = $3 WHERE owner_id = $1 AND lead_id = $2",
         "UPDATE events SET lead_id = $3 WHERE owner_id = $1 AND lead_id = $2",
         "UPDATE deliveries SET lead_id = $3 WHERE owner_id = $1 AND lead_id = $2",
-        "DELETE FROM leads WHERE owner_id = $1 AND id = $2 AND id <> $3",
+        "UPDATE leads SET recipient = (SELECT p.recipient FROM leads AS p WHERE p.owner_id = $1 AND p.id = $2) "
+        "WHERE owner_id = $1 AND id = $3 AND recipient IS NULL",
+        "DELETE FROM leads WHERE owner_id = $1 AND id = $2",
     };
     for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) {
         enum result result = db_run(db, STEPS[i], DB_ARGS(DB_INT(owner_id), DB_INT(potential_id), DB_INT(lead_id)));
@@ -296,6 +299,25 @@ static enum result make_lead(struct addition *addition, struct db *db, int64_t p
     return result == RESULT_OK ? tell(addition, db, EVENT_LEAD_CREATED, lead.id) : result;
 }
 
+/* The lead that the visitor is already: by their hit, or as the one this share was sent to, of whom their form may be the
+ * first that is heard. A machine's form is nobody's. 0 when there is none. */
+static enum result find_potential(struct db *db, const struct addition *addition, int64_t *out)
+{
+    static const char sql[] = "SELECT id FROM leads WHERE owner_id = $1 AND visitor_hit_id = $2";
+    const struct lead *form = addition->form;
+    const struct db_value args[] = {DB_INT(form->owner_id), DB_INT(form->visitor_hit_id)};
+    *out = 0;
+    if (!form->visitor_hit_id)
+        return RESULT_OK;
+    enum result result = one_id(db, sql, args, 2, out);
+    if (result != RESULT_OK || *out || !addition->share.recipient || form->set_aside)
+        return result;
+    result = meet_recipient(db, &addition->share, form->visitor_hit_id, addition->now_ms);
+    if (result != RESULT_OK)
+        return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    return one_id(db, sql, args, 2, out);
+}
+
 static enum result add_body(struct db *db, void *context)
 {
     struct addition *addition = context;
@@ -312,15 +334,14 @@ static enum result add_body(struct db *db, void *context)
         result = lead_read(db, addition->arena, form->owner_id, taken, addition->out);
         return result == RESULT_OK ? RESULT_CONFLICT : result;
     }
-    if (form->visitor_hit_id)
-        result = one_id(db, "SELECT id FROM leads WHERE owner_id = $1 AND visitor_hit_id = $2",
-                        DB_ARGS(DB_INT(form->owner_id), DB_INT(form->visitor_hit_id)), &potential);
+    result = find_potential(db, addition, &potential);
     if (result == RESULT_OK && addition->key)
         result = one_id(db, "SELECT id FROM leads WHERE owner_id = $1 AND email_key = $2",
                         DB_ARGS(DB_INT(form->owner_id), db_text(addition->key)), &known);
     if (result != RESULT_OK)
         return result;
-    return known ? join_lead(addition, db, known, potential) : make_lead(addition, db, potential);
+    return known ? join_lead(addition, db, known, potential == known ? 0 : potential)
+                 : make_lead(addition, db, potential);
 }
 
 enum result store_lead_add(struct store *store, struct arena *arena, struct lead *lead,

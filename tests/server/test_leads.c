@@ -311,6 +311,55 @@ static void lead__of_a_named_recipient_is_met_by_their_first_scan(void **state)
 
 /* ---- the member ---- */
 
+/* Without a script the form is the first that is heard of them. */
+static void lead__of_a_named_recipient_is_identified_by_their_form(void **state)
+{
+    struct fresh *fresh = *state;
+    struct share sent = {.owner_id = fresh->jane.id,
+                         .card_id = fresh->card.id,
+                         .sharer_member_id = fresh->jane.id,
+                         .channel = CHANNEL_EMAIL,
+                         .recipient = "Bob Smith"};
+    struct lead lead, other;
+    struct lead_filter potential = ANY;
+    int64_t hit = id_new();
+    potential.stage = STAGE_POTENTIAL;
+    token_new(sent.token);
+    assert_int_equal(store_share_add(fresh->store, &fresh->arena, &sent, fresh->now_ms), RESULT_OK);
+    assert_int_equal(count_listed(fresh, potential), 1);
+    assert_int_equal(fresh_form(fresh, &sent, hit, "Bob", "bob@example.org", &lead), RESULT_OK);
+    assert_int_equal(count_listed(fresh, potential), 0);
+    assert_int_equal(count_listed(fresh, ANY), 1);
+    assert_string_equal(lead.recipient, "Bob Smith");
+    scan(fresh, &sent, hit); /* the fold comes later and finds nothing to do */
+    assert_int_equal(count_listed(fresh, potential), 0);
+    /* Whoever else opens it is somebody else. */
+    assert_int_equal(fresh_form(fresh, &sent, id_new(), "Eve", "eve@example.org", &other), RESULT_OK);
+    assert_int_not_equal(other.id, lead.id);
+    assert_int_equal(count_listed(fresh, ANY), 2);
+}
+
+static void lead__of_a_named_recipient_joins_the_one_with_their_email(void **state)
+{
+    struct fresh *fresh = *state;
+    struct share sent = {.owner_id = fresh->jane.id,
+                         .card_id = fresh->card.id,
+                         .sharer_member_id = fresh->jane.id,
+                         .channel = CHANNEL_EMAIL,
+                         .recipient = "Bob Smith"};
+    struct lead known, lead;
+    struct lead_filter potential = ANY;
+    int64_t hit = id_new();
+    potential.stage = STAGE_POTENTIAL;
+    token_new(sent.token);
+    assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Bob", "bob@example.org", &known), RESULT_OK);
+    assert_int_equal(store_share_add(fresh->store, &fresh->arena, &sent, fresh->now_ms), RESULT_OK);
+    assert_int_equal(fresh_form(fresh, &sent, hit, "Bob", "bob@example.org", &lead), RESULT_OK);
+    assert_int_equal(lead.id, known.id);
+    scan(fresh, &sent, hit);
+    assert_int_equal(count_listed(fresh, potential), 0);
+}
+
 static void lead__changes_by_revision_and_keeps_a_timeline(void **state)
 {
     struct fresh *fresh = *state;
@@ -565,6 +614,8 @@ int main(void)
         WITH_STORE(lead__through_another_members_hand_is_a_referral),
         WITH_STORE(lead__through_a_visitor_is_a_referral_once_they_left_details),
         WITH_STORE(lead__of_a_named_recipient_is_met_by_their_first_scan),
+        WITH_STORE(lead__of_a_named_recipient_is_identified_by_their_form),
+        WITH_STORE(lead__of_a_named_recipient_joins_the_one_with_their_email),
         WITH_STORE(lead__changes_by_revision_and_keeps_a_timeline),
         WITH_STORE(lead__of_another_member_is_not_found),
         WITH_STORE(lead__is_found_by_parts_of_words),
