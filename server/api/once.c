@@ -1,5 +1,5 @@
-/* See api_once in api.h. An answer may hold a webhook's secret or a person's name, so what is kept of it is sealed with the
- * installation's key (XSalsa20-Poly1305): a copy of the database alone does not tell it. */
+/* See api_once in api.h. An answer may hold a webhook's secret or a person's name: the store keeps it sealed, and forgets it
+ * when it forgets the person. */
 #include <sodium.h>
 #include <string.h>
 
@@ -22,43 +22,17 @@ static void hash_request(const struct request *request, unsigned char out[HASH_S
     crypto_hash_sha256_final(&state, out);
 }
 
-enum { AROUND = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES, BASE64 = sodium_base64_VARIANT_ORIGINAL };
-
-static const char *seal(const struct app *app, struct arena *arena, const void *bytes, size_t len)
+static void replay(struct request *request, const struct remembered *answer)
 {
-    size_t text_size = sodium_base64_ENCODED_LEN(AROUND + len, BASE64);
-    unsigned char *sealed = arena_alloc(arena, AROUND + len);
-    char *text = arena_alloc(arena, text_size);
-    random_bytes(sealed, crypto_secretbox_NONCEBYTES);
-    crypto_secretbox_easy(sealed + crypto_secretbox_NONCEBYTES, bytes, len, sealed, app->keys.seal);
-    return sodium_bin2base64(text, text_size, sealed, AROUND + len, BASE64);
-}
-
-/* NULL when it was sealed with another key. */
-static const char *unseal(const struct app *app, struct arena *arena, const char *text, size_t *len)
-{
-    size_t text_len = strlen(text), sealed_len;
-    unsigned char *sealed = arena_alloc(arena, text_len + 1), *bytes = arena_alloc(arena, text_len + 1);
-    if (sodium_base642bin(sealed, text_len + 1, text, text_len, NULL, &sealed_len, NULL, BASE64) || sealed_len < AROUND)
-        return NULL;
-    *len = sealed_len - AROUND;
-    return crypto_secretbox_open_easy(bytes, sealed + crypto_secretbox_NONCEBYTES,
-                                      sealed_len - crypto_secretbox_NONCEBYTES, sealed, app->keys.seal)
-               ? NULL
-               : (const char *)bytes;
-}
-
-static enum result replay(const struct app *app, struct request *request, const struct remembered *answer)
-{
-    size_t len;
-    const char *body = unseal(app, &request->arena, answer->body, &len);
-    if (!body)
-        return RESULT_FAILED;
-    reply_bytes(request, answer->status, answer->content_type, body, len);
+    if (!answer->body) {
+        problem_reply(request, answer->status, "What was answered to this Idempotency-Key has been erased since.",
+                      NULL);
+        return;
+    }
+    reply_bytes(request, answer->status, answer->content_type, answer->body, strlen(answer->body));
     if (answer->location)
         reply_header(request, "Location", answer->location);
     reply_header(request, "Idempotent-Replayed", "true");
-    return RESULT_OK;
 }
 
 /* Visible ASCII and spaces, which the structured string of the draft and a bare UUID both are. */
@@ -96,7 +70,8 @@ enum result api_once(struct app *app, struct request *request, handler *run)
     case RESULT_OK:
         break;
     case RESULT_LIMITED:
-        return replay(app, request, &answer);
+        replay(request, &answer);
+        return RESULT_OK;
     case RESULT_CONFLICT:
         problem_reply(request, 409, "A request with this Idempotency-Key is still running.", NULL);
         return RESULT_OK;
@@ -108,11 +83,10 @@ enum result api_once(struct app *app, struct request *request, handler *run)
     }
     enum result result = run(app, request);
     const struct reply *reply = &request->reply;
-    answer = (struct remembered){
-        .status = result == RESULT_OK ? reply->status : 500,
-        .content_type = reply->content_type,
-        .body = seal(app, &request->arena, reply->body ? reply->body : "", reply->body ? reply->len : 0),
-        .location = location_of(reply)};
+    answer = (struct remembered){.status = result == RESULT_OK ? reply->status : 500,
+                                 .content_type = reply->content_type,
+                                 .body = reply->body ? arena_strndup(&request->arena, reply->body, reply->len) : "",
+                                 .location = location_of(reply)};
     if (store_idempotency_finish(app->store, member_id, key, &answer) != RESULT_OK)
         log_warning("idempotency-finish", "error=\"the answer could not be kept\"");
     return result;

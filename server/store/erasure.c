@@ -18,6 +18,12 @@ static void hash_of(int64_t lead_id, unsigned char out[HASH_SIZE])
     crypto_hash_sha256(out, bytes, sizeof bytes);
 }
 
+/* Shares sent to the name by which the lead is known, unless another lead is who that one was sent to. */
+#define SENT_TO_THEM                                                                                              \
+    "recipient = (SELECT l.recipient FROM leads AS l WHERE l.owner_id = $1 AND l.id = $2) AND NOT EXISTS "        \
+    "(SELECT 1 FROM leads AS o WHERE o.owner_id = $1 AND o.share_id = shares.id AND o.recipient IS NOT NULL AND " \
+    "o.id <> $2)"
+
 /* $1 owner, $2 lead, in this order because rows refer to one another. */
 static const char *const STEPS[] = {
     "UPDATE events SET body = '' WHERE owner_id = $1 AND lead_id = $2",
@@ -29,18 +35,19 @@ static const char *const STEPS[] = {
     "DELETE FROM consents WHERE owner_id = $1 AND lead_id = $2",
     "DELETE FROM receipts WHERE owner_id = $1 AND lead_id = $2",
     "DELETE FROM lead_moments WHERE owner_id = $1 AND lead_id = $2",
-    /* Whom the share was sent to, if that is who they were. */
-    "UPDATE shares SET recipient = NULL WHERE owner_id = $1 AND id = (SELECT share_id FROM leads WHERE owner_id = $1 AND id = $2 "
-    "AND recipient IS NOT NULL)",
+    /* Whom a share was sent to, if that is who they were. */
+    "UPDATE shares SET recipient = NULL WHERE owner_id = $1 AND " SENT_TO_THEM,
     "UPDATE leads SET endorser_lead_id = NULL WHERE owner_id = $1 AND endorser_lead_id = $2",
     "DELETE FROM leads WHERE owner_id = $1 AND id = $2",
 };
 
 /* ---- what was written of them into events about others ---- */
 
-/* They may have passed the card on: then their name stands in the chain of everyone who came that way. */
+/* They may have passed the card on: then their name stands in the chain of everyone who came that way. Or a share was sent to
+ * them: then it stands wherever the share does. */
 struct trace {
     char share_id[ID_TEXT_SIZE], lead_id[ID_TEXT_SIZE];
+    bool sent; /* to them, not by them */
 };
 
 static bool says(const json_t *object, const char *member, const char *text)
@@ -64,6 +71,12 @@ static void take_out(json_t *json, const struct trace *trace)
     json_array_foreach(json, index, value) take_out(value, trace);
     if (!json_is_object(json))
         return;
+    if (trace->sent) {
+        if (says(json, "id", trace->share_id))
+            blank(json, "recipient");
+        json_object_foreach(json, name, value) take_out(value, trace);
+        return;
+    }
     if (says(json, "id", trace->lead_id) || says(json, "share_id", trace->share_id)) {
         blank(json, "name");
         blank(json, "vouch");
@@ -90,14 +103,15 @@ static enum result rewrite(struct db *db, int64_t owner_id, int64_t event_id, co
     return result;
 }
 
-/* Every event that names the share, one after the other by id. */
-static enum result take_out_of_events(struct db *db, int64_t owner_id, const struct trace *trace)
+/* Every event that names the share, one after the other by id; none is older than the share, whatever the clocks said. */
+static enum result take_out_of_events(struct db *db, int64_t owner_id, int64_t share_id, const struct trace *trace)
 {
+    enum { HOUR_MS = 60 * 60 * 1000 };
     struct arena arena;
     enum result result = RESULT_OK;
     arena_init(&arena);
     const char *like = arena_printf(&arena, "%%%s%%", trace->share_id);
-    for (int64_t event_id = 0; result == RESULT_OK;) {
+    for (int64_t event_id = id_at_ms(id_time_ms(share_id) - HOUR_MS); result == RESULT_OK;) {
         struct db_rows *rows;
         result = db_one(
             db, "SELECT id, body FROM events WHERE owner_id = $1 AND id > $2 AND body LIKE $3 ORDER BY id LIMIT 1",
@@ -113,38 +127,43 @@ static enum result take_out_of_events(struct db *db, int64_t owner_id, const str
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-static enum result take_out_of_others(struct db *db, int64_t owner_id, int64_t lead_id)
+/* STORE NULL: no answers are kept, as after a restore. */
+static enum result take_out_of_others(struct store *store, struct db *db, int64_t owner_id, int64_t lead_id, bool sent)
 {
-    struct trace trace;
+    struct trace trace = {.sent = sent};
     enum result result = RESULT_OK;
     id_format(trace.lead_id, "led", lead_id);
     for (int64_t share_id = 0; result == RESULT_OK;) {
         struct db_rows *rows;
         result =
             db_one(db,
-                   "SELECT id FROM shares WHERE owner_id = $1 AND id > $3 AND (sharer_lead_id = $2 OR sharer_hit_id IN "
-                   "(SELECT visitor_hit_id FROM leads WHERE owner_id = $1 AND id = $2)) ORDER BY id LIMIT 1",
+                   sent ? "SELECT id FROM shares WHERE owner_id = $1 AND id > $3 AND " SENT_TO_THEM " ORDER BY id LIMIT 1"
+                        : "SELECT id FROM shares WHERE owner_id = $1 AND id > $3 AND (sharer_lead_id = $2 OR "
+                          "sharer_hit_id IN (SELECT visitor_hit_id FROM leads WHERE owner_id = $1 AND id = $2)) "
+                          "ORDER BY id LIMIT 1",
                    DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(share_id)), &rows);
         if (result != RESULT_OK)
             break;
         share_id = db_column_int(rows, 0);
         db_finish(&rows);
         id_format(trace.share_id, "shr", share_id);
-        result = take_out_of_events(db, owner_id, &trace);
+        result = take_out_of_events(db, owner_id, share_id, &trace);
+        if (result == RESULT_OK && store)
+            result = answers_forget(store, db, owner_id, trace.share_id);
     }
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
 /* ---- forgetting ---- */
 
-static enum result forget(struct db *db, int64_t owner_id, int64_t lead_id, int64_t now_ms)
+static enum result forget(struct store *store, struct db *db, int64_t owner_id, int64_t lead_id, int64_t now_ms)
 {
     enum result result = db_run(db,
                                 "UPDATE deliveries SET state = 4, finished_ms = $3, leased_until_ms = NULL "
                                 "WHERE owner_id = $1 AND lead_id = $2 AND state = 0",
                                 DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(now_ms)));
-    if (result == RESULT_OK)
-        result = take_out_of_others(db, owner_id, lead_id);
+    for (int sent = 0; sent < 2 && result == RESULT_OK; sent++)
+        result = take_out_of_others(store, db, owner_id, lead_id, sent);
     for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS && result == RESULT_OK; i++)
         result = db_run(db, STEPS[i], DB_ARGS(DB_INT(owner_id), DB_INT(lead_id)));
     return result == RESULT_OK ? search_remove(db, owner_id, lead_id) : result;
@@ -220,7 +239,7 @@ static enum result erase_body(struct db *db, void *context)
         return result;
     result = exists(db, erasure->owner_id, erasure->lead_id);
     if (result == RESULT_OK)
-        result = forget(db, erasure->owner_id, erasure->lead_id, erasure->now_ms);
+        result = forget(erasure->store, db, erasure->owner_id, erasure->lead_id, erasure->now_ms);
     if (result == RESULT_OK)
         result = note_erased(db, erasure->lead_id, erasure->now_ms);
     return result == RESULT_OK ? tell_erased(erasure, db) : result;
@@ -285,7 +304,7 @@ enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms)
     int64_t owner_id = 0, lead_id = 0;
     enum result result;
     while ((result = next_erased(db, &owner_id, &lead_id)) == RESULT_OK) {
-        result = forget(db, owner_id, lead_id, now_ms);
+        result = forget(NULL, db, owner_id, lead_id, now_ms);
         if (result != RESULT_OK)
             return result;
     }

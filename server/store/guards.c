@@ -9,7 +9,8 @@
 enum {
     DAY_MS = 24 * 60 * 60 * 1000,
     THROTTLE_KEPT_DAYS = 8,
-    IDEMPOTENCY_STALE_MS = 2 * 60 * 1000 /* no request runs so long: its process died */
+    IDEMPOTENCY_STALE_MS = 2 * 60 * 1000, /* no request runs so long: its process died */
+    STATUS_GONE = 410
 };
 
 struct trying {
@@ -116,10 +117,15 @@ static enum result recall(struct db *db, struct answering *answering)
         result = RESULT_CONFLICT;
     } else {
         const char *sealed = db_column_text(rows, 3, answering->arena);
+        if (!sealed) {
+            *answering->out = (struct remembered){.status = STATUS_GONE};
+            db_finish(&rows);
+            return RESULT_LIMITED;
+        }
         *answering->out = (struct remembered){
             .status = (int)db_column_int(rows, 1),
             .content_type = db_column_text(rows, 2, answering->arena),
-            .body = open_text(answering->store, sealed ? sealed : "", answering->arena),
+            .body = open_text(answering->store, sealed, answering->arena),
             .location = db_column_text(rows, 4, answering->arena),
         };
         result = answering->out->body ? RESULT_LIMITED : RESULT_FAILED;
@@ -189,4 +195,40 @@ enum result store_idempotency_finish(struct store *store, int64_t member_id, con
     enum result result = store_write(store, "idempotency-finish", finish_answer, &answering);
     arena_free(&arena);
     return result;
+}
+
+/* The next answered key after KEY, "" at first, which it replaces; whether its answer holds TEXT. */
+static enum result next_answer(const struct store *store, struct db *db, struct arena *arena, int64_t member_id,
+                               const char *text, const char **key, bool *holds)
+{
+    struct db_rows *rows;
+    enum result result = db_one(db,
+                                "SELECT key, body FROM idempotency WHERE member_id = $1 AND key > $2 "
+                                "AND body IS NOT NULL ORDER BY key LIMIT 1",
+                                DB_ARGS(DB_INT(member_id), db_text(*key)), &rows);
+    if (result != RESULT_OK)
+        return result;
+    *key = db_column_text(rows, 0, arena);
+    const char *body = open_text(store, db_column_text(rows, 1, arena), arena);
+    *holds = body && strstr(body, text);
+    db_finish(&rows);
+    return RESULT_OK;
+}
+
+enum result answers_forget(const struct store *store, struct db *db, int64_t member_id, const char *text)
+{
+    struct arena arena;
+    enum result result = RESULT_OK;
+    const char *key = "";
+    bool holds;
+    arena_init(&arena);
+    while (result == RESULT_OK &&
+           (result = next_answer(store, db, &arena, member_id, text, &key, &holds)) == RESULT_OK)
+        if (holds)
+            result = db_run(db,
+                            "UPDATE idempotency SET content_type = NULL, body = NULL, location = NULL "
+                            "WHERE member_id = $1 AND key = $2",
+                            DB_ARGS(DB_INT(member_id), db_text(key)));
+    arena_free(&arena);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }

@@ -120,6 +120,9 @@ enum result outbox_reschedule(struct db *db, int64_t owner_id, int64_t webhook_i
 enum result outbox_disable(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id, const char *why,
                            int64_t now_ms) MUST_CHECK;
 
+/* guards.c: answers kept for the member's Idempotency-Keys that hold TEXT are gone, in the running transaction. */
+enum result answers_forget(const struct store *store, struct db *db, int64_t member_id, const char *text) MUST_CHECK;
+
 /* search.c: WORDS, folded, are what the lead is found by; and nothing is. */
 enum result search_put(struct db *db, int64_t owner_id, int64_t lead_id, const char *words) MUST_CHECK;
 enum result search_remove(struct db *db, int64_t owner_id, int64_t lead_id) MUST_CHECK;

@@ -78,10 +78,11 @@ enum result store_throttle_count(struct store *store, const char *key, int64_t w
 enum result store_throttle_clear(struct store *store, const char *key) MUST_CHECK;
 
 /* Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07), kept 24 h. begin: OK go on and finish later; CONFLICT
- * still running; INVALID used with another body; LIMITED (answered before) fills status and body to replay. */
+ * still running; INVALID used with another body; LIMITED (answered before) fills status and body to replay: 410 and no body
+ * when what was answered then has been erased. */
 struct remembered {
     int status;
-    const char *content_type, *body, *location;
+    const char *content_type, *body, *location; /* body only is never NULL when one is given to be kept */
 };
 enum result store_idempotency_begin(struct store *store, struct arena *arena, int64_t member_id, const char *key,
                                     const unsigned char request_hash[HASH_SIZE], int64_t now_ms,

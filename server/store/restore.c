@@ -73,7 +73,7 @@ static enum result make_ready(struct db *db, void *context)
 {
     struct restoring *restoring = context;
     static const char *const forget[] = {
-        "DELETE FROM sessions", "DELETE FROM sign_in_links",
+        "DELETE FROM sessions", "DELETE FROM sign_in_links", "DELETE FROM idempotency",
         "DELETE FROM fold_mark", /* of an inbox that will not be there */
     };
     for (size_t i = 0; i < sizeof forget / sizeof *forget; i++) {

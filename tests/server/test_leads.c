@@ -573,6 +573,78 @@ static void lead__erased_endorser_leaves_the_hand_without_a_name(void **state)
     assert_non_null(strstr(body, "\"kind\":\"referral\""));
 }
 
+/* The name a share was sent to stands in what was told of the share and of its scans. */
+static void lead__erased_recipient_leaves_no_name(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
+    struct share sent = {.owner_id = fresh->jane.id,
+                         .card_id = fresh->card.id,
+                         .sharer_member_id = fresh->jane.id,
+                         .channel = CHANNEL_EMAIL,
+                         .label = "After the fair",
+                         .recipient = "Grace Canaryname"};
+    struct lead lead, known;
+    const char *body = NULL;
+    assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Grace", "grace@example.org", &known), RESULT_OK);
+    token_new(sent.token);
+    assert_int_equal(store_share_add(fresh->store, &fresh->arena, &sent, fresh->now_ms), RESULT_OK);
+    assert_int_equal(fresh_form(fresh, &sent, id_new(), "Grace", "grace@example.org", &lead), RESULT_OK);
+    assert_int_equal(lead.id, known.id);
+    assert_true(files_hold(fresh, "Canaryname"));
+    assert_int_equal(store_lead_erase(fresh->store, fresh->jane.id, lead.id, fresh->now_ms), RESULT_OK);
+    assert_false(files_hold(fresh, "Canaryname"));
+    assert_int_equal(count_told(fresh, &webhook, EVENT_SHARE_CREATED, &body), 1);
+    assert_non_null(strstr(body, "After the fair")); /* the rest is whole */
+}
+
+/* A key that is asked again gets the answer it got; but not what was erased since. */
+static void lead__erased_leaves_no_kept_answer(void **state)
+{
+    struct fresh *fresh = *state;
+    unsigned char hash[HASH_SIZE] = {1};
+    struct share sent = {.owner_id = fresh->jane.id,
+                         .card_id = fresh->card.id,
+                         .sharer_member_id = fresh->jane.id,
+                         .channel = CHANNEL_EMAIL,
+                         .recipient = "Grace Canaryname"};
+    struct remembered answer;
+    struct lead *leads;
+    size_t count;
+    token_new(sent.token);
+    assert_int_equal(store_share_add(fresh->store, &fresh->arena, &sent, fresh->now_ms), RESULT_OK);
+    json_t *json = share_to_json(&sent, "https://meishi.example");
+    char *body = json_dumps(json, JSON_COMPACT);
+    const struct remembered given[] = {{201, "application/json", body, "/api/v1/shares/1"},
+                                       {201, "application/json", "{\"secret\":\"whsec_canarysecret\"}", NULL}};
+    for (int i = 0; i < 2; i++) {
+        const char *key = i ? "webhook" : "share";
+        assert_int_equal(store_idempotency_begin(fresh->store, &fresh->arena, fresh->jane.id, key, hash,
+                                                 fresh->now_ms, &answer),
+                         RESULT_OK);
+        assert_int_equal(store_idempotency_finish(fresh->store, fresh->jane.id, key, &given[i]), RESULT_OK);
+    }
+    assert_false(files_hold(fresh, "canarysecret")); /* a copy of the database alone tells no secret */
+    struct lead_filter filter = ANY;
+    filter.stage = STAGE_POTENTIAL;
+    assert_int_equal(
+        store_lead_list(fresh->store, &fresh->arena, fresh->jane.id, &filter, &leads, &count), RESULT_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(store_lead_erase(fresh->store, fresh->jane.id, leads[0].id, fresh->now_ms), RESULT_OK);
+    assert_int_equal(
+        store_idempotency_begin(fresh->store, &fresh->arena, fresh->jane.id, "share", hash, fresh->now_ms, &answer),
+        RESULT_LIMITED);
+    assert_int_equal(answer.status, 410);
+    assert_null(answer.body);
+    assert_null(answer.location);
+    assert_int_equal(
+        store_idempotency_begin(fresh->store, &fresh->arena, fresh->jane.id, "webhook", hash, fresh->now_ms, &answer),
+        RESULT_LIMITED);
+    assert_string_equal(answer.body, "{\"secret\":\"whsec_canarysecret\"}");
+    free(body);
+    json_decref(json);
+}
+
 static enum result again_body(struct db *db, void *context)
 {
     struct fresh *fresh = context;
@@ -623,6 +695,8 @@ int main(void)
         WITH_STORE(lead__erased_leaves_nothing_in_the_files),
         WITH_STORE(lead__receipt_of_a_joined_form_shows_and_erases_only_its_own),
         WITH_STORE(lead__erased_endorser_leaves_the_hand_without_a_name),
+        WITH_STORE(lead__erased_recipient_leaves_no_name),
+        WITH_STORE(lead__erased_leaves_no_kept_answer),
         WITH_STORE(lead__erased_is_erased_again_from_a_backup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
