@@ -10,11 +10,12 @@
 #include "server/store/internal.h"
 #include "server/store/lead_trays.h"
 
-static void hash_of(int64_t lead_id, unsigned char out[HASH_SIZE])
+/* Of a lead, or of the form that joined one. */
+static void hash_of(int64_t id, unsigned char out[HASH_SIZE])
 {
     unsigned char bytes[8];
     for (int i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)((uint64_t)lead_id >> (56 - 8 * i));
+        bytes[i] = (unsigned char)((uint64_t)id >> (56 - 8 * i));
     crypto_hash_sha256(out, bytes, sizeof bytes);
 }
 
@@ -169,10 +170,10 @@ static enum result forget(struct store *store, struct db *db, int64_t owner_id, 
     return result == RESULT_OK ? search_remove(db, owner_id, lead_id) : result;
 }
 
-static enum result note_erased(struct db *db, int64_t lead_id, int64_t now_ms)
+static enum result note_erased(struct db *db, int64_t id, int64_t now_ms)
 {
     unsigned char hash[HASH_SIZE];
-    hash_of(lead_id, hash);
+    hash_of(id, hash);
     return db_run(db, "INSERT INTO erased (hash, erased_ms) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING",
                   DB_ARGS(db_blob(hash, sizeof hash), DB_INT(now_ms)));
 }
@@ -221,6 +222,8 @@ static enum result by_receipt(struct erasure *erasure, struct db *db, bool *done
     enum result result = receipt_read(db, &arena, erasure->receipt_hash, &receipt);
     if (result == RESULT_OK && receipt.said) {
         result = take_back(db, &receipt, erasure->receipt_hash);
+        if (result == RESULT_OK)
+            result = note_erased(db, receipt.moment_id, erasure->now_ms);
         *done = true;
     } else if (result == RESULT_OK) {
         erasure->owner_id = receipt.owner_id;
@@ -267,11 +270,11 @@ enum result store_lead_erase_by_receipt(struct store *store, const unsigned char
 
 /* ---- after a restore ---- */
 
-static enum result is_erased(struct db *db, int64_t lead_id)
+static enum result is_erased(struct db *db, int64_t id)
 {
     unsigned char hash[HASH_SIZE];
     struct db_rows *rows;
-    hash_of(lead_id, hash);
+    hash_of(id, hash);
     enum result result =
         db_one(db, "SELECT erased_ms FROM erased WHERE hash = $1", DB_ARGS(db_blob(hash, sizeof hash)), &rows);
     db_finish(&rows);
@@ -298,6 +301,44 @@ static enum result next_erased(struct db *db, int64_t *owner_id, int64_t *lead_i
     return result;
 }
 
+/* The next joined form after one, by its line of the timeline, that was taken back; NOT_FOUND when there is none. */
+static enum result next_taken_back(struct db *db, struct receipt *receipt, unsigned char hash[HASH_SIZE])
+{
+    struct db_rows *rows;
+    size_t len;
+    enum result result = db_query(db,
+                                  "SELECT moment_id, owner_id, lead_id, hash FROM receipts WHERE said IS NOT NULL "
+                                  "AND moment_id > $1 ORDER BY moment_id",
+                                  DB_ARGS(DB_INT(receipt->moment_id)), &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
+        *receipt = (struct receipt){.moment_id = db_column_int(rows, 0),
+                                    .owner_id = db_column_int(rows, 1),
+                                    .lead_id = db_column_int(rows, 2)};
+        const void *bytes = db_column_bytes(rows, 3, &len);
+        memcpy(hash, bytes, len < HASH_SIZE ? len : HASH_SIZE);
+        result = is_erased(db, receipt->moment_id);
+        if (result == RESULT_OK)
+            break;
+        if (result == RESULT_NOT_FOUND)
+            result = RESULT_OK;
+    }
+    db_finish(&rows);
+    return result;
+}
+
+static enum result take_back_again(struct db *db)
+{
+    struct receipt receipt = {0};
+    unsigned char hash[HASH_SIZE] = {0};
+    enum result result;
+    while ((result = next_taken_back(db, &receipt, hash)) == RESULT_OK) {
+        result = take_back(db, &receipt, hash);
+        if (result != RESULT_OK)
+            return result;
+    }
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
 enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms)
 {
     (void)store; /* nobody is told: they were when it was erased */
@@ -308,5 +349,5 @@ enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms)
         if (result != RESULT_OK)
             return result;
     }
-    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    return result == RESULT_NOT_FOUND ? take_back_again(db) : result;
 }

@@ -95,7 +95,7 @@ enum result lead_moment_add(struct db *db, int64_t owner_id, int64_t lead_id, in
 /* lead_rows.c: the lead with its share, chain and consent. */
 enum result lead_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id,
                       struct lead *out) MUST_CHECK;
-/* erasure.c: erases again what ids in `erased` name, after a restore, in the running transaction; nobody is told, and STORE
+/* erasure.c: erases again the leads and joined forms that `erased` names, after a restore, in the running transaction; nobody is told, and STORE
  * is NULL. */
 enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms) MUST_CHECK;
 

@@ -1,5 +1,6 @@
 /* Puts a backup in the place of an SQLite store. The copy is proved and made ready beside the old files first: whole, of a
- * known version, without anybody's session, and with everything erased since it was made erased again. Only then do the
+ * known version, without anybody's session, with everything erased since it was made erased again, and whoever was shut
+ * out since shut out. Only then do the
  * old files step aside, and they are kept. Other engines have tools of their own for this. */
 #include <errno.h>
 #include <fcntl.h>
@@ -69,6 +70,31 @@ static enum result carry_erased(struct db *old, struct db *db)
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
+/* A lost token was revoked, somebody left: a copy from before must not let them in again. */
+static enum result carry_locks(struct db *old, struct db *db)
+{
+    static const struct {
+        const char *read, *write;
+    } LOCKS[] = {
+        {"SELECT id, disabled_ms, 0 FROM members WHERE disabled_ms IS NOT NULL",
+         "UPDATE members SET disabled_ms = $2 WHERE id = $1 AND disabled_ms IS NULL"},
+        {"SELECT member_id, revoked_ms, id FROM api_tokens WHERE revoked_ms IS NOT NULL",
+         "UPDATE api_tokens SET revoked_ms = $2 WHERE member_id = $1 AND id = $3 AND revoked_ms IS NULL"},
+    };
+    for (size_t i = 0; i < sizeof LOCKS / sizeof *LOCKS; i++) {
+        struct db_rows *rows;
+        enum result result = db_query(old, LOCKS[i].read, NULL, 0, &rows);
+        while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
+            result = db_run(db, LOCKS[i].write,
+                            DB_ARGS(DB_INT(db_column_int(rows, 0)), DB_INT(db_column_int(rows, 1)),
+                                    DB_INT(db_column_int(rows, 2))));
+        db_finish(&rows);
+        if (result != RESULT_NOT_FOUND)
+            return result;
+    }
+    return RESULT_OK;
+}
+
 static enum result make_ready(struct db *db, void *context)
 {
     struct restoring *restoring = context;
@@ -84,6 +110,8 @@ static enum result make_ready(struct db *db, void *context)
     if (restoring->old) {
         /* Unreadable is what a restore is for: then the backup's own list must do. */
         enum result carried = carry_erased(restoring->old, db);
+        if (carried == RESULT_OK)
+            carried = carry_locks(restoring->old, db);
         if (carried != RESULT_OK && !restoring->old->broken)
             return carried;
     }

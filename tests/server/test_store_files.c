@@ -290,6 +290,59 @@ static void restore__erases_again_what_was_erased_since(void **state)
     store_place_open(place);
 }
 
+static void restore__takes_back_again_what_a_joined_form_took_back(void **state)
+{
+    struct store_place *place = *state;
+    static const unsigned char first[HASH_SIZE] = {7}, second[HASH_SIZE] = {8};
+    struct share share;
+    const char *why;
+    assert_int_equal(store_share_find_by_handle(place->store, &place->arena, "jane", &share), RESULT_OK);
+    struct lead lead = {.owner_id = place->jane.id,
+                        .card_id = place->card.id,
+                        .share_id = share.id,
+                        .visitor_hit_id = 77,
+                        .name = "Tom",
+                        .email = "tom@example.org"},
+                joined = lead, out;
+    joined.visitor_hit_id = 78;
+    joined.name = "CANARY Thomas";
+    assert_int_equal(store_lead_add(place->store, &place->arena, &lead, first, now_ms(), &out), RESULT_OK);
+    assert_int_equal(store_lead_add(place->store, &place->arena, &joined, second, now_ms(), &out), RESULT_OK);
+    assert_int_equal(joined.id, lead.id);
+    make_backup(place);
+    assert_int_equal(store_lead_erase_by_receipt(place->store, second, now_ms()), RESULT_OK);
+    shut(place);
+    assert_int_equal(restore(place, &why), RESULT_OK);
+    store_place_open(place);
+    assert_int_equal(store_receipt_find(place->store, &place->arena, second, &out), RESULT_NOT_FOUND);
+    assert_int_equal(store_receipt_find(place->store, &place->arena, first, &out), RESULT_OK);
+    shut(place);
+    assert_int_not_equal(system(arena_printf(&place->arena, "grep -qi CANARY '%s'", main_file(place))), 0);
+    store_place_open(place);
+}
+
+static void restore__lets_nobody_in_who_was_shut_out_since(void **state)
+{
+    struct store_place *place = *state;
+    static const unsigned char hash[HASH_SIZE] = {1}, kept[HASH_SIZE] = {2};
+    struct api_token token = {.member_id = place->jane.id, .name = "lost", .scopes = "read"}, other = token, found;
+    struct member kate, member;
+    const char *why;
+    kate = store_place_member(place, "kate");
+    assert_int_equal(store_token_add(place->store, &token, hash, now_ms()), RESULT_OK);
+    assert_int_equal(store_token_add(place->store, &other, kept, now_ms()), RESULT_OK);
+    make_backup(place);
+    assert_int_equal(store_token_revoke(place->store, place->jane.id, token.id, now_ms()), RESULT_OK);
+    assert_int_equal(store_member_disable(place->store, kate.id, now_ms()), RESULT_OK);
+    shut(place);
+    assert_int_equal(restore(place, &why), RESULT_OK);
+    store_place_open(place);
+    assert_int_equal(store_token_find(place->store, &place->arena, hash, now_ms(), &found), RESULT_NOT_FOUND);
+    assert_int_equal(store_token_find(place->store, &place->arena, kept, now_ms(), &found), RESULT_OK);
+    assert_int_equal(store_member_find(place->store, &place->arena, kate.id, &member), RESULT_OK);
+    assert_true(member.disabled_ms > 0);
+}
+
 static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t done_signal = PTHREAD_COND_INITIALIZER;
 
@@ -523,6 +576,8 @@ int main(void)
         IN_A_STORE(backup__holds_the_hits_of_this_moment),
         IN_A_STORE(restore__brings_back_the_moment_of_the_backup),
         IN_A_STORE(restore__erases_again_what_was_erased_since),
+        IN_A_STORE(restore__takes_back_again_what_a_joined_form_took_back),
+        IN_A_STORE(restore__lets_nobody_in_who_was_shut_out_since),
         IN_A_STORE(restore__into_nothing_makes_the_store),
         IN_A_STORE(restore__replaces_a_damaged_store),
         IN_A_STORE(restore__refuses_what_is_no_good_backup),
