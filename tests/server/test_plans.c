@@ -1,0 +1,338 @@
+/* Every statement that a page, the API, the fold or the sender runs, as SQLite would run it: none may walk a whole table
+ * that grows. A store is used by all its verbs with a driver below it that asks for the plan of each statement first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "server/ids.h"
+#include "server/store/hit_log.h"
+#include "server/store/internal.h"
+#include "tests/support/fresh_store.h"
+
+enum { STATEMENTS_MAX = 400 };
+
+/* What may be walked: small for ever, or walked once and remembered. */
+static const struct {
+    const char *scan, *of;
+} ALLOWED[] = {
+    {"SCAN fold_mark", ""},
+    {"SCAN hit_months", ""},
+    {"SCAN CONSTANT ROW", ""},
+    {"SCAN counted", "LIMIT $2) AS counted"},                                           /* to ten thousand */
+    {"SCAN webhooks", "SELECT COUNT(*) FROM webhooks WHERE disabled_ms IS NULL"},       /* once a change of endpoints */
+    {"SCAN webhooks", "SELECT owner_id, events FROM webhooks WHERE disabled_ms IS NULL"}, /* the same */
+    {"SCAN members", "SELECT 1 FROM members LIMIT 1"},                                  /* stops at the first row */
+    {"SCAN schema_version", ""},
+    {"SCAN lead_search VIRTUAL TABLE", ""}, /* an index of its own */
+    {"SCAN s VIRTUAL TABLE", ""},
+};
+
+static struct {
+    struct db_driver driver;
+    char *seen[STATEMENTS_MAX];
+    int count, walks;
+} watch;
+
+static bool is_allowed(const char *detail, const char *sql)
+{
+    for (size_t i = 0; i < sizeof ALLOWED / sizeof *ALLOWED; i++)
+        if (!strncmp(detail, ALLOWED[i].scan, strlen(ALLOWED[i].scan)) && strstr(sql, ALLOWED[i].of))
+            return true;
+    return false;
+}
+
+static bool is_new(const char *sql)
+{
+    for (int i = 0; i < watch.count; i++)
+        if (!strcmp(watch.seen[i], sql))
+            return false;
+    assert_true(watch.count < STATEMENTS_MAX);
+    watch.seen[watch.count++] = strdup(sql);
+    return true;
+}
+
+static void look_at_plan(struct db *db, const char *sql, const struct db_value *args, int arg_count)
+{
+    struct db_rows *rows;
+    size_t len;
+    char *text;
+    assert_true(asprintf(&text, "EXPLAIN QUERY PLAN %s", sql) > 0);
+    assert_int_equal(db_sqlite.query(db, text, args, arg_count, &rows), RESULT_OK);
+    while (db_sqlite.next(rows) == RESULT_OK) {
+        const char *detail = db_sqlite.bytes(rows, 3, &len);
+        if (strncmp(detail, "SCAN ", 5) || is_allowed(detail, sql))
+            continue;
+        print_error("%s\n    in %s\n", detail, sql);
+        watch.walks++;
+    }
+    db_sqlite.finish(&rows);
+    free(text);
+}
+
+static enum result query(struct db *db, const char *sql, const struct db_value *args, int arg_count,
+                         struct db_rows **out)
+{
+    bool words = !strncmp(sql, "SELECT", 6) || !strncmp(sql, "UPDATE", 6) || !strncmp(sql, "DELETE", 6) ||
+                 !strncmp(sql, "INSERT", 6);
+    if (words && is_new(sql))
+        look_at_plan(db, sql, args, arg_count);
+    return db_sqlite.query(db, sql, args, arg_count, out);
+}
+
+static enum result open_watched(const char *url, enum db_part part, enum db_mode mode, struct db **out)
+{
+    enum result result = db_sqlite.open(url, part, mode, out);
+    if (result == RESULT_OK)
+        (*out)->driver = &watch.driver;
+    return result;
+}
+
+/* From now on: those that are open, and those to come. */
+static void watch_store(struct store *store)
+{
+    watch.driver = db_sqlite;
+    watch.driver.query = query;
+    watch.driver.open = open_watched;
+    store->driver = &watch.driver;
+    store->writer->driver = &watch.driver;
+    store->hits->inbox->driver = &watch.driver;
+    store->hits->fold_inbox->driver = &watch.driver;
+    for (int i = 0; i < store->idle_count; i++)
+        store->idle[i]->driver = &watch.driver;
+}
+
+/* ---- a day in the life ---- */
+
+#define MUST(call) assert_int_equal(call, RESULT_OK)
+
+static void use_accounts(struct fresh *fresh)
+{
+    static const unsigned char link[HASH_SIZE] = {1}, session[HASH_SIZE] = {2}, token_hash[HASH_SIZE] = {3};
+    struct store *store = fresh->store;
+    struct arena *arena = &fresh->arena;
+    int64_t now = fresh->now_ms, id, jane = fresh->jane.id;
+    struct session found;
+    struct member member;
+    struct api_token token = {.member_id = jane, .name = "crm", .scopes = "read write"}, *tokens;
+    size_t count;
+    MUST(store_member_find(store, arena, jane, &member));
+    MUST(store_member_find_by_handle(store, arena, "jane", &member));
+    MUST(store_member_find_by_email(store, arena, "jane@example.org", &member));
+    MUST(store_sign_in_link_add(store, link, jane, now, now + 1000));
+    MUST(store_sign_in_link_find(store, link, now, &id));
+    MUST(store_sign_in_link_use(store, link, now, &id));
+    MUST(store_session_add(store, session, jane, "Firefox", now, now + 1000000));
+    MUST(store_session_find(store, arena, session, now + 100000, &found));
+    MUST(store_member_set_password(store, jane, "hash", session));
+    MUST(store_session_end(store, session));
+    MUST(store_token_add(store, &token, token_hash, now));
+    MUST(store_token_find(store, arena, token_hash, now + 100000, &token));
+    MUST(store_token_list(store, arena, jane, &tokens, &count));
+    MUST(store_token_revoke(store, jane, token.id, now));
+    MUST(store_throttle_count(store, "key", 1000, now, &id));
+    MUST(store_throttle_clear(store, "key"));
+    fresh_member(fresh, "kate");
+}
+
+static void use_cards(struct fresh *fresh)
+{
+    struct store *store = fresh->store;
+    struct arena *arena = &fresh->arena;
+    struct card card, *cards, second = {.owner_id = fresh->jane.id, .name = "Jane", .accent = "indigo", .theme = "auto"};
+    struct share share;
+    struct share_row *rows;
+    const void *jpeg;
+    size_t count, len;
+    int64_t jane = fresh->jane.id, now = fresh->now_ms;
+    MUST(store_card_add(store, arena, &second, now));
+    MUST(store_portrait_set(store, &second, "jpeg", 4, now));
+    MUST(store_portrait_find(store, arena, second.portrait_id, &jpeg, &len));
+    MUST(store_card_update(store, &second, now));
+    MUST(store_card_find(store, arena, jane, second.id, &card));
+    MUST(store_card_open(store, arena, second.id, &card));
+    MUST(store_card_list(store, arena, jane, &cards, &count));
+    MUST(store_card_retire(store, jane, second.id, now));
+    MUST(store_share_find(store, arena, jane, fresh->share.id, &share));
+    MUST(store_share_find_by_token(store, arena, fresh->share.token, &share));
+    MUST(store_share_find_by_handle(store, arena, "jane", &share));
+    MUST(store_share_list(store, arena, jane, 0, 0, 50, &rows, &count));
+    MUST(store_share_list(store, arena, jane, fresh->card.id, 0, 50, &rows, &count));
+    share = fresh_share(fresh, fresh->share.id, jane, 0);
+    MUST(store_share_revoke(store, jane, share.id, now));
+}
+
+static void use_leads(struct fresh *fresh)
+{
+    struct store *store = fresh->store;
+    struct arena *arena = &fresh->arena;
+    int64_t jane = fresh->jane.id, now = fresh->now_ms, hit = id_new();
+    struct share sent = {.owner_id = jane, .card_id = fresh->card.id, .sharer_member_id = jane, .recipient = "Bob"};
+    struct lead ada, joined, bob, *leads;
+    struct lead_moment *moments;
+    struct lead_totals totals;
+    size_t count;
+    token_new(sent.token);
+    MUST(store_share_add(store, arena, &sent, now));
+    MUST(fresh_form(fresh, &fresh->share, hit, "Ada", "ada@example.org", &ada));
+    fresh_share(fresh, fresh->share.id, 0, hit);
+    MUST(fresh_form(fresh, &sent, id_new(), "Bob", "bob@example.org", &bob));
+    MUST(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &joined));
+    MUST(store_receipt_find(store, arena, fresh_receipt(fresh), &joined));
+    MUST(store_lead_erase_by_receipt(store, fresh_receipt(fresh), now));
+    static const char *const words[] = {NULL, "ada", "ad"};
+    for (int with = 0; with < 6; with++) {
+        struct lead_filter filter = {
+            .stage = -2, .channel = -1, .limit = 50, .q = words[with / 2], .share_id = with % 2 ? sent.id : 0};
+        MUST(store_lead_list(store, arena, jane, &filter, &leads, &count));
+    }
+    MUST(store_lead_totals(store, jane, &totals));
+    MUST(store_lead_find(store, arena, jane, ada.id, &ada));
+    MUST(store_lead_timeline(store, arena, jane, ada.id, &moments, &count));
+    struct lead_change change = {.stage = STAGE_CONTACTED, .set_aside = 1, .note = "tea"};
+    MUST(store_lead_change(store, arena, jane, ada.id, &change, now, &ada));
+    change = (struct lead_change){.stage = -1, .set_aside = 0};
+    MUST(store_lead_change(store, arena, jane, ada.id, &change, now, &ada));
+    MUST(store_lead_erase(store, jane, ada.id, now));
+    MUST(store_lead_erase(store, jane, bob.id, now));
+}
+
+static void use_webhooks(struct fresh *fresh, struct webhook *webhook)
+{
+    struct store *store = fresh->store;
+    struct arena *arena = &fresh->arena;
+    int64_t jane = fresh->jane.id, now = fresh->now_ms + 1000, id, next;
+    struct webhook *webhooks, found;
+    struct delivery *deliveries, one;
+    struct attempt *attempts;
+    struct lead lead;
+    size_t count, attempt_count;
+    MUST(store_webhook_list(store, arena, jane, &webhooks, &count));
+    MUST(store_webhook_find(store, arena, jane, webhook->id, &found));
+    MUST(store_webhook_ping(store, jane, webhook->id, now, &id));
+    MUST(fresh_form(fresh, &fresh->share, id_new(), "Carl", "carl@example.org", &lead));
+    MUST(store_delivery_claim(store, arena, now, 60000, 10, &deliveries, &count, &next));
+    assert_true(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        struct outcome outcome = {.delivery_id = deliveries[i].id,
+                                  .attempt = {.at_ms = now, .status = 200},
+                                  .state = i ? DELIVERY_FAILED : DELIVERY_DELIVERED};
+        MUST(store_delivery_record(store, &outcome, 1, now));
+    }
+    MUST(store_delivery_list(store, arena, jane, webhook->id, 0, 50, &deliveries, &count));
+    MUST(store_delivery_list_of_lead(store, arena, jane, lead.id, &deliveries, &count));
+    MUST(store_delivery_find(store, arena, jane, id, &one, &attempts, &attempt_count));
+    enum result result = store_delivery_redeliver(store, jane, id, now);
+    assert_true(result == RESULT_OK || result == RESULT_CONFLICT);
+    MUST(store_webhook_change(store, webhook, now));
+    MUST(store_webhook_remove(store, jane, webhook->id, now));
+}
+
+static void use_answers(struct fresh *fresh)
+{
+    static const unsigned char hash[HASH_SIZE] = {1};
+    struct remembered answer = {201, "application/json", "{}", NULL}, found;
+    int64_t jane = fresh->jane.id;
+    MUST(store_idempotency_begin(fresh->store, &fresh->arena, jane, "k", hash, fresh->now_ms, &found));
+    MUST(store_idempotency_finish(fresh->store, jane, "k", &answer));
+    assert_int_equal(store_idempotency_begin(fresh->store, &fresh->arena, jane, "k", hash, fresh->now_ms, &found),
+                     RESULT_LIMITED);
+}
+
+static void ignore(struct hit *hit, enum result result)
+{
+    (void)hit;
+    assert_int_equal(result, RESULT_OK);
+}
+
+static void wait_for_hits(struct store *store, int64_t count)
+{
+    struct store_figures figures;
+    do
+        store_figures(store, &figures);
+    while (figures.hits_committed < count);
+}
+
+static void use_hits(struct fresh *fresh)
+{
+    struct store *store = fresh->store;
+    struct hit page = {.id = id_new(), .owner_id = fresh->jane.id, .share_id = fresh->share.id, .done = ignore};
+    struct hit seen = page, again = page, reload = page;
+    seen.acts = ACT_SEEN | ACT_SAVE;
+    again.id = reload.id = id_new();
+    reload.acts = ACT_SEEN | ACT_AGAIN;
+    reload.earlier_id = page.id;
+    struct hit_row *rows;
+    struct day_count *days;
+    size_t count;
+    MUST(store_start(store));
+    struct hit *const hits[] = {&page, &seen, &again, &reload};
+    for (size_t i = 0; i < sizeof hits / sizeof *hits; i++) {
+        MUST(store_hit_submit(store, hits[i]));
+        store_hits_wake(store);
+        wait_for_hits(store, (int64_t)i + 1);
+        MUST(store_hit_list(store, &fresh->arena, fresh->jane.id, fresh->share.id, 0, 50, &rows, &count));
+        MUST(store_fold_now(store)); /* a page and its act in two batches, so that the act finds it in its month */
+    }
+    MUST(store_hit_list(store, &fresh->arena, fresh->jane.id, fresh->share.id, 0, 50, &rows, &count));
+    MUST(store_day_counts(store, &fresh->arena, fresh->jane.id, 0, INT32_MAX, &days, &count));
+    MUST(store_rejudge(store, &(struct rejudged){0}));
+    MUST(store_ping(store));
+}
+
+static void plans__walk_no_table_that_grows(void **state)
+{
+    struct fresh *fresh = *state;
+    watch_store(fresh->store);
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
+    use_accounts(fresh);
+    use_cards(fresh);
+    use_leads(fresh);
+    use_answers(fresh);
+    use_hits(fresh);
+    use_webhooks(fresh, &webhook);
+    assert_true(watch.count > 120);
+    assert_int_equal(watch.walks, 0);
+}
+
+static enum result walk(struct db *db, void *context)
+{
+    (void)context;
+    return db_run(db, "SELECT count(*) FROM leads WHERE name = $1", DB_ARGS(db_text("Ada")));
+}
+
+static void plans__would_tell_of_a_walk(void **state)
+{
+    struct fresh *fresh = *state;
+    watch_store(fresh->store);
+    int before = watch.walks;
+    MUST(store_read(fresh->store, walk, NULL));
+    assert_int_equal(watch.walks, before + 1);
+}
+
+static int setup(void **state)
+{
+    *state = fresh_open();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fresh_close(*state);
+    for (int i = 0; i < watch.count; i++)
+        free(watch.seen[i]);
+    watch.count = watch.walks = 0;
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(plans__walk_no_table_that_grows, setup, teardown),
+        cmocka_unit_test_setup_teardown(plans__would_tell_of_a_walk, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("plans", tests, NULL, NULL);
+}
