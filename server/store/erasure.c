@@ -136,13 +136,13 @@ static enum result take_out_of_others(struct store *store, struct db *db, int64_
     id_format(trace.lead_id, "led", lead_id);
     for (int64_t share_id = 0; result == RESULT_OK;) {
         struct db_rows *rows;
-        result =
-            db_one(db,
-                   sent ? "SELECT id FROM shares WHERE owner_id = $1 AND id > $3 AND " SENT_TO_THEM " ORDER BY id LIMIT 1"
-                        : "SELECT id FROM shares WHERE owner_id = $1 AND id > $3 AND (sharer_lead_id = $2 OR "
-                          "sharer_hit_id IN (SELECT visitor_hit_id FROM leads WHERE owner_id = $1 AND id = $2)) "
-                          "ORDER BY id LIMIT 1",
-                   DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(share_id)), &rows);
+        result = db_one(db,
+                        sent ? "SELECT id FROM shares WHERE owner_id = $1 AND id > $3 AND " SENT_TO_THEM
+                               " ORDER BY id LIMIT 1"
+                             : "SELECT id FROM shares WHERE owner_id = $1 AND id > $3 AND (sharer_lead_id = $2 OR "
+                               "sharer_hit_id IN (SELECT visitor_hit_id FROM leads WHERE owner_id = $1 AND id = $2)) "
+                               "ORDER BY id LIMIT 1",
+                        DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(share_id)), &rows);
         if (result != RESULT_OK)
             break;
         share_id = db_column_int(rows, 0);
@@ -311,9 +311,8 @@ static enum result next_taken_back(struct db *db, struct receipt *receipt, unsig
                                   "AND moment_id > $1 ORDER BY moment_id",
                                   DB_ARGS(DB_INT(receipt->moment_id)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
-        *receipt = (struct receipt){.moment_id = db_column_int(rows, 0),
-                                    .owner_id = db_column_int(rows, 1),
-                                    .lead_id = db_column_int(rows, 2)};
+        *receipt = (struct receipt){
+            .moment_id = db_column_int(rows, 0), .owner_id = db_column_int(rows, 1), .lead_id = db_column_int(rows, 2)};
         const void *bytes = db_column_bytes(rows, 3, &len);
         memcpy(hash, bytes, len < HASH_SIZE ? len : HASH_SIZE);
         result = is_erased(db, receipt->moment_id);

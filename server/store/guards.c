@@ -222,8 +222,7 @@ enum result answers_forget(const struct store *store, struct db *db, int64_t mem
     const char *key = "";
     bool holds;
     arena_init(&arena);
-    while (result == RESULT_OK &&
-           (result = next_answer(store, db, &arena, member_id, text, &key, &holds)) == RESULT_OK)
+    while (result == RESULT_OK && (result = next_answer(store, db, &arena, member_id, text, &key, &holds)) == RESULT_OK)
         if (holds)
             result = db_run(db,
                             "UPDATE idempotency SET content_type = NULL, body = NULL, location = NULL "

@@ -75,7 +75,8 @@ static void wait_for_rows(struct walk *walk)
 static void send_hit(struct walk *walk)
 {
     static const char *const families[] = {"Safari on iOS", "Chrome on Android", "", "WhatsApp", "curl"};
-    static const uint32_t facts[] = {0, 0, 0, 0, FACT_BURST, FACT_PREFETCH, FACT_SELF, FACT_HEAD, FACT_NO_AGENT, FACT_TOOL};
+    static const uint32_t facts[] = {0,        0, 0, 0, FACT_BURST, FACT_PREFETCH, FACT_SELF, FACT_HEAD, FACT_NO_AGENT,
+                                     FACT_TOOL};
     if (walk->hit_count == HITS_MAX)
         return;
     struct sent *sent = &walk->hits[walk->hit_count];

@@ -22,10 +22,10 @@ static const struct {
     {"SCAN fold_mark", ""},
     {"SCAN hit_months", ""},
     {"SCAN CONSTANT ROW", ""},
-    {"SCAN counted", "LIMIT $2) AS counted"},                                           /* to ten thousand */
-    {"SCAN webhooks", "SELECT COUNT(*) FROM webhooks WHERE disabled_ms IS NULL"},       /* once a change of endpoints */
+    {"SCAN counted", "LIMIT $2) AS counted"},                                     /* to ten thousand */
+    {"SCAN webhooks", "SELECT COUNT(*) FROM webhooks WHERE disabled_ms IS NULL"}, /* once a change of endpoints */
     {"SCAN webhooks", "SELECT owner_id, events FROM webhooks WHERE disabled_ms IS NULL"}, /* the same */
-    {"SCAN members", "SELECT 1 FROM members LIMIT 1"},                                  /* stops at the first row */
+    {"SCAN members", "SELECT 1 FROM members LIMIT 1"},                                    /* stops at the first row */
     {"SCAN schema_version", ""},
     {"SCAN lead_search VIRTUAL TABLE", ""}, /* an index of its own */
     {"SCAN s VIRTUAL TABLE", ""},
@@ -142,7 +142,8 @@ static void use_cards(struct fresh *fresh)
 {
     struct store *store = fresh->store;
     struct arena *arena = &fresh->arena;
-    struct card card, *cards, second = {.owner_id = fresh->jane.id, .name = "Jane", .accent = "indigo", .theme = "auto"};
+    struct card card, *cards,
+        second = {.owner_id = fresh->jane.id, .name = "Jane", .accent = "indigo", .theme = "auto"};
     struct share share;
     struct share_row *rows;
     const void *jpeg;
