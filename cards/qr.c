@@ -66,7 +66,7 @@ enum result qr_png(const struct qr *qr, int size, struct arena *arena, const voi
     if (size < QR_SIZE_MIN || size > QR_SIZE_MAX)
         return RESULT_INVALID;
     int across = qr->modules + 2 * QR_QUIET_MODULES;
-    int scale = size / across > 0 ? size / across : 1;
+    int scale = size / across > QR_MODULE_MIN_PX ? size / across : QR_MODULE_MIN_PX;
     int side = across * scale;
     size_t stride = ((size_t)side + 7) / 8;
     /* One packed row a module; the pixel rows point at them, so a module's rows are made once. */

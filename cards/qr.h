@@ -8,7 +8,8 @@
 #include "cards/base/arena.h"
 #include "cards/base/str.h"
 
-enum { QR_QUIET_MODULES = 4, QR_SIZE_MIN = 64, QR_SIZE_MAX = 4096, QR_SIZE_DEFAULT = 512, QR_VERSION_MAX = 40 };
+enum { QR_QUIET_MODULES = 4, QR_SIZE_MIN = 64, QR_SIZE_MAX = 4096, QR_SIZE_DEFAULT = 512, QR_VERSION_MAX = 40,
+       QR_MODULE_MIN_PX = 3 };
 
 enum qr_level { QR_LEVEL_L, QR_LEVEL_M, QR_LEVEL_Q, QR_LEVEL_H };
 
@@ -19,8 +20,9 @@ struct qr {
 
 /* INVALID if TEXT holds a character outside the alphanumeric set or does not fit. */
 enum result qr_encode(const char *text, enum qr_level level, struct arena *arena, struct qr *out) MUST_CHECK;
-/* A 1-bit grey PNG at most SIZE pixels a side and as near to it as whole pixels a module allow (never below one pixel a
- * module), libpng at level 6 without filters. INVALID if SIZE is outside the limits above. The bytes are in the arena. */
+/* A 1-bit grey PNG at most SIZE pixels a side and as near to it as whole pixels a module allow, libpng at level 6 without
+ * filters. A module has QR_MODULE_MIN_PX at least, since finer ones are not read: then the picture is larger than asked.
+ * INVALID if SIZE is outside the limits above. The bytes are in the arena. */
 enum result qr_png(const struct qr *qr, int size, struct arena *arena, const void **out, size_t *out_len) MUST_CHECK;
 /* One path in a viewBox of modules, with the quiet zone and a white ground. TITLE is what it is, for screen readers. */
 void qr_svg(struct str *out, const struct qr *qr, const char *title);
