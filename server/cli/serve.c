@@ -111,7 +111,7 @@ static enum result start(struct server *server, struct arena *arena, const char 
     }
     result = http_open(&options, &app->http, why);
     if (result != RESULT_OK) {
-        *why = arena_printf(arena, "MEISHI_LISTEN: %s", *why);
+        *why = arena_printf(arena, "MEISHI_LISTEN %s: %s.", server->config.listen, *why);
         return result;
     }
     server->config.listen = listen_again(app->http, server->config.listen, arena);

@@ -108,6 +108,7 @@ static void sockets__refuse_a_port_that_is_taken(void **state)
 static void sockets__say_what_is_wrong_with_an_address(void **state)
 {
     (void)state;
+    enum { UNREADABLE = 9 }; /* the first ones; the others are addresses, but not to be had */
     static const char *const BAD[] = {"",
                                       "x",
                                       "127.0.0.1",
@@ -124,7 +125,8 @@ static void sockets__say_what_is_wrong_with_an_address(void **state)
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
         struct http *http;
         const char *why;
-        if (open_at(BAD[i], &http, &why) != RESULT_FAILED || !why)
+        enum result want = i < UNREADABLE ? RESULT_INVALID : RESULT_FAILED;
+        if (open_at(BAD[i], &http, &why) != want || !why)
             fail_msg("\"%s\" was not refused with words", BAD[i]);
     }
 }
