@@ -167,7 +167,8 @@ const struct hand *card_view_hand(const struct share *share)
 static const char *description(const struct card *card, struct arena *arena)
 {
     const char *role = join(arena, card->title, ", ", card->organization);
-    const char *text = join(arena, role, ". ", card->note);
+    bool is_stopped = role && role[strlen(role) - 1] == '.'; /* "Acme, Inc." */
+    const char *text = join(arena, role, is_stopped ? " " : ". ", card->note);
     if (!text)
         text = arena_printf(arena, "The card of %s: save the contact, or leave your details.", card->name);
     text = text_cut(text, DESCRIPTION_MAX, arena);

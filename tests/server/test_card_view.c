@@ -120,6 +120,8 @@ static void card_view__description_is_one_line_and_short(void **state)
     assert_true(strlen(view.description) < 200);
     assert_null(strchr(view.description, '\n'));
     assert_int_equal(strncmp(view.description, "Roofer. nnn", 11), 0);
+    fill(&(struct card){.name = "Jane", .organization = "Acme, Inc.", .note = "Roofs."}, &straight);
+    assert_string_equal(view.description, "Acme, Inc. Roofs.");
 }
 
 static void receipt__secret_follows_from_the_page_and_the_key(void **state)
