@@ -57,7 +57,7 @@ struct ready_options {
     const char *disposition; /* Content-Disposition or NULL */
     const char *csp;         /* NULL: that of images and downloads */
     bool varies;             /* Vary: Accept-Encoding, on every form of what also has a compressed one */
-    bool cross_origin;       /* Cross-Origin-Resource-Policy: cross-origin (preview images) */
+    bool cross_origin;       /* Cross-Origin-Resource-Policy: cross-origin (previews, QR codes) */
 };
 /* Copies BYTES unless IS_STATIC. One reference, the caller's. */
 struct ready_reply *ready_new(const void *bytes, size_t len, bool is_static, const struct ready_options *options);

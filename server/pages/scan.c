@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cards/base/id.h"
+#include "cards/base/text.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
 #include "server/log.h"
@@ -192,6 +193,8 @@ enum result scan_page(struct app *app, struct request *request)
 enum result scan_standing(struct app *app, struct request *request)
 {
     struct share share;
-    enum result result = store_share_find_by_handle(app->store, &request->arena, request->params[0], &share);
+    /* Phones begin a typed word with a capital. */
+    const char *handle = text_lower(request->params[0], &request->arena);
+    enum result result = store_share_find_by_handle(app->store, &request->arena, handle, &share);
     return result == RESULT_OK ? scan_on_worker(app, request, share.token) : result;
 }

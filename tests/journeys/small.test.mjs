@@ -103,3 +103,36 @@ test('https is asked for only where it is', async () => {
     await secure.stop()
   }
 })
+
+test('a handle typed with a capital is the same handle', async () => {
+  assert.equal((await get('/@JANE')).status, 200)
+  assert.equal((await get('/@Jane')).status, 200)
+  assert.equal((await get('/@janet')).status, 404)
+})
+
+test('a vCard is 4.0 by any way of asking, and 3.0 unasked', async () => {
+  const { token } = await meishi.share(jane.token, jane.card)
+  const version = async (query, headers) => (await (await get(`/c/${token}.vcf${query}`, headers)).text()).match(/^VERSION:(.*)\r$/m)[1]
+  assert.equal(await version(''), '3.0')
+  assert.equal(await version('?v=3'), '3.0')
+  for (const query of ['?v=4', '?v=4.0']) assert.equal(await version(query), '4.0', query)
+  assert.equal(await version('', { Accept: 'text/vcard; version=4.0' }), '4.0')
+})
+
+test('what is made to be shown elsewhere may be, the card page may not', async () => {
+  const { token } = await meishi.share(jane.token, jane.card)
+  for (const [path, policy] of [['.png', 'cross-origin'], ['.svg', 'cross-origin'], ['/preview.png', 'cross-origin'], ['', 'same-origin']])
+    assert.equal((await get(`/c/${token}${path}`)).headers.get('cross-origin-resource-policy'), policy, path)
+})
+
+test('a setting that cannot be understood is named, and ends as sysexits says', async () => {
+  const wrong = { MEISHI_LISTEN: 'nonsense', MEISHI_URL: 'ftp://x', MEISHI_TRUSTED_PROXIES: '10.0.0.0/99', MEISHI_WEBHOOK_ALLOW: '10.0.0.0/8' }
+  for (const [name, value] of Object.entries(wrong)) {
+    const words = await Meishi.start({ [name]: value }).then(other => other.stop(), error => error.message)
+    assert.match(words ?? '', /"code":78\b/, name)
+    assert.match(words, new RegExp(`meishi: ${name}`))
+  }
+  // The address is a good one, only not to be had now: try again.
+  const words = await Meishi.start({ MEISHI_LISTEN: new URL(meishi.url).host }).then(other => other.stop(), error => error.message)
+  assert.match(words ?? '', /"code":75\b[^]*meishi: MEISHI_LISTEN 127\.0\.0\.1:\d+: the address is taken/)
+})
