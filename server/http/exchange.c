@@ -41,11 +41,26 @@ static struct exchange *take_exchange(struct loop *loop)
     return exchange;
 }
 
+/* A body takes memory before anybody has looked at who sends it, so all of them together are bounded. */
+static size_t *bodies_of(const struct exchange *exchange)
+{
+    struct loop *loop = exchange->loop;
+    return exchange->body_expected > BODY_SMALL_MAX ? &loop->large_bodies : &loop->small_bodies;
+}
+
+static bool has_room_for_body(const struct exchange *exchange)
+{
+    size_t max = exchange->body_expected > BODY_SMALL_MAX ? LARGE_BODIES_MAX : SMALL_BODIES_MAX;
+    return *bodies_of(exchange) + exchange->body_expected <= max;
+}
+
 /* Back to what calloc made of it, except the arena's first block. */
 void exchange_put(struct exchange *exchange)
 {
     struct loop *loop = exchange->loop;
     reply_release(exchange);
+    if (exchange->body)
+        *bodies_of(exchange) -= exchange->body_expected;
     if (loop->spare_count >= SPARE_MAX) {
         arena_free(&exchange->request.arena);
         free(exchange);
@@ -146,8 +161,12 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
     if (exchange->body_expected && request->route->body_types &&
         !type_is_accepted(request->route->body_types, request_header(request, "Content-Type")))
         return refuse_now(exchange, 415, "That kind of content is not understood here.", NULL);
-    if (exchange->body_expected)
+    if (exchange->body_expected && !has_room_for_body(exchange))
+        return refuse_now(exchange, 503, "It is very busy here. Please try again in a moment.", NULL);
+    if (exchange->body_expected) {
         exchange->body = arena_alloc_raw(&request->arena, exchange->body_expected + 1);
+        *bodies_of(exchange) += exchange->body_expected;
+    }
     deadline_set(exchange->connection, loop->http->options.body_ms, loop);
     return MHD_YES;
 }

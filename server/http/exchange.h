@@ -16,7 +16,10 @@ enum {
     HEADERS_MAX = 64,         /* header lines of a request; more is 431 */
     CONNECTION_MEMORY = 7168, /* of the library for a connection, also an idle one: 10,000 of them stay below 100 MB */
     REPLY_HEADER_MAX = 1280,  /* what the request must leave of it for the reply's header */
-    LISTENERS_MAX = 16,       /* sockets that systemd may pass */
+    BODY_SMALL_MAX = 64 * 1024,           /* what any form may have; a larger body is a picture */
+    SMALL_BODIES_MAX = 256 * 1024 * 1024, /* bytes that bodies under way may have together, a loop: */
+    LARGE_BODIES_MAX = 64 * 1024 * 1024,  /* nobody knows yet who sends them */
+    LISTENERS_MAX = 16,                   /* sockets that systemd may pass */
     LOOPS_MAX = 64
 };
 
@@ -77,6 +80,7 @@ struct loop {
     struct exchange *spare;
     int spare_count;
     int held_count;
+    size_t small_bodies, large_bodies; /* bytes promised by requests that are not over */
     struct connection *connections;
     int connection_count; /* the loop's own count; figures have the public one */
     struct leaver *lingering;

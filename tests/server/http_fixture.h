@@ -31,6 +31,7 @@ struct site {
 
 static const struct http_route SITE_PLAIN = {0, false, NULL};
 static const struct http_route SITE_FORM = {SITE_BODY_MAX, false, "application/x-www-form-urlencoded text/plain"};
+static const struct http_route SITE_PICTURE = {8 << 20, false, NULL};
 static const struct http_route SITE_WORKER = {SITE_BODY_MAX, true, NULL};
 
 static const struct http_route *site_match(void *app, struct request *request, int *status, const char **allow)
@@ -38,6 +39,8 @@ static const struct http_route *site_match(void *app, struct request *request, i
     (void)app;
     const char *path = request->path;
     bool get = request->method == HTTP_GET || request->method == HTTP_HEAD;
+    if (strcmp(path, "/picture") == 0)
+        return &SITE_PICTURE;
     if (strcmp(path, "/form") == 0 || strcmp(path, "/worker") == 0) {
         if (request->method == HTTP_POST || (get && path[1] == 'w'))
             return path[1] == 'f' ? &SITE_FORM : &SITE_WORKER;

@@ -56,6 +56,33 @@ static void http__answers_on_one_connection_many_times(void **state)
     close(fd);
 }
 
+/* Eight pictures of eight megabytes each are promised and never sent: a ninth would be too much, a form is not, and when one
+ * of the eight goes away there is room again. */
+static void http__bounds_the_bodies_of_all_strangers_together(void **state)
+{
+    (void)state;
+    static const char PICTURE[] = "POST /picture HTTP/1.1\r\nHost: x\r\nContent-Length: 8388608\r\n\r\nbegins";
+    int patient[8];
+    for (int i = 0; i < 8; i++) {
+        patient[i] = client_connect(http_port(http));
+        client_send(patient[i], PICTURE, sizeof PICTURE - 1);
+    }
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    assert_int_equal(status_of(ask(PICTURE)), 503);
+    assert_int_equal(
+        status_of(ask("POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi")),
+        200);
+    close(patient[0]);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    int fd = client_connect(http_port(http));
+    client_send(fd, PICTURE, sizeof PICTURE - 1);
+    assert_false(client_read(fd, reply, sizeof reply, 200)); /* it is being listened to */
+    assert_string_equal(reply, "");
+    close(fd);
+    for (int i = 1; i < 8; i++)
+        close(patient[i]);
+}
+
 static void http__puts_the_security_headers_on_every_reply(void **state)
 {
     (void)state;
@@ -282,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http__answers_on_one_connection_many_times),
+        cmocka_unit_test(http__bounds_the_bodies_of_all_strangers_together),
         cmocka_unit_test(http__puts_the_security_headers_on_every_reply),
         cmocka_unit_test(http__asks_for_https_only_where_it_is),
         cmocka_unit_test(http__hands_over_a_form),
