@@ -226,17 +226,21 @@ const char *request_cookie(struct request *request, const char *name)
     return NULL;
 }
 
+/* Browsers from before 2020 send neither Sec-Fetch-Site nor, with a form, Origin; but where the form was, they say. */
 bool request_is_same_origin(const struct request *request, const char *base_url, bool strict)
 {
+    const char *host = strstr(base_url, "://");
+    size_t len = host ? (size_t)(host - base_url) + 3 + strcspn(host + 3, "/?#") : strlen(base_url);
     const char *site = request_header(request, "Sec-Fetch-Site");
     if (site)
         return strcmp(site, "same-origin") == 0;
     const char *origin = request_header(request, "Origin");
-    if (!origin)
+    if (origin)
+        return strlen(origin) == len && strncasecmp(origin, base_url, len) == 0;
+    const char *referrer = request_header(request, "Referer");
+    if (!referrer || strict)
         return !strict;
-    const char *host = strstr(base_url, "://");
-    size_t len = host ? (size_t)(host - base_url) + 3 + strcspn(host + 3, "/?#") : strlen(base_url);
-    return strlen(origin) == len && strncasecmp(origin, base_url, len) == 0;
+    return strncasecmp(referrer, base_url, len) == 0 && (referrer[len] == '/' || !referrer[len]);
 }
 
 /* ---- who is asking ---- */

@@ -39,8 +39,8 @@ const char *request_cookie(struct request *request, const char *name);
 const char *request_form(struct request *request, const char *name);
 /* The I-th field of that name, NULL past the last: "phones" lists. */
 const char *request_form_nth(struct request *request, const char *name, int nth);
-/* Whether a state-changing request comes from our own pages: Sec-Fetch-Site is same-origin, or, when absent, Origin is
- * BASE_URL's; STRICT also refuses when both are absent. */
+/* Whether a state-changing request comes from our own pages: Sec-Fetch-Site is same-origin; or, when absent, Origin is
+ * BASE_URL's; or, when both are, Referer is. STRICT wants one of the first two; otherwise the lack of all three will do. */
 bool request_is_same_origin(const struct request *request, const char *base_url, bool strict);
 
 /* The handler returns; somebody calls request_finish from any thread, once, when the reply is complete. Until then the one who

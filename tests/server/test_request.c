@@ -200,24 +200,34 @@ static void origin__must_be_ours(void **state)
     static const struct {
         const char *site, *origin;
         bool lax, strict;
-    } CASES[] = {{"same-origin", NULL, true, true},
-                 {"same-origin", "https://evil", true, true},
-                 {"same-site", "https://card.example.org", false, false},
-                 {"cross-site", NULL, false, false},
-                 {"none", NULL, false, false},
-                 {"", NULL, false, false},
-                 {NULL, "https://card.example.org", true, true},
-                 {NULL, "https://card.example.org.evil", false, false},
-                 {NULL, "https://card.example.or", false, false},
-                 {NULL, "http://card.example.org", false, false},
-                 {NULL, "null", false, false},
-                 {NULL, NULL, true, false}};
+        const char *referrer;
+    } CASES[] = {{NULL, NULL, true, false, "https://card.example.org/c/X"},
+                 {NULL, NULL, true, false, "https://card.example.org"},
+                 {NULL, NULL, false, false, "https://evil.example/card.example.org/"},
+                 {NULL, NULL, false, false, "https://card.example.org.evil/"},
+                 {NULL, NULL, false, false, "https://card.example.org@evil/"},
+                 {NULL, "https://card.example.org", true, true, "https://evil.example/"},
+                 {"cross-site", NULL, false, false, "https://card.example.org/c/X"},
+                 {"same-origin", NULL, true, true, NULL},
+                 {"same-origin", "https://evil", true, true, NULL},
+                 {"same-site", "https://card.example.org", false, false, NULL},
+                 {"cross-site", NULL, false, false, NULL},
+                 {"none", NULL, false, false, NULL},
+                 {"", NULL, false, false, NULL},
+                 {NULL, "https://card.example.org", true, true, NULL},
+                 {NULL, "https://card.example.org.evil", false, false, NULL},
+                 {NULL, "https://card.example.or", false, false, NULL},
+                 {NULL, "http://card.example.org", false, false, NULL},
+                 {NULL, "null", false, false, NULL},
+                 {NULL, NULL, true, false, NULL}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         exchange.header_count = 0;
         if (CASES[i].site)
             give_header("Sec-Fetch-Site", CASES[i].site);
         if (CASES[i].origin)
             give_header("Origin", CASES[i].origin);
+        if (CASES[i].referrer)
+            give_header("Referer", CASES[i].referrer);
         assert_int_equal(request_is_same_origin(request, URL, false), CASES[i].lax);
         assert_int_equal(request_is_same_origin(request, URL, true), CASES[i].strict);
     }
