@@ -1,5 +1,6 @@
-/* See throttle.h. A fixed table of buckets found by a keyed hash: two keys that fall on one bucket share its count, which
- * only ever makes the limit stricter, and memory never grows. */
+/* See throttle.h. Fixed tables of buckets found by a keyed hash: two keys that fall on one bucket share its count, which
+ * only ever makes the limit stricter, and memory never grows. That holds as long as both have windows of one length, since a
+ * short one would end the count of a long one: so there is a table for each length. */
 #include "server/auth/throttle.h"
 
 #include <pthread.h>
@@ -10,7 +11,8 @@
 
 #include "server/ids.h"
 
-enum { BUCKETS = 1 << 15, KIND_AND_KEY_MAX = 256 };
+/* A prime, so that the lengths in use, of 10, 30, 60 and 1440 minutes, fall on different tables. */
+enum { TABLES = 7, MINUTE_MS = 60000, BUCKETS = 1 << 15, KIND_AND_KEY_MAX = 256 };
 
 struct bucket {
     int64_t window_start_ms;
@@ -26,7 +28,7 @@ struct throttle {
 struct throttle *throttle_open(void)
 {
     struct throttle *throttle = calloc(1, sizeof *throttle);
-    if (!throttle || !(throttle->buckets = calloc(BUCKETS, sizeof *throttle->buckets)))
+    if (!throttle || !(throttle->buckets = calloc((size_t)TABLES * BUCKETS, sizeof *throttle->buckets)))
         abort();
     pthread_mutex_init(&throttle->lock, NULL);
     random_bytes(throttle->key, sizeof throttle->key);
@@ -62,8 +64,9 @@ int64_t throttle_count(struct throttle *throttle, const char *kind, const void *
 {
     uint64_t hash = hash_of(throttle, kind, key, key_len);
     int64_t window_start_ms = now_ms - now_ms % window_ms;
+    size_t table = (size_t)(window_ms / MINUTE_MS % TABLES);
     pthread_mutex_lock(&throttle->lock);
-    struct bucket *bucket = &throttle->buckets[hash % BUCKETS];
+    struct bucket *bucket = &throttle->buckets[table * BUCKETS + hash % BUCKETS];
     bool outdated = window_start_ms - bucket->window_start_ms > window_ms;
     if (outdated)
         *bucket = (struct bucket){.window_start_ms = window_start_ms};
