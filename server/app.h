@@ -14,7 +14,7 @@ struct sender;
 struct throttle;
 struct page_cache;
 struct visits;
-struct password_gate;
+struct turnstile;
 
 struct app {
     const struct config *config;
@@ -24,7 +24,7 @@ struct app {
     struct address_policy webhook_policy; /* where webhooks may go */
     struct sender *sender;       /* webhooks; NULL in the CLI */
     struct throttle *throttle;   /* visitors and networks, in memory */
-    struct password_gate *passwords;
+    struct turnstile *passwords, *portraits; /* each takes much memory or time */
     struct visits *visits;       /* what tells visitors apart, in memory */
     struct page_cache *pages;    /* shares, and everything rendered from cards */
 };

@@ -14,7 +14,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "server/auth/password.h"
 #include "server/auth/throttle.h"
 #include "server/cli/cli.h"
 #include "server/cli/control.h"
@@ -30,8 +29,10 @@
 #include "server/pages/visitor.h"
 #include "server/routes.h"
 #include "server/store/store.h"
+#include "server/turnstile.h"
 
 enum {
+    WORKERS = 8, /* one more than the turnstiles can hold, so that somebody always answers the rest */
     PAGE_CACHE_BYTES = 64 * 1024 * 1024,
     DRAIN_MS = 10000,
     FILES_WANTED = 65536,
@@ -103,6 +104,7 @@ static enum result start(struct server *server, struct arena *arena, const char 
                                    .trusted_proxies = &server->config.trusted_proxies,
                                    .is_https = server->config.url_is_https,
                                    .unix_is_trusted = true,
+                                   .workers = WORKERS,
                                    .handlers = routes_handlers(app)};
     enum result result = address_policy_parse(server->config.webhook_allow, &app->webhook_policy, why);
     if (result != RESULT_OK) {
@@ -122,7 +124,8 @@ static enum result start(struct server *server, struct arena *arena, const char 
         return result;
     app->throttle = throttle_open();
     app->visits = visits_open();
-    app->passwords = password_gate_open();
+    app->passwords = turnstile_open(2, 2);
+    app->portraits = turnstile_open(2, 1);
     app->pages = page_cache_open(PAGE_CACHE_BYTES);
     result = store_start(app->store);
     if (result == RESULT_OK)
@@ -145,7 +148,8 @@ static void stop(struct server *server)
         sender_stop(app->sender);
     app_close(app);
     page_cache_close(app->pages);
-    password_gate_close(app->passwords);
+    turnstile_close(app->portraits);
+    turnstile_close(app->passwords);
     visits_close(app->visits);
     throttle_close(app->throttle);
 }

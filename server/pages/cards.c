@@ -15,6 +15,7 @@
 #include "server/pages/when.h"
 #include "server/portrait.h"
 #include "server/store/store.h"
+#include "server/turnstile.h"
 #include "templates.h"
 
 static const char *portrait_href(const struct card *card, struct arena *arena)
@@ -176,7 +177,12 @@ enum result card_portrait(struct app *app, struct request *request)
     enum result result = find(app, request, &card);
     if (result != RESULT_OK)
         return result;
+    if (turnstile_enter(app->portraits) != RESULT_OK) {
+        reply_text(request, 503, "Others are sending pictures at this moment. Please try again.");
+        return RESULT_OK;
+    }
     result = portrait_make(request->body, request->body_len, arena, &jpeg, &len, &why);
+    turnstile_leave(app->portraits);
     if (result == RESULT_INVALID || (result == RESULT_FAILED && why)) {
         reply_text(request, result == RESULT_INVALID ? 422 : 503, why);
         return RESULT_OK;
