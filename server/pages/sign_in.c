@@ -1,6 +1,6 @@
 /* Coming in and going out: by password, or by a one-time link. A wrong password, an unknown member and a disabled one get
  * the same answer after the same time. Tries are counted for each account in the store, so that waits outlive a restart,
- * and for each network in memory. */
+ * for each browser that was used before by itself, and for each network in memory. */
 #include <ctype.h>
 #include <sodium.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "cards/base/text.h"
 #include "cards/lead.h"
 #include "server/auth/caller.h"
+#include "server/auth/device.h"
 #include "server/auth/password.h"
 #include "server/auth/sign_in_link.h"
 #include "server/auth/throttle.h"
@@ -75,8 +76,8 @@ enum result sign_in_page(struct app *app, struct request *request)
 
 /* ---- how often ---- */
 
-/* Adds AMOUNT refused tries of this network, 0 to look only, and says whether it had too many. Those that succeed are not counted: an office has one address.
- * What arrives at once is bounded by the queue for passwords. */
+/* Adds AMOUNT refused tries of this network, 0 to look only, and says whether it had too many. Those that succeed are not
+ * counted: an office has one address. What arrives at once is bounded by the turnstile of the passwords. */
 static bool count_network(struct app *app, const struct request *request, int64_t now, int amount)
 {
     struct net_address network = address_network(&request->client);
@@ -86,14 +87,13 @@ static bool count_network(struct app *app, const struct request *request, int64_
     return near >= NETWORK_MAX || (wide >= SITE_MAX && memcmp(network.bytes, V4, SITE_BYTES) != 0);
 }
 
-/* What tries are counted under: the account's id, or what was typed where there is none. */
-static const char *account_key(const struct member *member, const char *who, struct arena *arena)
+/* What a stranger's tries are counted under: what was typed, whether anybody is called so or not, or the answers would tell. */
+static const char *account_key(const char *who, struct arena *arena)
 {
     unsigned char hash[16];
     char text[2 * sizeof hash + 1];
-    if (member->id)
-        return arena_printf(arena, "sign-in:%lld", (long long)member->id);
-    crypto_generichash(hash, sizeof hash, (const unsigned char *)who, strlen(who), NULL, 0);
+    const char *name = text_lower(who, arena);
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)name, strlen(name), NULL, 0);
     return arena_printf(arena, "sign-in:%s", sodium_bin2hex(text, sizeof text, hash, sizeof hash));
 }
 
@@ -150,15 +150,14 @@ static enum result renew_hash(struct app *app, const struct member *member, cons
     return result == RESULT_OK ? store_member_set_password(app->store, member->id, hash, NULL) : result;
 }
 
-static enum result welcome(struct app *app, struct request *request, const struct member *member, const char *key,
-                           const char *next)
+static enum result welcome(struct app *app, struct request *request, const struct member *member, const char *next)
 {
-    enum result result = forget_tries(app, &request->arena, key);
-    if (result == RESULT_OK)
-        result = caller_sign_in(app, request, member->id);
-    if (result == RESULT_OK)
-        reply_see_other(request, next ? next : "/inbox");
-    return result;
+    enum result result = caller_sign_in(app, request, member->id);
+    if (result != RESULT_OK)
+        return result;
+    device_remember(app, request, member->id);
+    reply_see_other(request, next ? next : "/inbox");
+    return RESULT_OK;
 }
 
 enum result sign_in_try(struct app *app, struct request *request)
@@ -176,13 +175,14 @@ enum result sign_in_try(struct app *app, struct request *request)
         return show(request, 422, &view);
     }
     view.who = who;
-    if (count_network(app, request, now, 0))
-        return too_many(request, &view, "Too many tries came from your network. Please wait ten minutes and try again.",
-                        NETWORK_MS / 1000);
     enum result result = find_member(app, arena, who, &member);
     if (result != RESULT_OK)
         return result;
-    const char *key = account_key(&member, who, arena);
+    const char *device = member.id ? device_of(app, request, member.id) : NULL;
+    if (!device && count_network(app, request, now, 0))
+        return too_many(request, &view, "Too many tries came from your network. Please wait ten minutes and try again.",
+                        NETWORK_MS / 1000);
+    const char *key = device ? arena_printf(arena, "sign-in:device:%s", device) : account_key(who, arena);
     result = count_try(app, arena, key, now, &wait_s);
     if (result == RESULT_LIMITED) {
         count_network(app, request, now, 1);
@@ -203,7 +203,9 @@ enum result sign_in_try(struct app *app, struct request *request)
     }
     if (result == RESULT_OK && stale)
         result = renew_hash(app, &member, password);
-    return result == RESULT_OK ? welcome(app, request, &member, key, view.next) : result;
+    if (result == RESULT_OK)
+        result = forget_tries(app, arena, key);
+    return result == RESULT_OK ? welcome(app, request, &member, view.next) : result;
 }
 
 /* ---- by link ---- */
@@ -232,17 +234,20 @@ enum result sign_in_link_page(struct app *app, struct request *request)
 
 enum result sign_in_link_redeem(struct app *app, struct request *request)
 {
-    struct member member;
+    struct arena *arena = &request->arena;
+    struct member member = {0};
     int64_t member_id;
     enum result result = sign_in_link_use(app, request->params[0], &member_id);
     if (result == RESULT_NOT_FOUND)
         return show_spent(request);
     if (result == RESULT_OK)
         result = store_member_find(app->store, &request->arena, member_id, &member);
-    if (result != RESULT_OK)
-        return result;
-    return welcome(app, request, &member, account_key(&member, "", &request->arena),
-                   member.password_hash ? "/inbox" : "/account?new=1");
+    if (result == RESULT_OK)
+        result = forget_tries(app, arena, account_key(member.handle, arena));
+    if (result == RESULT_OK && member.email)
+        result = forget_tries(app, arena, account_key(member.email, arena));
+    const char *next = member.password_hash ? NULL : "/account?new=1";
+    return result == RESULT_OK ? welcome(app, request, &member, next) : result;
 }
 
 enum result sign_out(struct app *app, struct request *request)
