@@ -28,7 +28,7 @@ enum who {
     VISITOR /* a form or script of a public page of ours */,
     MEMBER,
     TOKEN,
-    OPERATOR /* loopback or token */
+    OPERATOR /* this machine, or a token */
 };
 enum where { INLINE, WORKER };
 
@@ -263,6 +263,25 @@ static enum result admit_token(struct app *app, struct request *request, const s
     return RESULT_OK;
 }
 
+/* From this machine, by its own name. What a proxy on this machine passes on looks alike but for the headers that proxies add,
+ * or for the public name in Host. */
+static bool is_operator(const struct request *request)
+{
+    static const char *const ADDED[] = {"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+                                        "Forwarded",       "X-Real-IP",        "Via"};
+    static const char *const NAMES[] = {"localhost", "127.0.0.1", "[::1]"};
+    for (size_t i = 0; i < sizeof ADDED / sizeof *ADDED; i++)
+        if (request_header(request, ADDED[i]))
+            return false;
+    const char *host = request_header(request, "Host");
+    for (size_t i = 0; host && i < sizeof NAMES / sizeof *NAMES; i++) {
+        size_t len = strlen(NAMES[i]);
+        if (!strncasecmp(host, NAMES[i], len) && (!host[len] || host[len] == ':'))
+            return is_loopback(&request->client);
+    }
+    return false;
+}
+
 /* Finds the caller and checks that they may. OK with request->reply.status set: already answered. */
 static enum result admit(struct app *app, struct request *request, const struct route *route)
 {
@@ -274,7 +293,7 @@ static enum result admit(struct app *app, struct request *request, const struct 
     case VISITOR:
         return request_is_same_origin(request, app->config->url, false) ? RESULT_OK : RESULT_DENIED;
     case OPERATOR:
-        if (is_loopback(&request->client) && !request_header(request, "X-Forwarded-For"))
+        if (is_operator(request))
             return RESULT_OK;
         /* fall through */
     case TOKEN:
