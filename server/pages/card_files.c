@@ -13,7 +13,7 @@
 #include "server/pages/scan.h"
 #include "server/store/store.h"
 
-enum { SVG_MAX = 512 * 1024 };
+enum { SVG_MAX = 512 * 1024, QR_INLINE_MAX = 1024 /* pixels; a larger one would hold up the loop */ };
 
 static const char CACHE_A_DAY[] = "public, max-age=86400";
 static const char CACHE_PRIVATE[] = "private, no-cache";
@@ -114,6 +114,8 @@ enum result card_file_qr_png(struct app *app, struct request *request)
     const char *key = arena_printf(&request->arena, "qr %s %d %d", share.token, (int)level, size);
     if (send_kept(app, request, key))
         return RESULT_OK;
+    if (size > QR_INLINE_MAX && !request_is_on_worker(request))
+        return settle(request, RESULT_BUSY);
     struct qr qr;
     const void *png;
     size_t len;
