@@ -25,6 +25,7 @@ enum {
     TEN_MINUTES_MS = 10 * 60 * 1000,
     HOUR_MS = 3600 * 1000,
     NETWORK_MAX = 30, /* forms of one network in ten minutes before work is asked for: a fair's Wi-Fi is one network */
+    FLOOD_MAX = 300,  /* of those, before any without work is turned away: setting aside fills the disk too */
     CARD_MAX = 120,   /* forms for one card in an hour */
     WORK_BITS = 15,   /* a second on a phone */
     WORK_TIME_MS = 30 * 60 * 1000
@@ -132,12 +133,16 @@ static int64_t forms_to_count(struct app *app, const struct submission *it)
     return times == 1 ? 1 : 0;
 }
 
-static bool is_crowded(struct app *app, const struct request *request, const struct submission *it)
+static int64_t forms_of_network(struct app *app, const struct request *request, int64_t now, int64_t more)
 {
     struct net_address network = address_network(&request->client);
+    return throttle_count(app->throttle, "leads of network", &network, sizeof network, TEN_MINUTES_MS, now, more);
+}
+
+static bool is_crowded(struct app *app, const struct request *request, const struct submission *it)
+{
     int64_t amount = forms_to_count(app, it), card_id = it->card.id;
-    int64_t of_network =
-        throttle_count(app->throttle, "leads of network", &network, sizeof network, TEN_MINUTES_MS, it->now_ms, amount);
+    int64_t of_network = forms_of_network(app, request, it->now_ms, amount);
     int64_t of_card =
         throttle_count(app->throttle, "leads of card", &card_id, sizeof card_id, HOUR_MS, it->now_ms, amount);
     return of_network > NETWORK_MAX || of_card > CARD_MAX;
@@ -227,6 +232,8 @@ enum result visitor_lead(struct app *app, struct request *request)
                 app, request, it, &complaints,
                 "Many people on your network write at this moment. Nothing was sent yet: please send it again.",
                 ask_for_work(app, request, it));
+        if (forms_of_network(app, request, it->now_ms, 0) > FLOOD_MAX)
+            return RESULT_LIMITED;
         if (!it->lead.set_aside)
             it->lead.set_aside = "many from one network";
     }
