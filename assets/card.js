@@ -150,6 +150,6 @@ if (challenge && globalThis.crypto?.subtle) {
   form.addEventListener("submit", (event) => {
     if (form.elements.answer.value) return;
     event.preventDefault();
-    answer.then(() => form.requestSubmit());
+    answer.catch(() => {}).then(() => form.submit());
   });
 }

@@ -41,7 +41,7 @@ for (const form of document.querySelectorAll("form[data-send]")) {
     event.preventDefault();
     send(form, event.submitter.value).catch(() => {
       form.dataset.plain = "1";
-      form.requestSubmit(event.submitter);
+      event.submitter.click(); // what older browsers have instead of requestSubmit
     });
   });
 }
