@@ -1,11 +1,13 @@
 /* /leads/{id}: everything known about one person, and what the member does with it: stage, notes, set aside, take in, erase. */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cards/base/text.h"
 #include "cards/consent.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
+#include "server/pages/deliveries.h"
 #include "server/pages/desk.h"
 #include "server/pages/page_cache.h"
 #include "server/pages/pages.h"
@@ -25,6 +27,8 @@ static const struct {
     {"stage", "Moved on"},
     {"note", "Note"},
     {"told", "Told your other systems"},
+    {"telling", "Telling your other systems"},
+    {"untold", "Your other systems were not told"},
     {"set-aside", "Set aside"},
 };
 
@@ -60,22 +64,55 @@ static void fill_stages(struct lead_view *view, const struct lead *lead, struct 
     view->stages = stages;
 }
 
-/* Newest first. */
+static int newest_first(const void *a, const void *b)
+{
+    const struct lead_moment *one = a, *other = b;
+    if (one->at_ms != other->at_ms)
+        return one->at_ms < other->at_ms ? 1 : -1;
+    return one->id < other->id ? 1 : one->id > other->id ? -1 : 0;
+}
+
+/* What was told is on the timeline already; what was not, for now or for good, is put beside it. */
+static enum result add_untold(struct app *app, const struct lead *lead, struct arena *arena,
+                              struct lead_moment **moments, size_t *count)
+{
+    struct delivery *deliveries;
+    size_t delivery_count;
+    enum result result =
+        store_delivery_list_of_lead(app->store, arena, lead->owner_id, lead->id, &deliveries, &delivery_count);
+    if (result != RESULT_OK)
+        return result;
+    struct lead_moment *all = arena_alloc(arena, (*count + delivery_count + 1) * sizeof *all);
+    if (*count)
+        memcpy(all, *moments, *count * sizeof *all);
+    for (size_t i = 0; i < delivery_count; i++)
+        if (deliveries[i].state != DELIVERY_DELIVERED && deliveries[i].state != DELIVERY_ERASED)
+            all[(*count)++] =
+                (struct lead_moment){.id = deliveries[i].id,
+                                     .at_ms = deliveries[i].created_ms,
+                                     .kind = deliveries[i].state == DELIVERY_PENDING ? "telling" : "untold",
+                                     .words = delivery_words(&deliveries[i], arena)};
+    *moments = all;
+    return RESULT_OK;
+}
+
 static enum result fill_moments(struct app *app, struct lead_view *view, const struct lead *lead, struct arena *arena)
 {
     struct lead_moment *moments;
     size_t count;
     int64_t now = now_ms();
     enum result result = store_lead_timeline(app->store, arena, lead->owner_id, lead->id, &moments, &count);
+    if (result == RESULT_OK)
+        result = add_untold(app, lead, arena, &moments, &count);
     if (result != RESULT_OK)
         return result;
     struct moment_view *lines = arena_alloc(arena, (count + 1) * sizeof *lines);
+    qsort(moments, count, sizeof *moments, newest_first);
     for (size_t i = 0; i < count; i++) {
-        const struct lead_moment *moment = &moments[count - 1 - i];
-        lines[i] = (struct moment_view){.what = moment_words(moment),
-                                        .words = moment->words,
-                                        .when = when_ago(moment->at_ms, now, arena),
-                                        .clock = when_day(moment->at_ms, true, arena)};
+        lines[i] = (struct moment_view){.what = moment_words(&moments[i]),
+                                        .words = moments[i].words,
+                                        .when = when_ago(moments[i].at_ms, now, arena),
+                                        .clock = when_day(moments[i].at_ms, true, arena)};
         if (!strcmp(lines[i].what, "Taken in"))
             lines[i].words = NULL;
     }

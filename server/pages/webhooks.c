@@ -7,6 +7,7 @@
 #include "server/ids.h"
 #include "server/notify/courier.h"
 #include "server/notify/sign.h"
+#include "server/pages/deliveries.h"
 #include "server/pages/desk.h"
 #include "server/pages/pages.h"
 #include "server/pages/when.h"
@@ -155,8 +156,7 @@ static const char *why_words(const struct delivery *delivery, struct arena *aren
     return delivery->last_error ? delivery->last_error : "no answer";
 }
 
-/* "Arrived at the 2nd try", "Waiting: answer 503, next try in …" */
-static const char *state_words(const struct delivery *delivery, struct arena *arena)
+const char *delivery_words(const struct delivery *delivery, struct arena *arena)
 {
     const char *tries = delivery->attempts == 1 ? "1 try" : arena_printf(arena, "%d tries", delivery->attempts);
     switch (delivery->state) {
@@ -194,7 +194,7 @@ static enum result fill_deliveries(struct app *app, struct request *request, con
         deliveries[view->deliveries_count++] = (struct delivery_view){
             .id = desk_id_text(arena, "dlv", rows[i].id),
             .words = EVENTS[rows[i].type],
-            .state = state_words(&rows[i], arena),
+            .state = delivery_words(&rows[i], arena),
             .lead_href = rows[i].lead_id && rows[i].state != DELIVERY_ERASED && rows[i].type != EVENT_LEAD_ERASED
                              ? desk_href(arena, "leads", "led", rows[i].lead_id)
                              : NULL,

@@ -323,6 +323,7 @@ test('a code for print says how wide it must be for a distance', async () => {
   await desk.waitForURL('**/print?distance=200')
   assert.match(await text(desk), /200 mm wide/)
   await desk.emulateMedia({ media: 'print' })
+  assert.equal(await desk.isVisible('main form'), false)
   const { width } = await desk.locator('.printed img').boundingBox()
   assert.ok(Math.abs(width / 96 * 25.4 - 200) < 0.5, `${width / 96 * 25.4} mm`)
   await desk.emulateMedia({ media: 'screen' })
@@ -390,6 +391,10 @@ test('a lead stands in the inbox with its way, is moved on, noted, set aside and
   await desk.click('text=Keep the note')
   await until(async () => /Rang him/.test(await text(desk, '.line')))
   await until(async () => { await desk.reload(); return /Told your other systems/.test(await text(desk, '.line')) })
+  receiver.answer = () => 500
+  await desk.click('.chips >> text=Opportunity')
+  await until(async () => { await desk.reload(); return /Telling your other systems\s?Not yet arrived: answer 500/.test(await text(desk, '.line')) })
+  receiver.answer = () => 204
   await desk.click('text=Set aside')
   await desk.waitForSelector('text=Take in')
   await desk.goto('/inbox?tab=set-aside')
