@@ -13,9 +13,9 @@ handler receipt_erase;   /* POST /receipt/{secret}/erase */
 handler robots_page;     /* GET /robots.txt */
 handler privacy_page;    /* GET /privacy */
 
-handler favicon_page;         /* GET /favicon.ico: the seal */
-handler manifest_page;        /* GET /manifest.webmanifest: the member's pages as an app (W3C Web Application Manifest) */
-handler security_txt_page;    /* GET /.well-known/security.txt (RFC 9116); not found without MEISHI_MAIL_FROM */
+handler favicon_page;      /* GET /favicon.ico: the seal */
+handler manifest_page;     /* GET /manifest.webmanifest: the member's pages as an app (W3C Web Application Manifest) */
+handler security_txt_page; /* GET /.well-known/security.txt (RFC 9116); not found without MEISHI_MAIL_FROM */
 handler change_password_page; /* GET /.well-known/change-password: where a password manager sends its user */
 
 handler sign_in_root;        /* GET /: to the inbox, or to the sign-in page */
@@ -26,11 +26,12 @@ handler sign_in_link_redeem; /* POST /sign-in/{secret} */
 handler sign_out;            /* POST /sign-out */
 handler account_page, account_set_password, account_add_token, account_revoke_token; /* /account */
 
-handler inbox_page;                                              /* GET /inbox?tab=&q=&before= */
-handler lead_page, lead_change, lead_erase_page, lead_erase;     /* /leads/{id} */
-handler my_card_page, my_card_send;                              /* /cards/{id}/share */
+handler inbox_page;                                                  /* GET /inbox?tab=&q=&before= */
+handler lead_page, lead_change, lead_erase_page, lead_erase;         /* /leads/{id} */
+handler my_card_page, my_card_send;                                  /* /cards/{id}/share */
 handler share_page, share_revoke, share_hold_page, share_print_page; /* /shares/{id} */
-handler card_list_page, card_new_page, card_new, card_edit_page, card_edit, card_retire; /* /cards, /cards/new, /cards/{id} */
+handler card_list_page, card_new_page, card_new, card_edit_page, card_edit,
+    card_retire; /* /cards, /cards/new, /cards/{id} */
 handler card_portrait, card_portrait_remove;
 handler webhook_list_page, webhook_add, webhook_page, webhook_act; /* /webhooks */
 
