@@ -10,7 +10,7 @@
 
 /* A pass takes what waits, at most FOLD_ROWS_MAX, and holds the main writer meanwhile, at that size for a second. It comes
  * to that only when hits outrun the fold, and then larger passes catch up sooner: a quarter less CPU a row than 40,000. */
-enum { FOLD_PERIOD_MS = 500, FOLD_ROWS_MAX = 100000 };
+enum { FOLD_PERIOD_MS = 500, FOLD_ROWS_MAX = 100000, CLEAN_PERIOD_MS = 60 * 60 * 1000 };
 
 _Atomic int64_t *hit_log_slot(struct hit_log *log, int64_t owner_id)
 {
@@ -77,21 +77,18 @@ enum result store_fold_now(struct store *store)
     return RESULT_OK;
 }
 
-/* Sleeps until there is something to fold and it is time, or so much that it is worth it at once (SOON). */
-static bool wait_to_fold(struct hit_log *log, int64_t not_before_ms, bool soon)
+/* Sleeps until there is something to fold and it is time, or so much that it is worth it at once (SOON); or until it is time
+ * to clean. */
+static bool wait_to_fold(struct hit_log *log, int64_t not_before_ms, bool soon, int64_t clean_ms)
 {
     pthread_mutex_lock(&log->folder_lock);
     while (!log->folder_stops) {
         int64_t waiting = atomic_load(&log->committed) - atomic_load(&log->mark);
-        int64_t rest_ms = not_before_ms - monotonic_ms();
-        if ((soon && waiting >= FOLD_SOON_ROWS) || (waiting > 0 && rest_ms <= 0))
+        int64_t now = monotonic_ms(), rest_ms = (waiting > 0 ? not_before_ms : clean_ms) - now;
+        if ((soon && waiting >= FOLD_SOON_ROWS) || rest_ms <= 0 || now >= clean_ms)
             break;
-        if (waiting > 0) {
-            struct timespec until = hit_log_in(rest_ms);
-            pthread_cond_timedwait(&log->folder_wanted, &log->folder_lock, &until);
-        } else {
-            pthread_cond_wait(&log->folder_wanted, &log->folder_lock);
-        }
+        struct timespec until = hit_log_in(rest_ms);
+        pthread_cond_timedwait(&log->folder_wanted, &log->folder_lock, &until);
     }
     bool go_on = !log->folder_stops;
     pthread_mutex_unlock(&log->folder_lock);
@@ -101,9 +98,14 @@ static bool wait_to_fold(struct hit_log *log, int64_t not_before_ms, bool soon)
 static void *fold_hits(void *context)
 {
     struct hit_log *log = context;
-    int64_t not_before_ms = 0, rows;
+    int64_t not_before_ms = 0, clean_ms = 0, rows;
     bool well = true;
-    while (wait_to_fold(log, not_before_ms, well)) {
+    while (wait_to_fold(log, not_before_ms, well, clean_ms)) {
+        if (monotonic_ms() >= clean_ms) {
+            clean_ms = monotonic_ms() + CLEAN_PERIOD_MS;
+            if (store_clean(log->store, now_ms()) != RESULT_OK)
+                log_warning("clean", "words=\"what ended long ago stays until the next hour\"");
+        }
         not_before_ms = monotonic_ms() + FOLD_PERIOD_MS;
         well = fold_some(log, &rows) == RESULT_OK; /* else the next try waits for the period's end, whatever has come */
     }

@@ -57,6 +57,9 @@ void store_read_end(struct store *store, struct db *db);
 /* Checkpoints the main part if it is worth it, or empties its WAL when IDLE. For the fold's thread, after each round, and
  * with IDLE after an erasure. */
 void store_tidy(struct store *store, bool idle);
+/* upkeep.c: takes away what ended long ago: kept answers, tries, sessions, links, deliveries. For the fold's thread, at its
+ * start and every hour. */
+enum result store_clean(struct store *store, int64_t now_ms) MUST_CHECK;
 /* Called by whoever meets a broken connection; from any thread, as often as one likes. */
 void store_broken(struct store *store);
 

@@ -1,0 +1,143 @@
+/* What ended long ago is taken away, and nothing else is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include <unistd.h>
+#include "server/ids.h"
+#include "server/store/internal.h"
+#include "tests/support/fresh_store.h"
+
+static const int64_t DAY_MS = 24 * 60 * 60 * 1000;
+
+static int setup(void **state)
+{
+    *state = fresh_open();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fresh_close(*state);
+    return 0;
+}
+
+#define MUST(call) assert_int_equal(call, RESULT_OK)
+
+static int64_t count_rows(struct fresh *fresh, const char *sql)
+{
+    struct db *db;
+    struct db_rows *rows;
+    MUST(store_read_begin(fresh->store, &db));
+    MUST(db_one(db, sql, NULL, 0, &rows));
+    int64_t count = db_column_int(rows, 0);
+    db_finish(&rows);
+    store_read_end(fresh->store, db);
+    return count;
+}
+
+static void let_in(struct fresh *fresh, unsigned char mark, int64_t expires_ms)
+{
+    unsigned char hash[HASH_SIZE] = {mark};
+    MUST(store_session_add(fresh->store, hash, fresh->jane.id, NULL, fresh->now_ms, expires_ms));
+    MUST(store_sign_in_link_add(fresh->store, hash, fresh->jane.id, fresh->now_ms, expires_ms));
+}
+
+static void answer(struct fresh *fresh, const char *key, int64_t at_ms)
+{
+    static const unsigned char hash[HASH_SIZE] = {1};
+    static const struct remembered given = {201, "application/json", "{}", NULL};
+    struct remembered found;
+    MUST(store_idempotency_begin(fresh->store, &fresh->arena, fresh->jane.id, key, hash, at_ms, &found));
+    MUST(store_idempotency_finish(fresh->store, fresh->jane.id, key, &given));
+}
+
+static void upkeep__ends_what_lets_in_and_what_was_answered(void **state)
+{
+    struct fresh *fresh = *state;
+    int64_t now = fresh->now_ms, tries;
+    let_in(fresh, 1, now + 1000);
+    let_in(fresh, 2, now + 2 * DAY_MS);
+    answer(fresh, "old", now);
+    MUST(store_throttle_count(fresh->store, "old", 1000, now - 8 * DAY_MS, &tries));
+    MUST(store_throttle_count(fresh->store, "new", 1000, now - DAY_MS, &tries));
+    MUST(store_clean(fresh->store, now + DAY_MS));
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM idempotency"), 1); /* a day old to the millisecond */
+    MUST(store_clean(fresh->store, now + DAY_MS + 1));
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM idempotency"), 0);
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM sessions"), 1);
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM sign_in_links"), 1);
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM throttles"), 1);
+}
+
+/* Claims all there is and ends it. */
+static void deliver(struct fresh *fresh, const struct webhook *only)
+{
+    struct delivery *list;
+    size_t count;
+    int64_t next;
+    do {
+        MUST(store_delivery_claim(fresh->store, &fresh->arena, fresh->now_ms, 1, 64, &list, &count, &next));
+        for (size_t i = 0; i < count; i++) {
+            struct outcome outcome = {.delivery_id = list[i].id, .attempt = {.at_ms = fresh->now_ms, .status = 200}};
+            outcome.state = list[i].webhook_id == only->id ? DELIVERY_DELIVERED : DELIVERY_PENDING;
+            outcome.retry_at_ms = fresh->now_ms + 1000 * DAY_MS;
+            MUST(store_delivery_record(fresh->store, &outcome, 1, fresh->now_ms));
+        }
+    } while (count);
+}
+
+static void upkeep__ends_deliveries_a_month_after_they_ended(void **state)
+{
+    enum { LEADS = 450 }; /* several steps */
+    struct fresh *fresh = *state;
+    struct webhook one = fresh_webhook(fresh, "https://one.example/hook");
+    for (int i = 0; i < LEADS; i++) {
+        struct lead lead;
+        const char *email = arena_printf(&fresh->arena, "p%d@example.org", i);
+        MUST(fresh_form(fresh, &fresh->share, id_new(), "Ada", email, &lead));
+    }
+    struct webhook two = fresh_webhook(fresh, "https://two.example/hook");
+    struct lead last;
+    MUST(fresh_form(fresh, &fresh->share, id_new(), "Ada", "last@example.org", &last));
+    deliver(fresh, &one);
+    int64_t events = count_rows(fresh, "SELECT count(*) FROM events");
+    assert_int_equal(events, LEADS + 1);
+    MUST(store_clean(fresh->store, now_ms() + 29 * DAY_MS));
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM events"), events);
+    MUST(store_clean(fresh->store, now_ms() + 31 * DAY_MS));
+    /* What the other endpoint waits for is there, with its body and what was tried. */
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM events"), 1);
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM deliveries"), 1);
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM delivery_attempts"), 1);
+    struct delivery *list;
+    size_t count;
+    MUST(store_delivery_list(fresh->store, &fresh->arena, fresh->jane.id, two.id, 0, 50, &list, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(list[0].state, DELIVERY_PENDING);
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM leads"), LEADS + 1);
+}
+
+static void upkeep__is_done_by_the_store_itself(void **state)
+{
+    struct fresh *fresh = *state;
+    answer(fresh, "old", now_ms() - 2 * DAY_MS);
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM idempotency"), 1);
+    MUST(store_start(fresh->store));
+    int64_t until = monotonic_ms() + 5000;
+    while (count_rows(fresh, "SELECT count(*) FROM idempotency") && monotonic_ms() < until)
+        usleep(1000);
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM idempotency"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(upkeep__ends_what_lets_in_and_what_was_answered, setup, teardown),
+        cmocka_unit_test_setup_teardown(upkeep__ends_deliveries_a_month_after_they_ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(upkeep__is_done_by_the_store_itself, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("upkeep", tests, NULL, NULL);
+}
