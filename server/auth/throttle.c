@@ -11,7 +11,7 @@
 
 #include "server/ids.h"
 
-/* A prime, so that the lengths in use, of 10, 30, 60 and 1440 minutes, fall on different tables. */
+/* A prime, so that the lengths in use, of 1, 10, 30, 60 and 1440 minutes, fall on different tables. */
 enum { TABLES = 7, MINUTE_MS = 60000, BUCKETS = 1 << 15, KIND_AND_KEY_MAX = 256 };
 
 struct bucket {
