@@ -63,6 +63,19 @@ test("the manifest names the member's pages and icons that are there", async () 
   }
 })
 
+test("the member's pages name the manifest, and neither they nor the sign-in page are for robots", async () => {
+  assert.match(await (await get('/sign-in')).text(), /<meta name="robots" content="noindex">/)
+  const signed = await meishi.post(new URL(jane.member.sign_in_url).pathname, {})
+  const cookie = signed.headers.get('set-cookie').split(';')[0]
+  for (const path of ['/inbox', '/cards', '/webhooks', '/account']) {
+    const page = await get(path, { Cookie: cookie })
+    assert.equal(page.status, 200, path)
+    const html = await page.text()
+    assert.match(html, /<link rel="manifest" href="\/manifest.webmanifest">/)
+    assert.match(html, /<meta name="robots" content="noindex">/)
+  }
+})
+
 test('a password manager is sent to the account', async () => {
   const answer = await get('/.well-known/change-password')
   assert.equal(answer.status, 303)
