@@ -213,9 +213,11 @@ static void print_json(json_t *json)
     json_decref(json);
 }
 
-/* --help, which needs no sound settings: of COMMAND, or of all when it is NULL. */
-static int print_help_about(const struct command *command, int argc, char **argv, bool json)
+/* --help, which needs no sound settings: of the command that the words name, else of all. */
+static int print_help_about(int argc, char **argv, bool json)
 {
+    int used;
+    const struct command *command = find(argc, argv, &used);
     if (!command && argc && strncmp(argv[0], "--", 2) && !is_group(argv[0]))
         return refuse_words(argc, argv);
     if (command && json)
@@ -337,33 +339,16 @@ static int run_alone(const struct command *command, const struct config *config,
                    "webhooks itself.");
 }
 
-int cli_run(int argc, char **argv, char **environment)
+/* A command with its settings; what it says goes out when it has ended. */
+static int run_command(struct arena *arena, int argc, char **argv, char **environment, bool json)
 {
-    struct arena arena;
     struct config config;
     const char *why = NULL;
     int used;
-    arena_init(&arena);
-    setlocale(LC_CTYPE, "C.UTF-8"); /* international domain names */
-    signal(SIGPIPE, SIG_IGN);
-    if (argc == 1 && !strcmp(argv[0], "portrait-worker"))
-        return portrait_worker_main();
-    for (int i = 0; i < argc; i++)
-        if (!text_is_utf8(argv[i], strlen(argv[i]))) {
-            fprintf(stderr, "meishi: word %d of the command is not UTF-8.\n", i + 1);
-            return EX_USAGE;
-        }
-    bool help = cli_flag(&argc, argv, "--help") || cli_flag(&argc, argv, "-h");
-    struct cli_call call = {.arena = &arena, .json = cli_flag(&argc, argv, "--json")};
-    if (cli_flag(&argc, argv, "--version")) {
-        puts(call.json ? "{\"name\": \"meishi\", \"version\": \"" MEISHI_VERSION "\"}" : "meishi " MEISHI_VERSION);
-        return EX_OK;
-    }
-    if (help || !argc)
-        return print_help_about(find(argc, argv, &used), argc, argv, call.json);
-    str_init(&call.out, &arena, CLI_OUTPUT_MAX);
-    str_init(&call.words, &arena, CLI_OUTPUT_MAX);
-    if (config_read(&argc, argv, environment, &arena, &config, &why) != RESULT_OK) {
+    struct cli_call call = {.arena = arena, .json = json};
+    str_init(&call.out, arena, CLI_OUTPUT_MAX);
+    str_init(&call.words, arena, CLI_OUTPUT_MAX);
+    if (config_read(&argc, argv, environment, arena, &config, &why) != RESULT_OK) {
         fprintf(stderr, "meishi: %s\n", why);
         return EX_CONFIG;
     }
@@ -377,8 +362,30 @@ int cli_run(int argc, char **argv, char **environment)
                             : run_alone(command, &config, &call, argc, argv + used);
     fwrite(call.out.data, 1, call.out.len, stdout);
     fwrite(call.words.data, 1, call.words.len, stderr);
-    if (fflush(stdout) || call.out.failed)
-        code = EX_IOERR;
+    return fflush(stdout) || call.out.failed ? EX_IOERR : code;
+}
+
+int cli_run(int argc, char **argv, char **environment)
+{
+    setlocale(LC_CTYPE, "C.UTF-8"); /* international domain names */
+    signal(SIGPIPE, SIG_IGN);
+    if (argc == 1 && !strcmp(argv[0], "portrait-worker"))
+        return portrait_worker_main();
+    for (int i = 0; i < argc; i++)
+        if (!text_is_utf8(argv[i], strlen(argv[i]))) {
+            fprintf(stderr, "meishi: word %d of the command is not UTF-8.\n", i + 1);
+            return EX_USAGE;
+        }
+    bool help = cli_flag(&argc, argv, "--help") || cli_flag(&argc, argv, "-h"), json = cli_flag(&argc, argv, "--json");
+    if (cli_flag(&argc, argv, "--version")) {
+        puts(json ? "{\"name\": \"meishi\", \"version\": \"" MEISHI_VERSION "\"}" : "meishi " MEISHI_VERSION);
+        return EX_OK;
+    }
+    if (help || !argc)
+        return print_help_about(argc, argv, json);
+    struct arena arena;
+    arena_init(&arena);
+    int code = run_command(&arena, argc, argv, environment, json);
     arena_free(&arena);
     return code;
 }

@@ -94,10 +94,17 @@ static bool query_is_clean(const char *query)
     return true;
 }
 
+/* What a refusal may know of a target that cannot be read: the part of the site it was for, in plain letters. */
+static const char *part_of(struct arena *arena, const char *target)
+{
+    size_t len = *target == '/' ? strspn(target + 1, "abcdefghijklmnopqrstuvwxyz") : 0;
+    return len && target[1 + len] == '/' ? arena_strndup(arena, target, len + 2) : "/";
+}
+
 int request_parse_target(struct request *request, const char *target)
 {
     size_t len = strlen(target);
-    request->path = "/";
+    request->path = part_of(&request->arena, target);
     request->query = "";
     if (len > TARGET_MAX)
         return 414;
