@@ -61,7 +61,10 @@ static enum result next_due(struct db *db, int64_t *out)
     return RESULT_OK;
 }
 
-static enum result due_webhooks(struct claim *claim, struct db *db, struct webhook *out, size_t *count)
+static const char LOST_KEY[] = "its secret was sealed with another key file: put that one back, or make the webhook anew";
+
+/* UNREADABLE[i] says that the secret of OUT[i] cannot be opened. */
+static enum result due_webhooks(struct claim *claim, struct db *db, struct webhook *out, bool *unreadable, size_t *count)
 {
     struct db_rows *rows;
     size_t len;
@@ -72,15 +75,12 @@ static enum result due_webhooks(struct claim *claim, struct db *db, struct webho
         "AND removed_ms IS NULL ORDER BY served_ms, id LIMIT $2",
         DB_ARGS(DB_INT(claim->now_ms), DB_INT((int64_t)claim->limit)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
-        struct webhook *webhook = &out[(*count)++];
+        struct webhook *webhook = &out[*count];
         *webhook = (struct webhook){.owner_id = db_column_int(rows, 0),
                                     .id = db_column_int(rows, 1),
                                     .url = db_column_text(rows, 2, claim->arena)};
         const void *sealed = db_column_bytes(rows, 3, &len);
-        /* A key that was lost is the operator's to put back: the delivery goes out with a signature nobody accepts, fails,
-         * and is seen, rather than lie here for ever. */
-        if (webhook_unseal(claim->store, sealed, len, webhook->secret) != RESULT_OK)
-            random_bytes(webhook->secret, sizeof webhook->secret);
+        unreadable[(*count)++] = webhook_unseal(claim->store, sealed, len, webhook->secret) != RESULT_OK;
     }
     db_finish(&rows);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
@@ -160,11 +160,16 @@ static enum result claim_body(struct db *db, void *context)
 {
     struct claim *claim = context;
     struct webhook webhooks[CLAIM_MAX];
+    bool unreadable[CLAIM_MAX];
     size_t webhook_count;
     claim->count = 0;
-    enum result result = due_webhooks(claim, db, webhooks, &webhook_count);
+    enum result result = due_webhooks(claim, db, webhooks, unreadable, &webhook_count);
     for (size_t i = 0; i < webhook_count && claim->count < claim->limit && result == RESULT_OK; i++) {
         int64_t busy, first_end_ms;
+        if (unreadable[i]) { /* nobody's data goes out unsigned, and nothing waits for ever unseen */
+            result = outbox_disable(claim->store, db, webhooks[i].owner_id, webhooks[i].id, LOST_KEY, claim->now_ms);
+            continue;
+        }
         result = under_way(db, &webhooks[i], claim->now_ms, &busy, &first_end_ms);
         if (result == RESULT_OK && busy < ENDPOINT_MAX)
             result = lease(claim, db, &webhooks[i], ENDPOINT_MAX - busy);

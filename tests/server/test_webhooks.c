@@ -359,6 +359,27 @@ static void delivery__of_a_removed_endpoint_ends_disabled(void **state)
     assert_int_equal(store_webhook_remove(fresh->store, fresh->jane.id, webhook.id, fresh->now_ms), RESULT_NOT_FOUND);
 }
 
+static void delivery__without_the_key_is_not_sent_and_can_be_later(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook"), found;
+    int64_t id = ping(fresh, &webhook);
+    size_t attempts;
+    fresh->store->seal_key[0] ^= 1; /* the key file of another installation */
+    assert_int_equal(claim(fresh, 10).count, 0);
+    assert_int_equal(find(fresh, id, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(attempts, 0);
+    assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
+    assert_non_null(strstr(found.disabled_why, "another key file"));
+    fresh->store->seal_key[0] ^= 1; /* put back */
+    found.disabled_ms = 0;
+    assert_int_equal(store_webhook_change(fresh->store, &found, fresh->now_ms), RESULT_OK);
+    assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, id, fresh->now_ms), RESULT_OK);
+    struct claimed claimed = claim(fresh, 10);
+    assert_int_equal(claimed.count, 1);
+    assert_memory_equal(claimed.list[0].webhook.secret, webhook.secret, WEBHOOK_SECRET_SIZE);
+}
+
 static void delivery__erased_while_under_way_stays_erased(void **state)
 {
     struct fresh *fresh = *state;
@@ -408,6 +429,7 @@ int main(void)
         WITH_STORE(delivery__is_retried_on_schedule_and_then_fails),
         WITH_STORE(delivery__of_a_gone_endpoint_ends_disabled),
         WITH_STORE(delivery__of_a_removed_endpoint_ends_disabled),
+        WITH_STORE(delivery__without_the_key_is_not_sent_and_can_be_later),
         WITH_STORE(delivery__erased_while_under_way_stays_erased),
         WITH_STORE(delivery__of_a_lead_is_on_its_timeline),
     };
