@@ -98,7 +98,17 @@ async function sendPortrait(input) {
   said.textContent = "This is your portrait now.";
 }
 
+let sending = null; // what is under way, if anything
 for (const input of document.querySelectorAll("[data-portrait]"))
-  input.addEventListener("change", () => sendPortrait(input).catch(() => {
-    document.getElementById("portrait-said").textContent = "The picture did not arrive. Please try again.";
-  }));
+  input.addEventListener("change", () => {
+    const mine = sendPortrait(input).catch(() => {
+      document.getElementById("portrait-said").textContent = "The picture did not arrive. Please try again.";
+    }).finally(() => { if (sending === mine) sending = null; });
+    sending = mine;
+  });
+/* Leaving the page would drop a picture that is still on its way. */
+document.getElementById("card-form")?.addEventListener("submit", (event) => {
+  if (!sending) return;
+  event.preventDefault();
+  sending.then(() => event.target.requestSubmit(event.submitter));
+});

@@ -226,6 +226,23 @@ test('a portrait is sent, shown, and what is typed beside it can still be saved'
   assert.deepEqual(desk.complaints, [])
 })
 
+test('a picture still on its way is not lost when the card is saved at once', async () => {
+  const portrait = async () => (await meishi.open('/@mika')).html.match(/\/portrait\/pic_\w+/)?.[0]
+  const before = await portrait()
+  const page = await signedIn()
+  await page.goto((await cardPath()).replace('/share', '/edit'))
+  await page.route('**/portrait', async route => { await sleep(700); await route.continue() })
+  await page.fill('#organization', 'Sørensen & Sons')
+  await page.setInputFiles('#portrait', { name: 'me.jpg', mimeType: 'image/jpeg', buffer: await page.screenshot({ type: 'jpeg' }) })
+  await page.click('#card-form > .btn.first')
+  await page.waitForURL('**/share')
+  assert.match((await meishi.open('/@mika')).html, /Sørensen &amp; Sons/)
+  assert.ok(await portrait())
+  assert.notEqual(await portrait(), before)
+  assert.deepEqual(page.complaints, [])
+  await page.context().close()
+})
+
 test('each way to send mints a token of its own, with a script and without', async () => {
   const path = await cardPath()
   const tokens = new Set()
