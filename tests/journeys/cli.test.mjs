@@ -21,11 +21,12 @@ after(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
+const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MEISHI')))
+
 // { code, out, words }: SETTINGS over a clean environment, INPUT on stdin.
 function run(words, settings = {}, input) {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MEISHI')))
   return new Promise(resolve => {
-    const child = execFile(BINARY, words, { env: { ...env, ...settings }, encoding: 'utf8' }, (error, out, words_) =>
+    const child = execFile(BINARY, words, { env: { ...clean, ...settings }, encoding: 'utf8' }, (error, out, words_) =>
       resolve({ code: error ? error.code : OK, out, words: words_.replace(/^\S+ level=info .*\n/gm, '') }))
     child.stdin.end(input)
   })
@@ -158,7 +159,7 @@ for (const where of ['on a free store', 'beside a server']) {
     assert.equal(statSync(file).mode & 0o777, 0o600)
     assert.equal((await run(['backup', file], own)).code, CANTCREAT)
     const relative = await new Promise(resolve => {
-      const child = spawn(BINARY.startsWith('/') ? BINARY : join(process.cwd(), BINARY), ['backup', `relative-${name}`, '--json'], { cwd: folder, env: { ...process.env, ...own } })
+      const child = spawn(BINARY.startsWith('/') ? BINARY : join(process.cwd(), BINARY), ['backup', `relative-${name}`, '--json'], { cwd: folder, env: { ...clean, ...own } })
       let out = ''
       child.stdout.on('data', data => { out += data })
       child.on('exit', code => resolve({ code, out }))
