@@ -63,6 +63,9 @@ static void check_address(struct report *report, const struct config *config)
         note(report, true, "address", arena_printf(arena, "Links and QR codes are made of %s.", config->url));
     if (config->url && !config->url_is_https)
         note(report, true, "https", "Without https, phones cannot share or keep the screen awake. Put Caddy in front.");
+    if (config->url_is_https && !config->trusted_proxies.count && strncmp(config->listen, "unix:", 5))
+        note(report, true, "proxy",
+             "MEISHI_TRUSTED_PROXIES is not set: every visitor looks like the proxy, and all share the limits of one.");
 }
 
 /* Without a key nothing is opened: that would make one. */

@@ -128,6 +128,15 @@ test('figures are for this machine alone, whatever proxy stands in front', async
   assert.equal(await status({ Host: 'cards.example.org', Authorization: `Bearer ${jane.token}` }), 200)
 })
 
+test('a flood of forms that did no work is turned away, and nobody else with it', async () => {
+  const send = (address, i) => meishi.post(`/c/${share.token}/lead`, { name: `Flood ${i}`, reach: `flood${i}@example.com`, challenge: 'x' }, from(address))
+  const statuses = new Set()
+  for (let i = 0; i < 320; i += 20)
+    for (const { status } of await Promise.all(Array.from({ length: 20 }, (_, j) => send('198.51.100.200', i + j)))) statuses.add(status)
+  assert.deepEqual([...statuses], [303, 429])
+  assert.equal((await send('198.51.100.201', 0)).status, 303)
+})
+
 test('every answer carries the policy, and what is private is stored nowhere', async () => {
   const paths = ['/', '/sign-in', '/inbox', '/account', '/privacy', `/c/${share.token}`, `/c/${share.token}.png`, `/c/${share.token}.svg`,
     `/c/${share.token}.vcf`, `/c/${share.token}/preview.png`, '/@jane', '/@nobody', '/nothing', '/c/nothing', '/api/v1/cards', '/api/v1/nothing',
@@ -151,6 +160,10 @@ test('over https the cookies are for this host alone', async () => {
   const https = await Meishi.start({ MEISHI_URL: 'https://cards.example.org' })
   try {
     const { member } = await https.member('ann', 'Ann Okafor')
+    const checks = async () => (await https.json('doctor')).checks.map(({ check }) => check)
+    assert.ok((await checks()).includes('proxy'), 'whoever forgot to name the proxy is told')
+    https.env.MEISHI_TRUSTED_PROXIES = '127.0.0.1'
+    assert.ok(!(await checks()).includes('proxy'))
     assert.match(member.sign_in_url, /^https:\/\/cards\.example\.org\//)
     const answer = await https.post(new URL(member.sign_in_url).pathname, {}, { Origin: 'https://cards.example.org' })
     assert.equal(answer.status, 303)
