@@ -9,6 +9,7 @@
 #include "cards/event.h"
 #include "server/store/db.h"
 #include "server/store/store.h"
+#include "server/store/turns.h"
 
 struct hit_log;
 struct store_lock;
@@ -21,7 +22,7 @@ struct store {
     unsigned char seal_key[32];
     bool read_only;
 
-    pthread_mutex_t write_lock; /* the one writing connection of DB_MAIN and what stands below it */
+    struct turns writing;       /* the one writing connection of DB_MAIN and what stands below it */
     struct db *writer;          /* NULL when read_only */
     bool outbox_filled;         /* set by outbox_add, looked at after the commit */
     struct outbox_wants *wants; /* outbox.c: who wants which events; NULL when it must be read anew */

@@ -41,14 +41,14 @@ enum result store_write(struct store *store, const char *name, db_body *body, vo
 {
     if (!store->writer || atomic_load(&store->broken))
         return RESULT_FAILED;
-    pthread_mutex_lock(&store->write_lock);
+    turns_take(&store->writing);
     store->outbox_filled = false;
     enum result result = db_transaction(store->writer, name, body, context);
     /* Below the lock, so that whoever takes the callback back is not called any more. */
     if (result == RESULT_OK && store->outbox_filled && store->wake_outbox)
         store->wake_outbox(store->wake_context);
     bool broken = store->writer->broken;
-    pthread_mutex_unlock(&store->write_lock);
+    turns_give(&store->writing);
     note_write(store, result);
     if (broken)
         store_broken(store);
@@ -57,20 +57,20 @@ enum result store_write(struct store *store, const char *name, db_body *body, vo
 
 void store_on_outbox(struct store *store, void (*wake)(void *context), void *context)
 {
-    pthread_mutex_lock(&store->write_lock);
+    turns_take(&store->writing);
     store->wake_outbox = wake;
     store->wake_context = context;
-    pthread_mutex_unlock(&store->write_lock);
+    turns_give(&store->writing);
 }
 
-/* With the write lock, which it gives back. */
+/* In its turn, which it gives back. */
 static void tidy(struct store *store, bool idle)
 {
     enum result result = store->writer->driver->tidy(store->writer, idle);
     bool broken = store->writer->broken;
-    pthread_mutex_unlock(&store->write_lock);
-    if (idle)
+    if (idle) /* still in its turn, or the word of an earlier one might come last */
         atomic_store(&store->tidy_again, result == RESULT_BUSY);
+    turns_give(&store->writing);
     if (result == RESULT_FAILED) /* an OK may mean that there was nothing to do */
         note_write(store, result);
     if (broken)
@@ -81,7 +81,7 @@ void store_tidy(struct store *store, bool idle)
 {
     if (!store->writer || atomic_load(&store->broken))
         return;
-    pthread_mutex_lock(&store->write_lock);
+    turns_take(&store->writing);
     tidy(store, idle);
 }
 
@@ -117,8 +117,7 @@ static void give_back(struct store *store, struct db *db)
     if (broken)
         store_broken(store);
     /* What was erased must leave the log too; but no reader waits for a writer's turn on that account. */
-    if (atomic_load(&store->tidy_again) && !atomic_load(&store->broken) &&
-        pthread_mutex_trylock(&store->write_lock) == 0)
+    if (atomic_load(&store->tidy_again) && !atomic_load(&store->broken) && turns_try(&store->writing))
         tidy(store, true);
 }
 
@@ -179,7 +178,7 @@ static struct store *store_new(const struct store_options *options, const struct
         store->reader_count = READERS_MAX;
     store->on_broken = options->on_broken;
     store->broken_context = options->broken_context;
-    pthread_mutex_init(&store->write_lock, NULL);
+    turns_init(&store->writing);
     pthread_mutex_init(&store->read_lock, NULL);
     pthread_cond_init(&store->reader_returned, NULL);
     return store;
@@ -275,7 +274,7 @@ static void give_up(struct store *store)
     lock_release(store->lock, store->clean && !atomic_load(&store->broken));
     pthread_cond_destroy(&store->reader_returned);
     pthread_mutex_destroy(&store->read_lock);
-    pthread_mutex_destroy(&store->write_lock);
+    turns_destroy(&store->writing);
     free(store->url);
     free(store->base_url);
     explicit_bzero(store->seal_key, sizeof store->seal_key);

@@ -251,12 +251,12 @@ static void lead__erased_is_erased_again_from_a_backup(void **state)
     assert_int_equal(store_lead_erase(fresh->store, fresh->jane.id, gone.id, fresh->now_ms), RESULT_OK);
     /* As in a backup of an hour ago: the row is there, and the journal says it must not be. */
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Gone", "gone@example.org", &out), RESULT_OK);
-    pthread_mutex_lock(&fresh->store->write_lock);
+    turns_take(&fresh->store->writing);
     struct db *db = fresh->store->writer;
     assert_int_equal(db->driver->script(db, "PRAGMA foreign_keys = OFF"), RESULT_OK);
     assert_int_equal(db_run(db, "UPDATE leads SET id = $1 WHERE id = $2", DB_ARGS(DB_INT(gone.id), DB_INT(out.id))),
                      RESULT_OK);
-    pthread_mutex_unlock(&fresh->store->write_lock);
+    turns_give(&fresh->store->writing);
     assert_int_equal(store_lead_find(fresh->store, &fresh->arena, fresh->jane.id, gone.id, &out), RESULT_OK);
     assert_int_equal(store_write(fresh->store, "test", again_body, fresh), RESULT_OK);
     assert_int_equal(store_lead_find(fresh->store, &fresh->arena, fresh->jane.id, gone.id, &out), RESULT_NOT_FOUND);
