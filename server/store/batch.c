@@ -63,7 +63,7 @@ static int compare_acts(const void *a, const void *b)
 
 /* ---- reading ---- */
 
-#define INBOX_SELECT \
+#define INBOX_SELECT                                                                                                    \
     "SELECT seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, channel, visitor_hash, family, referrer, " \
     "times FROM hit_inbox "
 enum inbox_column {
@@ -268,6 +268,30 @@ static enum result find_folded(struct settling *settling, const struct kept *key
         kept_from_row(out, rows, &settling->batch->arena);
     db_finish(&rows);
     return result;
+}
+
+enum result batch_drop_kept(struct batch *batch, struct db *db, struct months *months)
+{
+    struct settling settling = {.batch = batch, .db = db, .months = months};
+    struct kept folded, **left = arena_alloc_raw(&batch->arena, (batch->hit_count + 1) * sizeof *left);
+    size_t count = 0;
+    enum result result = months_list(db, &batch->arena, &settling.list);
+    if (batch->hit_count)
+        qsort(batch->hits, batch->hit_count, sizeof *batch->hits, compare_kept);
+    for (size_t i = 0; i < batch->hit_count && result == RESULT_OK; i++) {
+        if (count && kept_compare(left[count - 1], batch->hits[i]) == 0)
+            continue;
+        result = find_folded(&settling, batch->hits[i], &folded);
+        if (result != RESULT_NOT_FOUND)
+            continue;
+        left[count++] = batch->hits[i];
+        result = RESULT_OK;
+    }
+    if (result != RESULT_OK)
+        return result;
+    batch->hits = left;
+    batch->hit_count = count;
+    return RESULT_OK;
 }
 
 static struct kept *find_in(struct kept **list, size_t count, const struct kept *key)

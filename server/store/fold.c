@@ -23,6 +23,7 @@
 
 #include <string.h>
 #include "server/ids.h"
+#include "server/log.h"
 #include "server/store/db.h"
 #include "server/store/internal.h"
 
@@ -192,6 +193,7 @@ static enum result follow(struct store *store, struct db *db, struct kept *const
 struct pass {
     struct store *store;
     struct batch *batch;
+    bool repeats; /* a hit of the batch stands in its month already */
 };
 
 static enum result write_batch(struct db *db, void *context)
@@ -204,7 +206,10 @@ static enum result write_batch(struct db *db, void *context)
     if (result != RESULT_OK)
         return result;
     batch_trim(batch, mark);
-    result = batch_settle(batch, db, months);
+    if (pass->repeats)
+        result = batch_drop_kept(batch, db, months);
+    if (result == RESULT_OK)
+        result = batch_settle(batch, db, months);
     if (result == RESULT_OK)
         result = append_hits(db, months, batch);
     for (size_t i = 0; i < batch->older_count && result == RESULT_OK; i++)
@@ -229,6 +234,12 @@ enum result fold_pass(struct store *store, struct db *inbox, int64_t limit, int6
     *rows = (int64_t)(batch.hit_count + batch.act_count);
     if (result == RESULT_OK && *rows)
         result = store_write(store, "fold", write_batch, &pass);
+    /* No hit is folded twice by us, but a file may have been put back by hand; that must not hold up all that come after. */
+    if (result == RESULT_CONFLICT) {
+        log_warning("fold-repeats", "words=\"a hit of the inbox was folded before: it is left as it stands\"");
+        pass.repeats = true;
+        result = store_write(store, "fold", write_batch, &pass);
+    }
     if (result == RESULT_OK)
         *mark = batch.last;
     batch_free(&batch);

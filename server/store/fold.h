@@ -64,6 +64,8 @@ struct tail {
 enum result batch_read(struct batch *batch, struct db *db, const struct tail *tail) MUST_CHECK;
 /* Drops what seq MARK and below brought: it was folded between two reads. */
 void batch_trim(struct batch *batch, int64_t mark);
+/* Drops hits that stand in their month's table already: looked for only when one of them was in the way. */
+enum result batch_drop_kept(struct batch *batch, struct db *db, struct months *months) MUST_CHECK;
 /* Ties acts to hits and judges, reading older hits by DB, a connection to the main part. May be called again after a
  * failure: nothing of an earlier call remains. */
 enum result batch_settle(struct batch *batch, struct db *db, struct months *months) MUST_CHECK;

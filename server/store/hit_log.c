@@ -107,7 +107,10 @@ static void *fold_hits(void *context)
                 log_warning("clean", "words=\"what ended long ago stays until the next hour\"");
         }
         not_before_ms = monotonic_ms() + FOLD_PERIOD_MS;
+        bool was_well = well;
         well = fold_some(log, &rows) == RESULT_OK; /* else the next try waits for the period's end, whatever has come */
+        if (was_well != well)
+            log_warning("fold", "well=%d unfolded=%lld", well, (long long)(log->committed - log->mark));
     }
     return NULL;
 }

@@ -439,6 +439,20 @@ static void forget__drops_months_that_ended_and_keeps_the_counts(void **state)
     assert_int_equal(place_counts(place).by_verdict[VERDICT_UNCONFIRMED], 2);
 }
 
+/* As when the main file was put back by hand without its inbox, or two processes once made one id. */
+static void fold__goes_on_past_a_hit_that_stands_already(void **state)
+{
+    struct place *place = *state;
+    struct hit hit = hit_at(id_at_ms(NOON), 0), other = hit_at(id_at_ms(NOON) + 1, 0), later = hit_at(hit.id + 2, 1);
+    struct hit first[] = {hit, other}, again[] = {hit, act_on(&hit, ACT_SEEN, 0), later, later};
+    bring_and_fold(place, first, 2);
+    bring_and_fold(place, again, 4);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM hits_202611"), 3);
+    assert_int_equal(place_counts(place).by_verdict[VERDICT_PERSON], 1);
+    assert_int_equal(place_counts(place).by_verdict[VERDICT_UNCONFIRMED], 2);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM leads"), 1);
+}
+
 /* ---- rejudging ---- */
 
 static void rejudge__applies_todays_rules_and_restates_the_counts(void **state)
@@ -492,6 +506,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lead__that_the_form_made_first_stays_the_only_one, make, drop),
         cmocka_unit_test_setup_teardown(lead__hears_that_the_contact_was_saved, make, drop),
         cmocka_unit_test_setup_teardown(preview__is_no_person_and_no_lead, make, drop),
+        cmocka_unit_test_setup_teardown(fold__goes_on_past_a_hit_that_stands_already, make, drop),
         cmocka_unit_test_setup_teardown(months__of_one_batch_are_kept_apart_and_listed_together, make, drop),
         cmocka_unit_test_setup_teardown(forget__drops_months_that_ended_and_keeps_the_counts, make, drop),
         cmocka_unit_test_setup_teardown(rejudge__applies_todays_rules_and_restates_the_counts, make, drop),
