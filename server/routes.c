@@ -16,10 +16,12 @@
 #include "server/auth/caller.h"
 #include "server/http/assets.h"
 #include "server/http/request.h"
+#include "server/ids.h"
 #include "server/pages/card_files.h"
 #include "server/pages/error.h"
 #include "server/pages/pages.h"
 #include "server/pages/scan.h"
+#include "server/pages/visitor.h"
 #include "server/portrait.h"
 #include "server/store/store.h"
 
@@ -347,6 +349,7 @@ static void turn_end(void *context)
 {
     struct app *app = context;
     store_hits_wake(app->store);
+    visits_renew(app->visits, now_ms());
 }
 
 struct http_handlers routes_handlers(struct app *app)

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +38,7 @@ struct visits {
     pthread_mutex_t lock;
     unsigned char key[crypto_shorthash_siphashx24_KEYBYTES];
     unsigned char salt[crypto_shorthash_KEYBYTES];
-    int64_t salt_day;
+    _Atomic int64_t salt_day;
     struct agent agents[AGENTS];
     struct opener openers[NETWORKS];
 };
@@ -132,6 +133,7 @@ static uint64_t short_hash(const void *bytes, size_t len, const unsigned char *k
     return hash;
 }
 
+/* With the lock held. */
 static void renew_salt(struct visits *visits, int64_t now_ms)
 {
     int64_t day = now_ms / DAY_MS;
@@ -139,6 +141,15 @@ static void renew_salt(struct visits *visits, int64_t now_ms)
         return;
     visits->salt_day = day;
     random_bytes(visits->salt, sizeof visits->salt);
+}
+
+void visits_renew(struct visits *visits, int64_t now_ms)
+{
+    if (atomic_load_explicit(&visits->salt_day, memory_order_relaxed) == now_ms / DAY_MS)
+        return;
+    pthread_mutex_lock(&visits->lock);
+    renew_salt(visits, now_ms);
+    pthread_mutex_unlock(&visits->lock);
 }
 
 void visit_of(struct visits *visits, const struct request *request, int64_t owner_id, const char *token, bool self,
@@ -150,12 +161,16 @@ void visit_of(struct visits *visits, const struct request *request, int64_t owne
     crypto_shorthash_siphashx24((unsigned char *)agent_hash, (const unsigned char *)(agent_len ? signs.user_agent : ""),
                                 agent_len, visits->key);
     struct net_address network = address_network(&request->client);
-    struct { struct net_address network; uint64_t agent; int64_t owner_id; } who = {network, agent_hash[0], 0};
+    struct {
+        struct net_address network;
+        uint64_t agent;
+        int64_t owner_id;
+    } who = {network, agent_hash[0], 0};
 
     pthread_mutex_lock(&visits->lock);
     renew_salt(visits, now_ms);
-    signs.burst = is_burst(visits, short_hash(&who, sizeof who, visits->key), short_hash(token, strlen(token), visits->key) | 1,
-                           now_ms);
+    signs.burst = is_burst(visits, short_hash(&who, sizeof who, visits->key),
+                           short_hash(token, strlen(token), visits->key) | 1, now_ms);
     out->facts = facts_remembered(visits, &signs, agent_hash, out->family);
     who.owner_id = owner_id;
     out->hash = signs.quiet ? 0 : short_hash(&who, sizeof who, visits->salt);

@@ -11,6 +11,8 @@ struct visits; /* the day's salt and the agents and networks seen lately, in mem
 
 struct visits *visits_open(void);
 void visits_close(struct visits *visits);
+/* Destroys the salt of a day that is over, also when nobody comes. Cheap: call it at every turn. */
+void visits_renew(struct visits *visits, int64_t now_ms);
 
 /* Facts, family and referrer of a request. TOKEN is the share's, for the burst rule; SELF: the member's own session.
  * *HASH is the daily hint (owner, network, agent), 0 when the visitor asked for none. */

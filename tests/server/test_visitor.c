@@ -70,6 +70,17 @@ static void hint__is_the_same_for_one_owner_and_day_only(void **state)
     assert_true(hash(*state, 1, NOON) != first); /* the day's salt is gone for good */
 }
 
+static void hint__of_yesterday_is_lost_also_when_nobody_comes_today(void **state)
+{
+    come("203.0.113.7", PHONE);
+    uint64_t first = hash(*state, 1, NOON);
+    visits_renew(*state, NOON + 1000);
+    assert_true(hash(*state, 1, NOON) == first);
+    visits_renew(*state, NOON + DAY);
+    visits_renew(*state, NOON);
+    assert_true(hash(*state, 1, NOON) != first);
+}
+
 static void hint__is_of_the_network_in_ipv6(void **state)
 {
     come("2001:db8:1:2:3:4:5:6", PHONE);
@@ -125,6 +136,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(hint__is_the_same_for_one_owner_and_day_only, start, stop),
+        cmocka_unit_test_setup_teardown(hint__of_yesterday_is_lost_also_when_nobody_comes_today, start, stop),
         cmocka_unit_test_setup_teardown(hint__is_of_the_network_in_ipv6, start, stop),
         cmocka_unit_test_setup_teardown(hint__is_made_of_nobody_who_asks_not_to_be_tracked, start, stop),
         cmocka_unit_test_setup_teardown(visit__keeps_the_family_and_the_host_only, start, stop),
