@@ -55,6 +55,8 @@ enum result store_read(struct store *store, db_body *body, void *context) MUST_C
 /* The same in two halves, for what does not fit a body; always give it back when OK was answered. */
 enum result store_read_begin(struct store *store, struct db **out) MUST_CHECK;
 void store_read_end(struct store *store, struct db *db);
+/* What to do about a part that the driver would not open with RESULT, in the arena. */
+const char *store_open_words(const struct store *store, enum db_part part, enum result result, struct arena *arena);
 /* Checkpoints the main part if it is worth it, or empties its WAL when IDLE. For the fold's thread, after each round, and
  * with IDLE after an erasure. */
 void store_tidy(struct store *store, bool idle);

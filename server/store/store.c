@@ -190,26 +190,30 @@ static const char *place_of(const struct store *store, enum db_part part, struct
     return file ? file : "The database";
 }
 
+const char *store_open_words(const struct store *store, enum db_part part, enum result result, struct arena *arena)
+{
+    const char *place = place_of(store, part, arena);
+    if (result == RESULT_INVALID && part == DB_MAIN)
+        return arena_printf(arena, "%s is damaged or no database. Put a backup in its place with meishi restore FILE.",
+                            place);
+    if (result == RESULT_INVALID)
+        return arena_printf(arena,
+                            "%s is damaged or no database. It holds only hits of the last moments: move it away and "
+                            "start again.",
+                            place);
+    if (result == RESULT_NOT_FOUND)
+        return arena_printf(arena, "There is no store at %s yet: meishi serve makes one.", place);
+    return arena_printf(arena, "%s could not be opened. See to the folder's owner, its mode and the space on its disk.",
+                        place);
+}
+
 static enum result open_part(struct store *store, enum db_part part, enum db_mode mode, struct arena *arena,
                              struct db **out, const char **why)
 {
     enum result result = store->driver->open(store->url, part, mode, out);
     if (result == RESULT_OK)
         return RESULT_OK;
-    const char *place = place_of(store, part, arena);
-    if (result == RESULT_INVALID && part == DB_MAIN)
-        *why = arena_printf(arena, "%s is damaged or no database. Put a backup in its place with meishi restore FILE.",
-                            place);
-    else if (result == RESULT_INVALID)
-        *why = arena_printf(arena,
-                            "%s is damaged or no database. It holds only hits of the last moments: move it away and "
-                            "start again.",
-                            place);
-    else if (result == RESULT_NOT_FOUND)
-        *why = arena_printf(arena, "There is no store at %s yet: meishi serve makes one.", place);
-    else
-        *why = arena_printf(
-            arena, "%s could not be opened. See to the folder's owner, its mode and the space on its disk.", place);
+    *why = store_open_words(store, part, result, arena);
     return RESULT_FAILED;
 }
 
