@@ -28,12 +28,18 @@ static bool decode(const char *text, unsigned char out[SESSION_BYTES])
            len == SESSION_BYTES;
 }
 
-/* A form token is the keyed hash of the session it belongs to: nothing to store, worthless elsewhere. */
+/* What a form token proves is the keyed hash of the session it belongs to: nothing to store, worthless elsewhere. It is
+ * written under a mask that is new for each page, and the mask before it: a proxy that compresses pages would otherwise tell
+ * by their length who guesses it letter by letter (the BREACH attack). */
 static void make_form_token(const struct app *app, struct caller *caller)
 {
-    unsigned char mac[32];
-    crypto_generichash(mac, sizeof mac, caller->session_hash, HASH_SIZE, app->keys.form, KEY_SIZE);
-    sodium_bin2base64(caller->form_token, sizeof caller->form_token, mac, sizeof mac,
+    unsigned char masked[2 * FORM_TOKEN_BYTES];
+    crypto_generichash(caller->form_secret, FORM_TOKEN_BYTES, caller->session_hash, HASH_SIZE, app->keys.form,
+                       KEY_SIZE);
+    random_bytes(masked, FORM_TOKEN_BYTES);
+    for (int i = 0; i < FORM_TOKEN_BYTES; i++)
+        masked[FORM_TOKEN_BYTES + i] = caller->form_secret[i] ^ masked[i];
+    sodium_bin2base64(caller->form_token, sizeof caller->form_token, masked, sizeof masked,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
@@ -87,10 +93,18 @@ bool caller_form_is_genuine(struct app *app, struct request *request)
     (void)app;
     const struct caller *caller = request_caller(request);
     const char *token = request_form(request, "form_token");
+    unsigned char masked[2 * FORM_TOKEN_BYTES];
+    size_t len;
     if (!token)
         token = request_header(request, "X-Form-Token"); /* a portrait is posted as it is, without fields */
-    return caller && !caller->by_token && token && strlen(token) == strlen(caller->form_token) &&
-           sodium_memcmp(token, caller->form_token, strlen(token)) == 0;
+    if (!caller || caller->by_token || !token ||
+        sodium_base642bin(masked, sizeof masked, token, strlen(token), NULL, &len, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+        len != sizeof masked)
+        return false;
+    for (int i = 0; i < FORM_TOKEN_BYTES; i++)
+        masked[i] ^= masked[FORM_TOKEN_BYTES + i];
+    return sodium_memcmp(masked, caller->form_secret, FORM_TOKEN_BYTES) == 0;
 }
 
 enum result caller_sign_in(struct app *app, struct request *request, int64_t member_id)

@@ -8,14 +8,15 @@
 
 struct request;
 
-enum { FORM_TOKEN_SIZE = 44, SESSION_TEXT_SIZE = 44 };
+enum { FORM_TOKEN_BYTES = 32, FORM_TOKEN_SIZE = 87, SESSION_TEXT_SIZE = 44 };
 
 struct caller {
     struct member member;
     bool by_token;                         /* API token, else session cookie */
     const char *scopes;                    /* of the token */
     unsigned char session_hash[HASH_SIZE]; /* of the cookie */
-    char form_token[FORM_TOKEN_SIZE];      /* goes into every form of a signed-in page as "form_token" */
+    unsigned char form_secret[FORM_TOKEN_BYTES];
+    char form_token[FORM_TOKEN_SIZE]; /* goes into every form of a signed-in page as "form_token" */
 };
 
 /* The caller, or NULL for a visitor. */

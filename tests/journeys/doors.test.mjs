@@ -107,6 +107,16 @@ test('a stranger who keeps trying makes the member wait in no browser that they 
   assert.ok(statuses.includes(429), `a known browser does not guess for ever: ${statuses}`)
 })
 
+test('a form\'s token looks different on every page, and each is good for this session', async () => {
+  const tokens = []
+  for (let i = 0; i < 3; i++) tokens.push((await desk('/account')).form.form_token)
+  assert.equal(new Set(tokens).size, 3)
+  const add = form_token => meishi.post('/account/tokens', { form_token, name: 'for a program' }, { Cookie: cookie })
+  for (const token of tokens) assert.equal((await add(token)).status, 200)
+  for (const token of [tokens[0].slice(0, 43) + tokens[1].slice(43), tokens[0].slice(0, -1), tokens[0].slice(1), 'A'.repeat(86), ''])
+    assert.equal((await add(token)).status, 403, token)
+})
+
 test('signing out ends the session, for good and in the browser', async () => {
   const { form_token } = (await desk('/account')).form
   assert.equal((await meishi.post('/sign-out', {}, { Cookie: cookie })).status, 403)
