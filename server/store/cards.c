@@ -49,8 +49,8 @@ static char *body_of(const struct card *card)
 struct change {
     struct card *card;
     char *body;
-    int64_t now_ms, new_id; /* of the card or the portrait being added */
-    int64_t revision, portrait_id;
+    int64_t now_ms, new_id; /* the card's, also while it is being added */
+    int64_t revision, portrait_id, new_portrait_id;
     const void *jpeg;
     size_t len;
     char handle[CARD_HANDLE_MAX + 1];
@@ -331,8 +331,7 @@ static enum result portrait_set(struct db *db, void *context)
     struct change *change = context;
     const struct card *card = change->card;
     enum result result = find_current(db, change);
-    change->portrait_id = change->jpeg ? change->new_id : 0;
-    change->new_id = card->id;
+    change->portrait_id = change->new_portrait_id;
     if (result == RESULT_OK)
         result = db_run(db, "DELETE FROM portraits WHERE owner_id = $1 AND card_id = $2",
                         DB_ARGS(DB_INT(card->owner_id), DB_INT(card->id)));
@@ -345,8 +344,13 @@ static enum result portrait_set(struct db *db, void *context)
 
 enum result store_portrait_set(struct store *store, struct card *card, const void *jpeg, size_t len, int64_t now_ms)
 {
-    struct change change = {
-        .card = card, .body = body_of(card), .now_ms = now_ms, .new_id = id_new(), .jpeg = jpeg, .len = len};
+    struct change change = {.card = card,
+                            .body = body_of(card),
+                            .now_ms = now_ms,
+                            .new_id = card->id,
+                            .new_portrait_id = jpeg ? id_new() : 0,
+                            .jpeg = jpeg,
+                            .len = len};
     enum result result = store_write(store, "portrait-set", portrait_set, &change);
     if (result == RESULT_OK)
         take_over(card, &change);

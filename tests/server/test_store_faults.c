@@ -210,7 +210,9 @@ static enum result card_retire(struct store_place *place)
 static enum result portrait_set(struct store_place *place)
 {
     struct card card = place->card;
-    return store_portrait_set(place->store, &card, "jpeg", 4, 5);
+    enum result result = store_portrait_set(place->store, &card, "jpeg", 4, 5);
+    assert_true(result != RESULT_OK || card.portrait_id != card.id);
+    return result;
 }
 
 static enum result share_add(struct store_place *place)
