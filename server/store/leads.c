@@ -2,13 +2,14 @@
  * search words and its events, so that nobody hears of a lead that is not there, and of none that is there nobody.
  *
  * The same visitor is known by the hit their page carried (unique in leads and in receipts): fifty identical forms at once
- * make one lead. The same person is known by their e-mail among the leads of one member; a telephone number is shared by
+ * make one lead; and a page that was loaded anew by the hit it named, once that is folded, seconds before anybody types. The same person is known by their e-mail among the leads of one member; a telephone number is shared by
  * too many to say anything. */
 #include <assert.h>
 #include <sodium.h>
 #include <string.h>
 #include "cards/base/str.h"
 #include "server/ids.h"
+#include "server/store/fold.h"
 #include "server/store/internal.h"
 #include "server/store/lead_trays.h"
 
@@ -67,6 +68,13 @@ static enum result insert_lead(struct db *db, const struct lead *lead, const cha
     return result == RESULT_OK && !db_changes(db) ? RESULT_CONFLICT : result;
 }
 
+static enum result give_shares(struct db *db, int64_t owner_id, int64_t visitor_hit_id, int64_t lead_id)
+{
+    return db_run(
+        db, "UPDATE shares SET sharer_lead_id = $3, sharer_hit_id = NULL WHERE owner_id = $1 AND sharer_hit_id = $2",
+        DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id), DB_INT(lead_id)));
+}
+
 enum result lead_claim_shares(struct db *db, int64_t owner_id, int64_t visitor_hit_id)
 {
     struct db_rows *rows;
@@ -79,9 +87,7 @@ enum result lead_claim_shares(struct db *db, int64_t owner_id, int64_t visitor_h
         return result == RESULT_NOT_FOUND ? RESULT_OK : result;
     int64_t lead_id = db_column_int(rows, 0);
     db_finish(&rows);
-    return db_run(
-        db, "UPDATE shares SET sharer_lead_id = $3, sharer_hit_id = NULL WHERE owner_id = $1 AND sharer_hit_id = $2",
-        DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id), DB_INT(lead_id)));
+    return give_shares(db, owner_id, visitor_hit_id, lead_id);
 }
 
 /* ---- potential leads ---- */
@@ -143,7 +149,8 @@ struct addition {
     const unsigned char *receipt_hash;
     int64_t now_ms;
     struct share share;
-    const char *key; /* by which the e-mail is the same one; NULL for none, and for what is set aside */
+    int64_t visitor_id; /* the visitor's first hit */
+    const char *key;    /* by which the e-mail is the same one; NULL for none, and for what is set aside */
     struct lead *out;
     bool known; /* this very form was taken before: *out is its lead */
 };
@@ -216,7 +223,10 @@ static enum result keep_form(struct db *db, const struct addition *addition, int
                             db_text(joined ? said_of(form, addition->arena) : NULL), DB_INT(addition->now_ms)));
     if (result != RESULT_OK || !form->visitor_hit_id)
         return result;
-    return lead_claim_shares(db, form->owner_id, form->visitor_hit_id);
+    result = lead_claim_shares(db, form->owner_id, form->visitor_hit_id);
+    if (result != RESULT_OK || addition->visitor_id == form->visitor_hit_id || form->set_aside)
+        return result;
+    return give_shares(db, form->owner_id, addition->visitor_id, lead_id);
 }
 
 /* The visitor's potential lead was the person of LEAD_ID all along: its story moves there, and so does the name it was sent
@@ -299,9 +309,10 @@ static enum result make_lead(struct addition *addition, struct db *db, int64_t p
     return result == RESULT_OK ? tell(addition, db, EVENT_LEAD_CREATED, lead.id) : result;
 }
 
-/* The lead that the visitor is already: by their hit, or as the one this share was sent to, of whom their form may be the
- * first that is heard. A machine's form is nobody's. 0 when there is none. */
-static enum result find_potential(struct db *db, const struct addition *addition, int64_t *out)
+/* The lead that the visitor is already: by this page's hit, by their first one, or as the one this share was sent to, of whom
+ * their form may be the first that is heard. What is identified is not made another, and a machine's form is nobody's. 0
+ * when there is none. */
+static enum result find_potential(struct db *db, struct addition *addition, int64_t *out)
 {
     static const char sql[] = "SELECT id FROM leads WHERE owner_id = $1 AND visitor_hit_id = $2";
     const struct lead *form = addition->form;
@@ -309,7 +320,14 @@ static enum result find_potential(struct db *db, const struct addition *addition
     *out = 0;
     if (!form->visitor_hit_id)
         return RESULT_OK;
-    enum result result = one_id(db, sql, args, 2, out);
+    enum result result = months_visitor(db, hits_months(addition->store), form->owner_id, form->share_id,
+                                        form->visitor_hit_id, &addition->visitor_id);
+    if (result == RESULT_OK)
+        result = one_id(db, sql, args, 2, out);
+    if (result == RESULT_OK && !*out && addition->visitor_id != form->visitor_hit_id)
+        result =
+            one_id(db, "SELECT id FROM leads WHERE owner_id = $1 AND visitor_hit_id = $2 AND identified_ms IS NULL",
+                   DB_ARGS(DB_INT(form->owner_id), DB_INT(addition->visitor_id)), out);
     if (result != RESULT_OK || *out || !addition->share.recipient || form->set_aside)
         return result;
     result = meet_recipient(db, &addition->share, form->visitor_hit_id, addition->now_ms);

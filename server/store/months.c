@@ -141,3 +141,22 @@ enum result months_ensure(struct db *db, const struct month *month)
         return result;
     return db_run(db, month->create, NULL, 0);
 }
+
+enum result months_visitor(struct db *db, struct months *months, int64_t owner_id, int64_t share_id, int64_t hit_id,
+                           int64_t *out)
+{
+    int32_t month = month_of(hit_id);
+    struct db_rows *rows;
+    *out = hit_id;
+    enum result result = db_one(db, "SELECT 1 FROM hit_months WHERE month = $1", DB_ARGS(DB_INT(month)), &rows);
+    if (result != RESULT_OK)
+        return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    db_finish(&rows);
+    result =
+        db_one(db, months_get(months, month)->find, DB_ARGS(DB_INT(owner_id), DB_INT(share_id), DB_INT(hit_id)), &rows);
+    if (result != RESULT_OK)
+        return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    *out = db_column_int(rows, MONTH_VISITOR);
+    db_finish(&rows);
+    return RESULT_OK;
+}

@@ -439,6 +439,41 @@ static void forget__drops_months_that_ended_and_keeps_the_counts(void **state)
     assert_int_equal(place_counts(place).by_verdict[VERDICT_UNCONFIRMED], 2);
 }
 
+static enum result leave_details(struct place *place, const struct hit *page, const char *email, struct lead *out)
+{
+    unsigned char receipt[HASH_SIZE] = {0};
+    memcpy(receipt, &page->id, sizeof page->id);
+    struct lead lead = {.owner_id = page->owner_id,
+                        .card_id = PLACE_CARD,
+                        .share_id = page->share_id,
+                        .visitor_hit_id = page->id,
+                        .name = "Ada",
+                        .email = email};
+    return store_lead_add(place->store, &place->arena, &lead, receipt, NOON + HOUR, out);
+}
+
+/* Phones load a page anew when one comes back to its tab. */
+static void lead__of_a_form_on_a_reloaded_page_is_the_visitors_own(void **state)
+{
+    struct place *place = *state;
+    struct hit first = hit_at(id_at_ms(NOON), 0), again = hit_at(id_at_ms(NOON + 60000), 0),
+               once_more = hit_at(id_at_ms(NOON + 120000), 0);
+    struct hit rows[] = {first,     act_on(&first, ACT_SEEN, 0),
+                         again,     act_on(&again, ACT_SEEN | ACT_AGAIN, first.id),
+                         once_more, act_on(&once_more, ACT_SEEN | ACT_AGAIN, again.id)};
+    struct lead lead, other;
+    bring_and_fold(place, rows, 6);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM leads"), 1);
+    assert_int_equal(leave_details(place, &again, "ada@example.org", &lead), RESULT_OK);
+    assert_int_equal(lead.visitor_hit_id, first.id);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM leads"), 1);
+    /* Whoever comes to that tab next and has another address is somebody else. */
+    assert_int_equal(leave_details(place, &once_more, "bob@example.org", &other), RESULT_OK);
+    assert_int_not_equal(other.id, lead.id);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM leads WHERE identified_ms IS NOT NULL"), 2);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM leads"), 2);
+}
+
 /* As when the main file was put back by hand without its inbox, or two processes once made one id. */
 static void fold__goes_on_past_a_hit_that_stands_already(void **state)
 {
@@ -504,6 +539,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(again__leads_back_to_the_first_hit_over_batches, make, drop),
         cmocka_unit_test_setup_teardown(again__of_an_unknown_hit_is_a_new_visitor, make, drop),
         cmocka_unit_test_setup_teardown(lead__that_the_form_made_first_stays_the_only_one, make, drop),
+        cmocka_unit_test_setup_teardown(lead__of_a_form_on_a_reloaded_page_is_the_visitors_own, make, drop),
         cmocka_unit_test_setup_teardown(lead__hears_that_the_contact_was_saved, make, drop),
         cmocka_unit_test_setup_teardown(preview__is_no_person_and_no_lead, make, drop),
         cmocka_unit_test_setup_teardown(fold__goes_on_past_a_hit_that_stands_already, make, drop),
