@@ -19,7 +19,7 @@
 #include "server/store/store.h"
 #include "templates.h"
 
-enum { PAGE_MAX = 64 * 1024, LINK_MAX = 4096, HOUR_MS = 3600 * 1000, HOUR_MAX = 60, TOKEN_TRIES = 3 };
+enum { PAGE_MAX = 64 * 1024, LINK_MAX = 4096, HOUR_MS = 3600 * 1000, NETWORK_MAX = 60, VISITOR_MAX = 12, TOKEN_TRIES = 3 };
 
 /* The visitor's lead, if the receipt of SECRET is one for this card's owner. */
 static enum result find_sharer(struct app *app, struct request *request, const char *secret, struct share *child)
@@ -88,6 +88,17 @@ static void answer(struct app *app, struct request *request, const char *token)
     reply_json(request, 201, json.data, json.len);
 }
 
+/* Twelve an hour are a person who tries each way to send it; more from one page fill the member's list with nothing. */
+static bool is_too_much(struct app *app, const struct request *request, int64_t hit_id)
+{
+    struct net_address network = address_network(&request->client);
+    int64_t now = now_ms();
+    if (throttle_count(app->throttle, "pass on", &network, sizeof network, HOUR_MS, now, 1) > NETWORK_MAX)
+        return true;
+    return hit_id &&
+           throttle_count(app->throttle, "pass on of page", &hit_id, sizeof hit_id, HOUR_MS, now, 1) > VISITOR_MAX;
+}
+
 enum result visitor_pass_on(struct app *app, struct request *request)
 {
     struct open_share open;
@@ -95,10 +106,9 @@ enum result visitor_pass_on(struct app *app, struct request *request)
     enum result result = scan_open_share(app, request->params[0], true, &open);
     if (result != RESULT_OK)
         return result;
-    struct net_address network = address_network(&request->client);
-    if (throttle_count(app->throttle, "pass on", &network, sizeof network, HOUR_MS, now_ms(), 1) > HOUR_MAX)
-        return RESULT_LIMITED;
     int64_t hit_id = stamp_read(request_form(request, "stamp"), app->keys.stamp, open.share_id);
+    if (is_too_much(app, request, hit_id))
+        return RESULT_LIMITED;
     enum channel channel = channel_parse(request_form(request, "channel"));
     struct share child = {
         .owner_id = open.owner_id,

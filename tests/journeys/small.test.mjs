@@ -149,3 +149,13 @@ test('a setting that cannot be understood is named, and ends as sysexits says', 
   const words = await Meishi.start({ MEISHI_LISTEN: new URL(meishi.url).host }).then(other => other.stop(), error => error.message)
   assert.match(words ?? '', /"code":75\b[^]*meishi: MEISHI_LISTEN 127\.0\.0\.1:\d+: the address is taken/)
 })
+
+test('one page mints so many links to pass on and no more', async () => {
+  const share = await meishi.share(jane.token, jane.card)
+  const page = await meishi.open(`/c/${share.token}`)
+  const again = () => meishi.post(`/c/${share.token}/pass-on`, page.form, { Accept: 'application/json' })
+  for (let i = 0; i < 12; i++) assert.equal((await again()).status, 201)
+  assert.equal((await again()).status, 429)
+  const other = await meishi.open(`/c/${share.token}`)
+  assert.equal((await meishi.post(`/c/${share.token}/pass-on`, other.form, { Accept: 'application/json' })).status, 201)
+})
