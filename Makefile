@@ -183,7 +183,7 @@ faults: test-deps ## crashes, full disks and slow syncs, in full
 	@BUILD=$(BUILD) KILL_ROUNDS=50 TEST_SECONDS=3600 tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs))
 bench: test-deps ## ratios against named references (BENCH_QUICK=1: in a minute or two)
 	@tests/packages.sh $(BENCH_PACKAGES)
-	@$(MAKE) --no-print-directory all $(BENCHES) $(BUILD)/tests/bench/make_store
+	@$(MAKE) --no-print-directory all $(BENCHES) $(BUILD)/tests/bench/make_store $(BUILD)/tests/bench/heads
 	@BUILD=$(BUILD) tests/bench/run.sh
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(SUPPORT_OBJECTS) $(BUILD)/libserver.a $(BUILD)/libcards.a
 	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(TEST_LIBS) $(PACKAGE_LIBS)

@@ -1,6 +1,8 @@
 #!/bin/bash
-# What a hit costs to record and to fold, beside bare SQLite. BENCH_HITS (1000000) hits are in the store already; the bars
-# are meant for 10000000, which take 2 GB and some minutes.
+# What a hit costs to record and to fold, and what pages read, beside bare SQLite, in a store that has BENCH_ROWS hits already.
+rows=${BENCH_ROWS:-$([ "$BENCH_QUICK" = 1 ] && echo 200000 || echo 10000000)}
 folder=$(mktemp -d "${TMPDIR:-/tmp}/meishi-fold-XXXXXX") || exit 1
 trap 'rm -rf "$folder"' EXIT
-"${BUILD:-build}/tests/bench/bench_fold" "$folder" "${BENCH_HITS:-1000000}" 2>/dev/null
+kept=${BUILD:-build}/bench/store-$rows
+[ -e "$kept.done" ] && cp -r --reflink=auto "$kept" "$folder/store"
+"${BUILD:-build}/tests/bench/bench_fold" "$folder" "$rows" 2>/dev/null

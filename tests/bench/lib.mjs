@@ -48,8 +48,8 @@ export async function bigStore() {
   return copy
 }
 
-export async function smallStore() {
-  const folder = join(scratch, 'small')
+export async function smallStore(name = 'small') {
+  const folder = join(scratch, name)
   await tool('fill', folder, 0, 1000, 100, 0)
   return folder
 }
@@ -93,10 +93,12 @@ export class Server {
   }
 }
 
+// No setting of the caller's leaks in.
+export const cleanEnv = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('MEISHI')))
+
 export async function meishi(name, store) {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('MEISHI')))
   const child = spawn(`${BUILD}/meishi`, ['serve'], {
-    env: { ...env, MEISHI_STORE: `sqlite:${store}`, MEISHI_LISTEN: '127.0.0.1:0' }, stdio: ['ignore', 'pipe', 'inherit']
+    env: { ...cleanEnv, MEISHI_STORE: `sqlite:${store}`, MEISHI_LISTEN: '127.0.0.1:0' }, stdio: ['ignore', 'pipe', 'inherit']
   })
   const url = await new Promise((resolve, reject) => {
     let out = ''
@@ -116,7 +118,7 @@ export async function meishi(name, store) {
   return server
 }
 
-async function freePort() {
+export async function freePort() {
   const listener = createServer()
   await new Promise(resolve => listener.listen(0, '127.0.0.1', resolve))
   const { port } = listener.address()
@@ -163,7 +165,9 @@ export async function fetchPage(server, path, agent = IPHONE) {
 // VISITOR: { method, agent, paths (a file) }. What wrk saw, and the CPU until SETTLED says that the work is done.
 export async function load(server, visitor, connections, settled = async () => {}) {
   const before = server.cpuSeconds()
-  const { stdout } = await run('wrk', ['-t2', `-c${connections}`, `-d${SECONDS}s`, '--timeout', '10s', '--latency',
+  const { stdout } = visitor.method === 'HEAD'
+    ? await run(`${BUILD}/tests/bench/heads`, [new URL(server.url).port, connections, SECONDS, visitor.paths, visitor.agent].map(String))
+    : await run('wrk', ['-t2', `-c${connections}`, `-d${SECONDS}s`, '--timeout', '10s', '--latency',
     '-s', 'tests/bench/shares.lua', server.url], {
     env: { ...process.env, METHOD: visitor.method, AGENT: visitor.agent, PATHS: visitor.paths, LANGUAGE: 'en-GB,en;q=0.9' }
   })
