@@ -29,6 +29,7 @@ async function sideBySide(one, other) {
 function askOn(socket, path) {
   return new Promise((resolve, reject) => {
     let left = -1, head = ''
+    if (socket.destroyed) throw new Error('a connection was cut')
     socket.removeAllListeners()
     socket.on('error', reject)
     socket.on('close', () => reject(new Error('closed')))
@@ -58,15 +59,13 @@ async function idle(connections) {
   const port = new URL(crowded.url).port
   const sockets = []
   const before = crowded.residentMb()
-  while (sockets.length < connections) {
-    sockets.push(await open(port))
-    await askOn(sockets.at(-1), paths[sockets.length % paths.length])
-  }
+  while (sockets.length < connections)
+    sockets.push(...await Promise.all(Array.from({ length: 100 }, async (_, i) => askOn(await open(port), paths[i % paths.length]))))
   // Idle, but not for so long that they are cut.
   let asked = Date.now()
   const wakeAll = async () => {
     if (Date.now() - asked < 20000) return
-    for (const socket of sockets) await askOn(socket, paths[0])
+    for (let i = 0; i < sockets.length; i += 100) await Promise.all(sockets.slice(i, i + 100).map(socket => askOn(socket, paths[0])))
     asked = Date.now()
   }
   const resident = crowded.residentMb()
