@@ -54,6 +54,9 @@ const open = port => new Promise((resolve, reject) => {
 })
 
 async function idle(connections) {
+  // The same server with and without them cannot take turns, so a second one stands beside it.
+  const quiet = await meishi('quiet', await smallStore('quiet'))
+  for (const path of paths) await fetchPage(quiet, path)
   const store = await smallStore()
   const crowded = await meishi('crowded', store)
   const port = new URL(crowded.url).port
@@ -71,9 +74,6 @@ async function idle(connections) {
   const resident = crowded.residentMb()
   await wakeAll()
   const visitor = { method: 'GET', agent: PREVIEW, paths: pages }
-  // The same server with and without them cannot take turns, so a second one stands beside it.
-  const quiet = await meishi('quiet', await smallStore('quiet'))
-  for (const path of paths) await fetchPage(quiet, path)
   const [with_, without] = await sideBySide(async () => {
     await wakeAll()
     return load(crowded, visitor, 64)
