@@ -2,6 +2,7 @@
 #ifndef MEISHI_APP_H
 #define MEISHI_APP_H
 
+#include <stddef.h>
 #include "cards/base/result.h"
 #include "server/auth/keys.h"
 #include "server/config.h"
@@ -16,6 +17,13 @@ struct page_cache;
 struct visits;
 struct turnstile;
 
+/* Requests whose hits are on disk, gathered until the whole commit has been told: then their loop wakes once. Of the store's
+ * writer thread alone. */
+struct recorded {
+    struct request *requests[256];
+    size_t count;
+};
+
 struct app {
     const struct config *config;
     struct keys keys;
@@ -26,6 +34,7 @@ struct app {
     struct throttle *throttle;   /* visitors and networks, in memory */
     struct turnstile *passwords, *portraits; /* each takes much memory or time */
     struct visits *visits;       /* what tells visitors apart, in memory */
+    struct recorded recorded;
     struct page_cache *pages;    /* shares, and everything rendered from cards */
 };
 

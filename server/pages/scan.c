@@ -64,7 +64,13 @@ static void hit_done(struct hit *hit, enum result result)
     struct request *request = hit->owner;
     if (result != RESULT_OK)
         reply_header(request, "X-Hit", "unrecorded");
-    request_finish(request);
+    struct recorded *recorded = &((struct app *)request_app(request))->recorded;
+    recorded->requests[recorded->count++] = request;
+    if (!hit->last && recorded->count < sizeof recorded->requests / sizeof *recorded->requests)
+        return;
+    size_t count = recorded->count;
+    recorded->count = 0;
+    request_finish_all(recorded->requests, count);
 }
 
 /* Queues HIT and lets the request wait for it; when the queue is full the reply that stands goes out at once, marked. */

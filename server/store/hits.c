@@ -247,6 +247,7 @@ static void record(struct hit_log *log, struct hit *first, size_t count)
     }
     for (struct hit *hit = first, *next; hit; hit = next) {
         next = hit->next; /* the owner may free it */
+        hit->last = !next;
         hit->done(hit, result);
     }
 }

@@ -19,6 +19,7 @@ struct hit {
     /* Called once from the writer's thread, OK when the hit is on disk. */
     void (*done)(struct hit *hit, enum result result);
     void *owner; /* the caller's own, e.g. the waiting request */
+    bool last;   /* set for DONE: no other hit of this commit is told after it, so what was gathered can go on together */
 
     int64_t id;        /* of the hit; for an act: the hit it followed */
     int64_t act_at_ms; /* acts only */
