@@ -1,6 +1,10 @@
-/* See log.h. A full or closed stderr never stops the service: the line is dropped. */
+/* See log.h. A full or closed stderr never stops the service: the line is dropped.
+ *
+ * Stderr is shared with whoever started us, so it is not made non-blocking; it is asked first whether it has room, which for
+ * a pipe means a page and a line is shorter. Libc's lock on the stream keeps another thread from taking that room between. */
 #include "server/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,6 +14,15 @@
 #include <unistd.h>
 
 enum { LINE_MAX_BYTES = 1024 };
+
+static void write_unless_full(const char *line, size_t len)
+{
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    flockfile(stderr);
+    if (poll(&room, 1, 0) == 1 && room.revents == POLLOUT)
+        (void)!write(STDERR_FILENO, line, len); /* there is nowhere to say that it failed */
+    funlockfile(stderr);
+}
 
 static void write_line(enum log_level level, const char *word, const char *event, const char *format, va_list args)
 {
@@ -30,8 +43,7 @@ static void write_line(enum log_level level, const char *word, const char *event
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = '?';
     line[used++] = '\n';
-    if (write(STDERR_FILENO, line, used) < 0)
-        return; /* nowhere left to say so */
+    write_unless_full(line, used);
 }
 
 #define LOG_FUNCTION(name, level, word)                     \

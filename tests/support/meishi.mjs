@@ -26,8 +26,10 @@ export async function until(question, ms = 5000) {
 }
 
 export class Meishi {
-  static async start(settings = {}) {
+  // STDERR may be a descriptor that takes the log instead of this.log.
+  static async start(settings = {}, stderr = 'pipe') {
     const meishi = new Meishi()
+    meishi.stderr = stderr
     meishi.folder = await mkdtemp(join(tmpdir(), 'meishi-'))
     // Only what a clean machine has: no setting of the caller's leaks in.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MEISHI')))
@@ -37,10 +39,10 @@ export class Meishi {
   }
 
   async serve(...flags) {
-    this.process = spawn(BINARY, ['serve', ...flags], { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.process = spawn(BINARY, ['serve', ...flags], { env: this.env, stdio: ['ignore', 'pipe', this.stderr] })
     this.log = ''
     this.out = ''
-    this.process.stderr.on('data', data => { this.log += data })
+    this.process.stderr?.on('data', data => { this.log += data })
     this.exited = new Promise(resolve => this.process.on('exit', (code, signal) => resolve({ code, signal })))
     this.url = await new Promise((resolve, reject) => {
       this.process.stdout.on('data', data => {
