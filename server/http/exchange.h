@@ -164,6 +164,9 @@ void linger_start(struct loop *loop, const struct connection *connection);
 void linger_read(struct loop *loop, struct leaver *linger);
 void linger_sweep(struct loop *loop, bool all);
 
+/* starved.c: called after the library had its turn. True: somebody waits to be accepted; look again soon. */
+bool starved_revive(struct loop *loop);
+
 /* workers.c: a bounded FIFO queue and its threads. */
 struct worker_pool *workers_start(int threads, int queue_max, void (*run)(struct exchange *exchange));
 bool workers_take(struct worker_pool *pool, struct exchange *exchange); /* false: the queue is full */

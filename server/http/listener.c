@@ -22,7 +22,7 @@ enum {
     EVENTS_MAX = 64,
     RESERVED_FDS = 64, /* for the store, the log and whoever else */
     CONNECTIONS_MAX = 16000,
-    DRAIN_STEP_MS = 20
+    SOON_MS = 20
 };
 
 bool loop_push(struct loop *loop, struct exchange *exchange)
@@ -159,7 +159,8 @@ static void turn(struct loop *loop)
     if (loop->turn_ms >= loop->sweep_ms) {
         deadlines_sweep(loop);
         linger_sweep(loop, false);
-        loop->sweep_ms = loop->turn_ms + (loop->draining ? DRAIN_STEP_MS : loop->http->sweep_every_ms);
+        bool soon = loop->draining || starved_revive(loop);
+        loop->sweep_ms = loop->turn_ms + (soon ? SOON_MS : loop->http->sweep_every_ms);
         tell_watchdog(loop);
     }
 }
