@@ -12,6 +12,8 @@ export const BINARY = process.env.MEISHI ?? 'build/meishi'
 export const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) ' +
   'Version/18.1 Mobile/15E148 Safari/604.1'
 
+const START_MS = 30000
+
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 
 // Asks again until the answer is true enough, for at most MS.
@@ -51,6 +53,7 @@ export class Meishi {
         if (line) resolve(line[1])
       })
       this.exited.then(how => reject(new Error(`serve ended: ${JSON.stringify(how)}\n${this.log}`)))
+      setTimeout(() => reject(new Error(`serve did not say where it listens\n${this.log}`)), START_MS).unref()
     })
     this.env.MEISHI_LISTEN = this.url.replace('http://', '') // the same address after a restart
   }
