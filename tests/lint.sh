@@ -27,6 +27,9 @@ only cards '' 'cards/' 'cards/ includes nothing of server/'
 only server/store '' 'cards/|server/store/|server/log\.h|server/ids\.h' 'the store includes cards/ only'
 only server/http '' 'cards/base/|server/http/|server/log\.h|server/ids\.h' 'http includes cards/base only'
 forbid 'server cards' '^server/store/' '^#include "server/store/(db|internal)' 'db.h is for the store alone'
+forbid 'server/auth server/notify' '' '^#include "server/(pages|api|cli)/' 'who answers requests is above, not below'
+forbid 'server/pages' '' '^#include "server/(api|cli)/' 'pages know of neither the api nor the commands'
+only server/api '' 'cards/|server/(api|auth|http|notify|store)/|server/[a-z_]+\.h|server/pages/page_cache\.h' 'of the pages the api knows only their cache'
 
 belongs() { # "header pattern" "the files that may"
     forbid 'server cards' "$2" "^#include <$1>" "this library belongs to another module"
@@ -37,10 +40,16 @@ belongs 'libpq-fe\.h' '^server/store/db_postgres[a-z_]*\.c$'
 belongs 'curl/[a-z]+\.h' '^server/notify/|^cards/base/url\.c$'
 belongs 'qrencode\.h' '^cards/qr\.c$'
 belongs 'png\.h' '^cards/png\.c$|^server/[a-z]+/(image|portrait)[a-z_]*\.c$|^cards/image[a-z_]*\.c$'
-belongs 'seccomp\.h' '^server/'
+belongs 'seccomp\.h' '^server/jail\.c$'
+belongs 'turbojpeg\.h' '^cards/jpeg\.c$'
+belongs 'webp/[a-z]+\.h' '^server/portrait_worker\.c$'
+belongs 'pango/[a-z]+\.h' '^cards/preview_image\.c$'
+belongs 'cairo\.h' '^cards/(jpeg|quantise|preview_image)\.[ch]$|^server/portrait_worker\.c$'
+belongs 'idn2\.h' '^cards/base/url\.c$'
+belongs 'uni(case|ctype|gbrk|lbrk|name|norm|str|stdio|types|wbrk|width)\.h' '^cards/'
+belongs 'jansson\.h' '^cards/|^server/(api|cli|store)/|^server/config\.c$'
 forbid 'cards' '^cards/base/url\.c$' '^#include <(sys/socket|netinet/.*|arpa/inet|pthread|sys/epoll|unistd|fcntl)\.h>' 'cards/ is pure: no socket, thread or file'
 forbid 'server/pages server/api' '' '^#include <(microhttpd|sqlite3|curl/.*|png|qrencode|seccomp|cairo.*|pango.*)\.h>' 'no third-party library in pages and api'
-forbid 'server/pages' '' '^#include <jansson\.h>' 'jansson.h is for api and cards'
 
 # --- Calls we do not make ---
 word='(^|[^A-Za-z0-9_.>])'

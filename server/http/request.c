@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
-#include <unistr.h>
+#include "cards/base/text.h"
 
 static int hex_of(char c)
 {
@@ -40,7 +40,7 @@ static char *decode(struct arena *arena, const char *text, size_t len, bool plus
         *at++ = (char)byte;
     }
     *at = '\0';
-    return u8_check((const uint8_t *)out, (size_t)(at - out)) ? NULL : out;
+    return text_is_utf8(out, (size_t)(at - out)) ? out : NULL;
 }
 
 /* ---- target ---- */

@@ -99,7 +99,7 @@ static void done(struct hit *hit, enum result result)
 /* A hit of its own id, which no page carries: an act can only follow a hit that was kept. */
 static struct hit *hit_for(const struct kind *kind, struct hit *next)
 {
-    struct hit *hit = malloc(sizeof *hit);
+    struct hit *hit = calloc(1, sizeof *hit);
     if (!hit)
         abort();
     *hit = kind->like;
