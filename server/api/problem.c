@@ -54,8 +54,9 @@ static json_t *sound(const char *text)
 static json_t *error_json(const struct complaint *complaint)
 {
     bool is_parameter = complaint->field[0] == '?';
-    json_t *where =
-        is_parameter ? sound(complaint->field + 1) : json_sprintf(*complaint->field ? "/%s" : "", complaint->field);
+    json_t *where = is_parameter        ? sound(complaint->field + 1)
+                    : *complaint->field ? json_sprintf("/%s", complaint->field)
+                                        : json_string("");
     return json_pack("{s:o, s:s}", is_parameter ? "parameter" : "pointer", where, "detail", complaint->words);
 }
 

@@ -44,8 +44,8 @@ void deadlines_sweep(struct loop *loop)
         if (cut_all && c->deadline_ms) {
             cut(c);
         } else if (c->deadline_ms && c->deadline_ms <= loop->turn_ms && !c->cut) {
+            figure_add(&loop->deadlines_missed, 1); /* before its end can be seen */
             cut(c);
-            figure_add(&loop->deadlines_missed, 1);
         }
     }
 }

@@ -237,8 +237,8 @@ static enum result absorb(struct db *db, int64_t owner_id, int64_t potential_id,
         "UPDATE lead_moments SET lead_id = $3 WHERE owner_id = $1 AND lead_id = $2",
         "UPDATE events SET lead_id = $3 WHERE owner_id = $1 AND lead_id = $2",
         "UPDATE deliveries SET lead_id = $3 WHERE owner_id = $1 AND lead_id = $2",
-        "UPDATE leads SET recipient = (SELECT p.recipient FROM leads AS p WHERE p.owner_id = $1 AND p.id = $2) "
-        "WHERE owner_id = $1 AND id = $3 AND recipient IS NULL",
+        ("UPDATE leads SET recipient = (SELECT p.recipient FROM leads AS p WHERE p.owner_id = $1 AND p.id = $2) "
+         "WHERE owner_id = $1 AND id = $3 AND recipient IS NULL"),
         "DELETE FROM leads WHERE owner_id = $1 AND id = $2",
     };
     for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) {

@@ -17,12 +17,12 @@
 
 #include "server/jail.h"
 
-/* How a jailed child that does one thing ends: its wait status. */
-static int in_jail(void (*deed)(void))
+/* How a jailed child that does one thing within CPU_SECONDS ends: its wait status. */
+static int in_jail(void (*deed)(void), unsigned cpu_seconds)
 {
     pid_t child = fork();
     if (!child) {
-        if (jail_enter((size_t)512 << 20, 2) != RESULT_OK)
+        if (jail_enter((size_t)512 << 20, cpu_seconds) != RESULT_OK)
             _exit(99);
         deed();
         _exit(42);
@@ -98,9 +98,9 @@ static void spin(void)
 static void jail__lets_work_be_done(void **state)
 {
     (void)state;
-    int status = in_jail(do_nothing);
+    int status = in_jail(do_nothing, 30);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
-    status = in_jail(use_memory);
+    status = in_jail(use_memory, 30);
     assert_true(WIFEXITED(status));
 }
 
@@ -110,7 +110,7 @@ static void jail__kills_whatever_reaches_out(void **state)
     static void (*const deeds[])(void) = {open_file, open_socket,     make_process,  run_program,
                                           make_code, write_elsewhere, signal_parent, raise_limits};
     for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++) {
-        int status = in_jail(deeds[i]);
+        int status = in_jail(deeds[i], 30);
         if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
             fail_msg("deed %zu ended with status %x", i, (unsigned)status);
     }
@@ -119,7 +119,7 @@ static void jail__kills_whatever_reaches_out(void **state)
 static void jail__ends_endless_work(void **state)
 {
     (void)state;
-    int status = in_jail(spin);
+    int status = in_jail(spin, 1);
     assert_true(WIFSIGNALED(status));
     assert_true(WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGXCPU);
 }
