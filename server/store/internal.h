@@ -93,8 +93,10 @@ enum result share_read_many(struct db *db, struct arena *arena, int64_t owner_id
  * nothing done when the visitor has a lead already. */
 enum result lead_add_potential(struct store *store, struct db *db, struct arena *arena, const struct share *share,
                                int64_t hit_id, int64_t now_ms) MUST_CHECK;
-/* leads.c: what the visitor of this hit passed on becomes their lead's, if they left their details: before or after. */
-enum result lead_claim_shares(struct db *db, int64_t owner_id, int64_t visitor_hit_id) MUST_CHECK;
+/* leads.c: what the visitor of this hit of the share's page passed on becomes their lead's, if they left their details:
+ * before or after, on this page or one of theirs before. */
+enum result lead_claim_shares(struct store *store, struct db *db, int64_t owner_id, int64_t share_id,
+                              int64_t visitor_hit_id) MUST_CHECK;
 /* leads.c: one line of a lead's timeline, in the running transaction. WORDS may be NULL. */
 enum result lead_moment_add(struct db *db, int64_t owner_id, int64_t lead_id, int64_t at_ms, const char *kind,
                             const char *words) MUST_CHECK;

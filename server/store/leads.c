@@ -75,19 +75,32 @@ static enum result give_shares(struct db *db, int64_t owner_id, int64_t visitor_
         DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id), DB_INT(lead_id)));
 }
 
-enum result lead_claim_shares(struct db *db, int64_t owner_id, int64_t visitor_hit_id)
+/* The lead that somebody became by a form on the page of this hit, or whose first page it was. 0 when there is none. */
+static enum result lead_of_hit(struct db *db, int64_t owner_id, int64_t hit_id, int64_t *out)
 {
-    struct db_rows *rows;
-    enum result result =
-        db_one(db,
-               "SELECT r.lead_id FROM receipts r JOIN leads l ON l.owner_id = r.owner_id AND l.id = r.lead_id "
-               "WHERE r.owner_id = $1 AND r.visitor_hit_id = $2 AND l.set_aside IS NULL",
-               DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id)), &rows);
-    if (result != RESULT_OK)
-        return result == RESULT_NOT_FOUND ? RESULT_OK : result;
-    int64_t lead_id = db_column_int(rows, 0);
-    db_finish(&rows);
-    return give_shares(db, owner_id, visitor_hit_id, lead_id);
+    const struct db_value args[] = {DB_INT(owner_id), DB_INT(hit_id)};
+    enum result result = one_id(db,
+                                "SELECT r.lead_id FROM receipts r JOIN leads l ON l.owner_id = r.owner_id AND l.id = "
+                                "r.lead_id WHERE r.owner_id = $1 AND r.visitor_hit_id = $2 AND l.set_aside IS NULL",
+                                args, 2, out);
+    if (result != RESULT_OK || *out)
+        return result;
+    return one_id(db,
+                  "SELECT id FROM leads WHERE owner_id = $1 AND visitor_hit_id = $2 AND identified_ms IS NOT NULL "
+                  "AND set_aside IS NULL",
+                  args, 2, out);
+}
+
+enum result lead_claim_shares(struct store *store, struct db *db, int64_t owner_id, int64_t share_id,
+                              int64_t visitor_hit_id)
+{
+    int64_t lead_id, visitor_id = visitor_hit_id;
+    enum result result = lead_of_hit(db, owner_id, visitor_hit_id, &lead_id);
+    if (result == RESULT_OK && !lead_id)
+        result = months_visitor(db, hits_months(store), owner_id, share_id, visitor_hit_id, &visitor_id);
+    if (result == RESULT_OK && visitor_id != visitor_hit_id)
+        result = lead_of_hit(db, owner_id, visitor_id, &lead_id);
+    return result == RESULT_OK && lead_id ? give_shares(db, owner_id, visitor_hit_id, lead_id) : result;
 }
 
 /* ---- potential leads ---- */
@@ -223,7 +236,7 @@ static enum result keep_form(struct db *db, const struct addition *addition, int
                             db_text(joined ? said_of(form, addition->arena) : NULL), DB_INT(addition->now_ms)));
     if (result != RESULT_OK || !form->visitor_hit_id)
         return result;
-    result = lead_claim_shares(db, form->owner_id, form->visitor_hit_id);
+    result = lead_claim_shares(addition->store, db, form->owner_id, form->share_id, form->visitor_hit_id);
     if (result != RESULT_OK || addition->visitor_id == form->visitor_hit_id || form->set_aside)
         return result;
     return give_shares(db, form->owner_id, addition->visitor_id, lead_id);
@@ -421,7 +434,7 @@ static enum result change_aside(struct db *db, const struct changing *changing, 
     lead->set_aside = changing->change->set_aside ? "set aside by hand" : NULL;
     enum result result = claim_email(db, changing, lead);
     if (result == RESULT_OK && !lead->set_aside && lead->visitor_hit_id)
-        result = lead_claim_shares(db, lead->owner_id, lead->visitor_hit_id);
+        result = lead_claim_shares(changing->store, db, lead->owner_id, lead->share_id, lead->visitor_hit_id);
     if (result != RESULT_OK)
         return result;
     return lead_moment_add(db, lead->owner_id, lead->id, changing->now_ms, "set-aside",

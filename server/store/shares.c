@@ -280,7 +280,7 @@ static enum result mint(struct db *db, void *context)
     if (result == RESULT_OK)
         result = share_insert(db, wish);
     if (result == RESULT_OK && wish->sharer_hit_id)
-        result = lead_claim_shares(db, wish->owner_id, wish->sharer_hit_id);
+        result = lead_claim_shares(minting->store, db, wish->owner_id, wish->parent_id, wish->sharer_hit_id);
     if (result == RESULT_OK)
         result = share_read(db, minting->arena, wish->owner_id, wish->id, &minting->minted);
     if (result == RESULT_OK)

@@ -474,6 +474,25 @@ static void lead__of_a_form_on_a_reloaded_page_is_the_visitors_own(void **state)
     assert_int_equal(place_number(place, "SELECT count(*) FROM leads"), 2);
 }
 
+static void share__passed_on_from_a_reloaded_page_is_the_leads(void **state)
+{
+    struct place *place = *state;
+    struct hit first = hit_at(id_at_ms(NOON), 0), again = hit_at(id_at_ms(NOON + 60000), 0);
+    struct hit rows[] = {first, act_on(&first, ACT_SEEN, 0), again, act_on(&again, ACT_SEEN | ACT_AGAIN, first.id)};
+    struct share passed = {.owner_id = PLACE_OWNER,
+                           .card_id = PLACE_CARD,
+                           .parent_id = first.share_id,
+                           .sharer_hit_id = again.id,
+                           .channel = CHANNEL_LINK,
+                           .token = "0000000000000009"};
+    struct lead lead;
+    bring_and_fold(place, rows, 4);
+    assert_int_equal(leave_details(place, &first, "ada@example.org", &lead), RESULT_OK);
+    assert_int_equal(store_share_add(place->store, &place->arena, &passed, NOON + 2 * HOUR), RESULT_OK);
+    assert_int_equal(passed.sharer_lead_id, lead.id);
+    assert_int_equal(passed.sharer_hit_id, 0);
+}
+
 /* As when the main file was put back by hand without its inbox, or two processes once made one id. */
 static void fold__goes_on_past_a_hit_that_stands_already(void **state)
 {
@@ -540,6 +559,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(again__of_an_unknown_hit_is_a_new_visitor, make, drop),
         cmocka_unit_test_setup_teardown(lead__that_the_form_made_first_stays_the_only_one, make, drop),
         cmocka_unit_test_setup_teardown(lead__of_a_form_on_a_reloaded_page_is_the_visitors_own, make, drop),
+        cmocka_unit_test_setup_teardown(share__passed_on_from_a_reloaded_page_is_the_leads, make, drop),
         cmocka_unit_test_setup_teardown(lead__hears_that_the_contact_was_saved, make, drop),
         cmocka_unit_test_setup_teardown(preview__is_no_person_and_no_lead, make, drop),
         cmocka_unit_test_setup_teardown(fold__goes_on_past_a_hit_that_stands_already, make, drop),
