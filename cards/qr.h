@@ -8,8 +8,14 @@
 #include "cards/base/arena.h"
 #include "cards/base/str.h"
 
-enum { QR_QUIET_MODULES = 4, QR_SIZE_MIN = 64, QR_SIZE_MAX = 4096, QR_SIZE_DEFAULT = 512, QR_VERSION_MAX = 40,
-       QR_MODULE_MIN_PX = 3 };
+enum {
+    QR_QUIET_MODULES = 4,
+    QR_SIZE_MIN = 64,
+    QR_SIZE_MAX = 4096,
+    QR_SIZE_DEFAULT = 512,
+    QR_VERSION_MAX = 40,
+    QR_MODULE_MIN_PX = 3
+};
 
 enum qr_level { QR_LEVEL_L, QR_LEVEL_M, QR_LEVEL_Q, QR_LEVEL_H };
 

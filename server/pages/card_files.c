@@ -147,8 +147,9 @@ enum result card_file_qr_svg(struct app *app, struct request *request)
     if (result == RESULT_OK)
         qr_svg(&svg, &qr, "QR code of this card's address");
     if (result == RESULT_OK)
-        keep_and_send(app, request, key, svg.data, svg.len,
-                      &(struct ready_options){.content_type = "image/svg+xml", .cache = CACHE_A_DAY, .cross_origin = true});
+        keep_and_send(
+            app, request, key, svg.data, svg.len,
+            &(struct ready_options){.content_type = "image/svg+xml", .cache = CACHE_A_DAY, .cross_origin = true});
     return result;
 }
 
@@ -177,7 +178,8 @@ static const char *disposition_of(const struct card *card, struct arena *arena)
 static bool wants_version_4(struct request *request)
 {
     const char *version = request_query(request, "v"), *accept = request_header(request, "Accept");
-    return (version && (!strcmp(version, "4") || !strcmp(version, "4.0"))) || (!version && accept && strstr(accept, "version=4.0"));
+    return (version && (!strcmp(version, "4") || !strcmp(version, "4.0"))) ||
+           (!version && accept && strstr(accept, "version=4.0"));
 }
 
 /* Renders the contact and keeps it. On a worker. */

@@ -19,7 +19,14 @@
 #include "server/store/store.h"
 #include "templates.h"
 
-enum { PAGE_MAX = 64 * 1024, LINK_MAX = 4096, HOUR_MS = 3600 * 1000, NETWORK_MAX = 60, VISITOR_MAX = 12, TOKEN_TRIES = 3 };
+enum {
+    PAGE_MAX = 64 * 1024,
+    LINK_MAX = 4096,
+    HOUR_MS = 3600 * 1000,
+    NETWORK_MAX = 60,
+    VISITOR_MAX = 12,
+    TOKEN_TRIES = 3
+};
 
 /* The visitor's lead, if the receipt of SECRET is one for this card's owner. */
 static enum result find_sharer(struct app *app, struct request *request, const char *secret, struct share *child)

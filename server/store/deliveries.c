@@ -61,10 +61,12 @@ static enum result next_due(struct db *db, int64_t *out)
     return RESULT_OK;
 }
 
-static const char LOST_KEY[] = "its secret was sealed with another key file: put that one back, or make the webhook anew";
+static const char LOST_KEY[] =
+    "its secret was sealed with another key file: put that one back, or make the webhook anew";
 
 /* UNREADABLE[i] says that the secret of OUT[i] cannot be opened. */
-static enum result due_webhooks(struct claim *claim, struct db *db, struct webhook *out, bool *unreadable, size_t *count)
+static enum result due_webhooks(struct claim *claim, struct db *db, struct webhook *out, bool *unreadable,
+                                size_t *count)
 {
     struct db_rows *rows;
     size_t len;
