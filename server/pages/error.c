@@ -30,7 +30,7 @@ static const struct error_view PAGES[] = {
      "Too much came from your network in a short time. Please wait a few minutes and try again."},
     {431, "That is too much",
      "Your browser sent more about itself than fits here. Clearing this site’s cookies helps."},
-    {503, "One moment", "Too much is going on right now. Please try again in a minute."},
+    {503, "One moment", "That could not be done just now. Please try again in a minute."},
     {505, "That is too new or too old",
      "Your browser speaks a version of the web that is not understood here. Please try another one."},
 };

@@ -84,7 +84,7 @@ static const char *suspicion(const struct submission *it)
 }
 
 /* The card's page once more, with what was typed, what is wrong, and a challenge if there is one. */
-static enum result show_again(struct app *app, struct request *request, const struct submission *it,
+static enum result show_again(struct app *app, struct request *request, const struct submission *it, int status,
                               const struct complaints *complaints, const char *words, const char *challenge)
 {
     struct arena *arena = &request->arena;
@@ -116,7 +116,7 @@ static enum result show_again(struct app *app, struct request *request, const st
     struct str html;
     str_init(&html, arena, PAGE_MAX);
     template_card(&html, view);
-    reply_html(request, 422, html.data, html.len);
+    reply_html(request, status, html.data, html.len);
     reply_csp(request, card_view_csp());
     return html.failed ? RESULT_FAILED : RESULT_OK;
 }
@@ -185,7 +185,7 @@ static enum result repeat(struct app *app, struct request *request, const struct
     }
     if (result != RESULT_OK && result != RESULT_NOT_FOUND)
         return result;
-    return show_again(app, request, it, &(struct complaints){0},
+    return show_again(app, request, it, 422, &(struct complaints){0},
                       "Somebody sent their details from this page before. Please open the card again, then send yours.",
                       NULL);
 }
@@ -207,6 +207,9 @@ static enum result keep(struct app *app, struct request *request, struct submiss
     enum result result = store_lead_add(app->store, &request->arena, &it->lead, hash, it->now_ms, &kept);
     if (result == RESULT_CONFLICT)
         return repeat(app, request, it, hash, location);
+    if (result == RESULT_FAILED) /* a full disk: what was typed must not be lost */
+        return show_again(app, request, it, 503, &(struct complaints){0},
+                          "This could not be kept just now, and nothing was sent. Please send it again in a minute.", NULL);
     if (result != RESULT_OK)
         return result;
     reply_see_other(request, location);
@@ -223,13 +226,12 @@ enum result visitor_lead(struct app *app, struct request *request)
     if (result != RESULT_OK)
         return result;
     if (lead_from_form(&it->form, &it->lead, &request->arena, &complaints) != RESULT_OK)
-        return show_again(app, request, it, &complaints, "Nothing was sent yet. Please look at what is marked.", NULL);
+        return show_again(app, request, it, 422, &complaints, "Nothing was sent yet. Please look at what is marked.", NULL);
     if (!it->lead.set_aside)
         it->lead.set_aside = suspicion(it);
     if (is_crowded(app, request, it) && !has_worked(app, request, it)) {
         if (!request_form(request, "challenge"))
-            return show_again(
-                app, request, it, &complaints,
+            return show_again(app, request, it, 422, &complaints,
                 "Many people on your network write at this moment. Nothing was sent yet: please send it again.",
                 ask_for_work(app, request, it));
         if (forms_of_network(app, request, it->now_ms, 0) > FLOOD_MAX)

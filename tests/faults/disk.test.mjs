@@ -38,6 +38,9 @@ test('a full disk: pages are served and marked, writes say 503, and service resu
   assert.equal(refused.status, 503)
   assert.ok(refused.headers.get('retry-after'))
   assert.ok(meishi.faults() > 0)
+  const form = await meishi.post(`/c/${share.token}/lead`, { ...page.form, name: 'Ann Okafor', reach: 'ann@example.com', message: 'Two gutters.' })
+  assert.equal(form.status, 503)
+  for (const typed of ['Ann Okafor', 'ann@example.com', 'Two gutters.']) assert.ok(form.text.includes(typed), `${typed} is lost`)
 
   meishi.fault('')
   await until(async () => (await meishi.open(`/c/${share.token}`)).headers.get('x-hit') === null, 5000)
