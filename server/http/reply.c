@@ -275,7 +275,7 @@ struct page_mould {
     struct mould_copy *spare;
     int spare_count;
     struct head head;
-    int place_count;
+    int hole_count, place_count;
     struct place places[MOULD_PLACES_MAX];
     size_t len;
     char bytes[];
@@ -305,6 +305,7 @@ struct page_mould *mould_new(const void *bytes, size_t len, const char *const *h
     for (uint16_t i = 0; holes[i]; i++) {
         assert(i < MOULD_HOLES_MAX);
         find_places(mould, holes[i], i);
+        mould->hole_count++;
     }
     return mould;
 }
@@ -345,8 +346,8 @@ void reply_mould(struct request *request, struct page_mould *mould, const char *
 {
     fill(request, 200, NULL, NULL, 0);
     request->reply.mould = mould_hold(mould);
-    for (int i = 0; i < mould->place_count; i++)
-        request->reply.mould_values[mould->places[i].hole] = values[mould->places[i].hole];
+    for (int i = 0; i < mould->hole_count; i++)
+        request->reply.mould_values[i] = values[i];
 }
 
 static struct mould_copy *new_copy(struct page_mould *mould, const struct http *http)

@@ -23,6 +23,7 @@ struct entry {
     struct entry *same_bucket, *newer, *older;
     uint64_t key[2];
     enum kind kind;
+    bool used; /* since it was linked as the newest */
     size_t bytes;
     union {
         struct open_share share;
@@ -93,12 +94,11 @@ static void link_newest(struct page_cache *cache, struct entry *entry)
     cache->newest = entry;
 }
 
-static void touch(struct page_cache *cache, struct entry *entry)
+/* Moving an entry to the head of the list at each use would write to four others that are not at hand. So a use is only
+ * noted, and the list is put in order when something must go: what was used since it was last looked at stays. */
+static void touch(struct entry *entry)
 {
-    if (cache->newest == entry)
-        return;
-    unlink_use(cache, entry);
-    link_newest(cache, entry);
+    entry->used = true;
 }
 
 static void entry_free(struct entry *entry)
@@ -133,6 +133,19 @@ void page_cache_close(struct page_cache *cache)
     free(cache);
 }
 
+/* Drops the oldest, or when it was used keeps it as the newest. */
+static void make_room(struct page_cache *cache)
+{
+    struct entry *oldest = cache->oldest;
+    if (!oldest->used) {
+        drop(cache, oldest);
+        return;
+    }
+    oldest->used = false;
+    unlink_use(cache, oldest);
+    link_newest(cache, oldest);
+}
+
 /* Puts a filled entry in, in place of an older one of that name, and makes room. Takes the lock. An entry made from what
  * was read before something was forgotten is thrown away. */
 static void insert(struct page_cache *cache, struct entry *entry, uint64_t generation)
@@ -150,8 +163,9 @@ static void insert(struct page_cache *cache, struct entry *entry, uint64_t gener
     cache->buckets[entry->key[0] % BUCKETS] = entry;
     link_newest(cache, entry);
     cache->bytes += entry->bytes;
-    while (cache->bytes > cache->bytes_max && cache->oldest != entry)
-        drop(cache, cache->oldest);
+    entry->used = true; /* its turn to go comes after the others' */
+    while (cache->bytes > cache->bytes_max && cache->oldest != cache->newest)
+        make_room(cache);
     pthread_mutex_unlock(&cache->lock);
 }
 
@@ -173,7 +187,7 @@ bool page_cache_share(struct page_cache *cache, const char *token, struct open_s
     struct entry *entry = find(cache, key);
     if (entry) {
         *out = entry->share;
-        touch(cache, entry);
+        touch(entry);
     }
     pthread_mutex_unlock(&cache->lock);
     return entry != NULL;
@@ -210,7 +224,7 @@ bool page_cache_reply_card_page(struct page_cache *cache, struct request *reques
     struct entry *entry = find(cache, key);
     if (entry) {
         reply_mould(request, entry->page->mould, (const char *const[]){token, stamp});
-        touch(cache, entry);
+        touch(entry);
     }
     pthread_mutex_unlock(&cache->lock);
     return entry;
@@ -240,7 +254,7 @@ struct ready_reply *page_cache_get(struct page_cache *cache, const char *name)
     struct entry *entry = find(cache, key);
     if (entry) {
         ready = ready_hold(entry->ready);
-        touch(cache, entry);
+        touch(entry);
     }
     pthread_mutex_unlock(&cache->lock);
     return ready;

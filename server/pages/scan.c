@@ -134,7 +134,8 @@ static enum result answer(struct app *app, struct request *request, const struct
     struct hit *hit = &scan->hit;
     hit->id = id_new();
     memcpy(scan->token, share->token, sizeof scan->token);
-    stamp_write(scan->stamp, app->keys.stamp, hit->id, share->share_id);
+    if (request->method != HTTP_HEAD) /* which gets no page to carry it */
+        stamp_write(scan->stamp, app->keys.stamp, hit->id, share->share_id);
     if (!page_cache_reply_card_page(app->pages, request, share, scan->token, scan->stamp))
         return RESULT_BUSY;
 

@@ -123,7 +123,8 @@ int main(int argc, char **argv)
     size_t timed = answered < TIMES_MAX ? answered : TIMES_MAX;
     must(timed > 0, "no answers");
     qsort(times_ms, timed, sizeof *times_ms, compare);
-    printf("{\"answered\": %zu, \"seconds\": %.6f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"errors\": %zu, \"bytes\": %zu}\n",
-           answered, took_s, (double)times_ms[timed / 2], (double)times_ms[timed * 99 / 100], errors, bytes);
+    printf(
+        "{\"answered\": %zu, \"seconds\": %.6f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"errors\": %zu, \"bytes\": %zu}\n",
+        answered, took_s, (double)times_ms[timed / 2], (double)times_ms[timed * 99 / 100], errors, bytes);
     return 0;
 }
