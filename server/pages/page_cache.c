@@ -237,8 +237,8 @@ void page_cache_add_card_page(struct page_cache *cache, const struct open_share 
     if (!page)
         abort();
     page->card_id = share->card_id;
-    page->mould =
-        mould_new(html, len, (const char *const[]){cache->placeholders.token, cache->placeholders.stamp, NULL}, options);
+    page->mould = mould_new(html, len,
+                            (const char *const[]){cache->placeholders.token, cache->placeholders.stamp, NULL}, options);
     struct entry *entry = entry_new(KIND_PAGE, sizeof *page + mould_size(page->mould));
     hash_page(cache, share, entry->key);
     entry->page = page;
