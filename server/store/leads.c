@@ -163,6 +163,7 @@ struct addition {
     int64_t now_ms;
     struct share share;
     int64_t visitor_id; /* the visitor's first hit */
+    bool is_another;    /* the page's hit stands for a lead that left details on a later page of the same tab */
     const char *key;    /* by which the e-mail is the same one; NULL for none, and for what is set aside */
     struct lead *out;
     bool known; /* this very form was taken before: *out is its lead */
@@ -311,6 +312,8 @@ static enum result make_lead(struct addition *addition, struct db *db, int64_t p
     lead.stage = STAGE_NEW;
     lead.recipient = NULL;
     lead.created_ms = lead.identified_ms = addition->now_ms;
+    if (addition->is_another)
+        lead.visitor_hit_id = 0;
     decide_kind(&lead, &addition->share);
     enum result result = potential_id ? identify(db, &lead, addition->key) : insert_lead(db, &lead, addition->key);
     if (result == RESULT_OK)
@@ -330,18 +333,20 @@ static enum result find_potential(struct db *db, struct addition *addition, int6
     static const char sql[] = "SELECT id FROM leads WHERE owner_id = $1 AND visitor_hit_id = $2";
     const struct lead *form = addition->form;
     const struct db_value args[] = {DB_INT(form->owner_id), DB_INT(form->visitor_hit_id)};
+    int64_t own = 0;
     *out = 0;
     if (!form->visitor_hit_id)
         return RESULT_OK;
     enum result result = months_visitor(db, hits_months(addition->store), form->owner_id, form->share_id,
                                         form->visitor_hit_id, &addition->visitor_id);
     if (result == RESULT_OK)
-        result = one_id(db, sql, args, 2, out);
-    if (result == RESULT_OK && !*out && addition->visitor_id != form->visitor_hit_id)
+        result = one_id(db, sql, args, 2, &own);
+    if (result == RESULT_OK)
         result =
             one_id(db, "SELECT id FROM leads WHERE owner_id = $1 AND visitor_hit_id = $2 AND identified_ms IS NULL",
-                   DB_ARGS(DB_INT(form->owner_id), DB_INT(addition->visitor_id)), out);
-    if (result != RESULT_OK || *out || !addition->share.recipient || form->set_aside)
+                   DB_ARGS(DB_INT(form->owner_id), DB_INT(own ? form->visitor_hit_id : addition->visitor_id)), out);
+    addition->is_another = own && !*out;
+    if (result != RESULT_OK || *out || own || !addition->share.recipient || form->set_aside)
         return result;
     result = meet_recipient(db, &addition->share, form->visitor_hit_id, addition->now_ms);
     if (result != RESULT_OK)

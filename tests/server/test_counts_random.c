@@ -236,10 +236,13 @@ static void check_leads(struct walk *walk)
         "SELECT owner_id, id FROM hits_202612 WHERE verdict = 1 AND visitor_id = id UNION ALL "
         "SELECT owner_id, id FROM hits_202701 WHERE verdict = 1 AND visitor_id = id) AS h WHERE NOT EXISTS "
         "(SELECT 1 FROM leads AS l WHERE l.owner_id = h.owner_id AND l.visitor_hit_id = h.id) AND NOT EXISTS "
-        "(SELECT 1 FROM receipts AS r WHERE r.owner_id = h.owner_id AND r.visitor_hit_id = h.id)";
+        "(SELECT 1 FROM receipts AS r WHERE r.owner_id = h.owner_id AND (r.visitor_hit_id = h.id OR r.visitor_hit_id IN "
+        "(SELECT id FROM hits_202611 WHERE visitor_id = h.id UNION ALL SELECT id FROM hits_202612 WHERE visitor_id = h.id "
+        "UNION ALL SELECT id FROM hits_202701 WHERE visitor_id = h.id)))";
     assert_int_equal(place_number(walk->place, sql), 0);
     assert_int_equal(place_number(walk->place, "SELECT count(*) FROM leads AS l JOIN receipts AS r ON r.owner_id = "
-                                               "l.owner_id AND r.visitor_hit_id = l.visitor_hit_id WHERE r.lead_id <> "
+                                               "l.owner_id AND r.visitor_hit_id = l.visitor_hit_id WHERE "
+                                               "l.identified_ms IS NULL AND r.lead_id <> "
                                                "l.id"),
                      0);
     assert_int_equal(

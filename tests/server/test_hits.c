@@ -472,6 +472,10 @@ static void lead__of_a_form_on_a_reloaded_page_is_the_visitors_own(void **state)
     assert_int_not_equal(other.id, lead.id);
     assert_int_equal(place_number(place, "SELECT count(*) FROM leads WHERE identified_ms IS NOT NULL"), 2);
     assert_int_equal(place_number(place, "SELECT count(*) FROM leads"), 2);
+    /* And so if it is the first page once more: what Ada left stays as it is. */
+    assert_int_equal(leave_details(place, &first, "carl@example.org", &other), RESULT_OK);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM leads WHERE identified_ms IS NOT NULL"), 3);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM leads WHERE email = 'ada@example.org'"), 1);
 }
 
 static void share__passed_on_from_a_reloaded_page_is_the_leads(void **state)
