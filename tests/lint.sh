@@ -88,6 +88,11 @@ sources 'cards server templates assets tests' '\.c$' | xargs grep -hE '^#ifndef 
     grep -Hn "^#ifndef $guard" $(sources 'cards server templates assets tests' '\.c$') | sed -E 's|^([^:]+:[0-9]+):.*|\1: another header has this guard|'
 done >>"$complaints"
 
+# --- Migrations that have left the house are never edited: a store would keep the old tables and not know it ---
+(cd server/store/migrations && for file in *.sql; do
+    grep -q "  $file\$" SHA256SUMS || echo "server/store/migrations/$file:1: not in SHA256SUMS (sha256sum *.sql > SHA256SUMS, once, when it is released)"
+done; sha256sum --quiet -c SHA256SUMS 2>/dev/null | sed -nE 's|^([^:]+): FAILED.*|server/store/migrations/\1:1: was edited after it was listed in SHA256SUMS; write another migration|p') >>"$complaints"
+
 # --- Other people's tools, where they are installed ---
 if command -v clang-format-14 >/dev/null; then
     sources 'cards server templates assets tests' | xargs clang-format-14 --dry-run 2>&1 |
