@@ -46,6 +46,7 @@ static const struct command COMMANDS[] = {
     {"backup", cli_backup, PATH_TO_WRITE, "FILE", "write a consistent copy of the store to a new file"},
     {"restore", NULL, NOTHING, "FILE", "put a backup in place of the store"},
     {"rejudge", cli_rejudge, NOTHING, "", "apply today's rules to every kept hit"},
+    {"forget", cli_forget, NOTHING, "--months N", "remove single visits older than N months; the counts stay"},
     {"demo", cli_demo, NOTHING, "", "fill a store with an example to look around in"},
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS, WORD_MAX = 64 };

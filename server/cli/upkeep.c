@@ -1,8 +1,15 @@
-/* meishi migrate|rejudge. */
+/* meishi migrate|rejudge|forget. */
+#include <stdlib.h>
 #include <sysexits.h>
 
 #include "server/cli/cli.h"
+#include "server/ids.h"
 #include "server/store/store.h"
+
+enum { MONTHS_MAX = 1200 };
+
+/* Months as long as the longest: what is kept is never less than was asked for. */
+static const int64_t MONTH_MS = 31LL * 24 * 3600 * 1000;
 
 int cli_migrate(struct app *app, struct cli_call *call, int argc, char **argv)
 {
@@ -29,4 +36,22 @@ int cli_rejudge(struct app *app, struct cli_call *call, int argc, char **argv)
         str_addf(&call->out, "%lld hits looked at, %lld judged anew.\n", (long long)rejudged.looked_at,
                  (long long)rejudged.changed);
     return EX_OK;
+}
+
+int cli_forget(struct app *app, struct cli_call *call, int argc, char **argv)
+{
+    const char *text = cli_option(&argc, argv, "months");
+    int code = cli_no_more(call, argc, argv);
+    char *end = NULL;
+    long months = text ? strtol(text, &end, 10) : 0;
+    if (code)
+        return code;
+    if (!text || *end || months < 1 || months > MONTHS_MAX)
+        return cli_say(call, EX_USAGE, "--months must say how many months of visits to keep, like --months 13.");
+    enum result result = store_hits_forget(app->store, now_ms() - months * MONTH_MS);
+    if (result != RESULT_OK)
+        return cli_outcome(call, result, "The hits");
+    if (call->json)
+        cli_json(call, json_pack("{s:i}", "kept_months", (int)months));
+    return cli_say(call, EX_OK, "Visits of months that ended more than %ld months ago are gone; the counts stay.", months);
 }

@@ -133,6 +133,8 @@ for (const where of ['on a free store', 'beside a server']) {
     const rejudged = await json('rejudge')
     assert.deepEqual(Object.keys(rejudged).sort(), ['changed', 'looked_at'])
     assert.match((await meishi('rejudge')).out, /hits looked at/)
+    assert.deepEqual(await json('forget', '--months', '13'), { kept_months: 13 })
+    for (const months of ['0', '-1', 'x', '13x']) assert.equal((await meishi('forget', '--months', months)).code, 64)
 
     assert.deepEqual(await json('member', 'disable', '--handle', 'nora'), { handle: 'nora', disabled: true })
     assert.equal((await meishi('member', 'disable', '--handle', 'nora')).code, OK, 'twice is fine')
@@ -239,7 +241,7 @@ test('settings: unknown ones are refused, flags win, secrets are hidden', async 
 })
 
 const COMMANDS = ['serve', 'worker', 'migrate', 'config', 'doctor', 'member add', 'member list', 'member link', 'member disable', 'token add', 'token list',
-  'token revoke', 'card import', 'card export', 'backup', 'restore', 'rejudge', 'demo']
+  'token revoke', 'card import', 'card export', 'backup', 'restore', 'rejudge', 'forget', 'demo']
 
 test('--help and --version answer everywhere, whatever the settings', async () => {
   const settings = { MEISHI_NONSENSE: '1' }
