@@ -1,5 +1,7 @@
 #!/bin/bash
-# Lines reached, file by file, worst first, from the gcov data under the build folder named; then over all.
+# Lines reached, file by file, worst first, from the gcov data under the build folder named; then over all. What runs in the
+# jail (server/portrait_worker.c, server/jail.c, the pictures' decoders) cannot write such data and seems unreached; the server
+# that a test kills with SIGKILL writes none either.
 build=$(cd "$1" && pwd) || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

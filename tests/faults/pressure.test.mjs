@@ -101,7 +101,7 @@ test('without a descriptor left nothing falls over, and a second after one is th
   await until(() => waiting.filter(socket => /^HTTP\/1.1 200/.test(socket.text)).length === 8)
   await sleep(300)
   assert.equal(await card(meishi, path, 500), null, 'there is no descriptor for one more')
-  assert.equal((await card(meishi, path, 1000, regular))?.status, 200, 'who is connected is served')
+  assert.equal((await card(meishi, path, 5000, regular))?.status, 200, 'who is connected is served')
   assert.equal(meishi.process.exitCode, null)
 
   await limit(...limits)

@@ -302,6 +302,15 @@ static void address__says_what_is_wrong_with_a_list(void **state)
     const char *why;
     assert_int_equal(address_policy_parse(NULL, &policy, &why), RESULT_OK);
     assert_int_equal(policy.count, 0);
+    assert_int_equal(address_policy_parse(",, 10.0.0.0/8:443 ,", &policy, &why), RESULT_OK);
+    assert_int_equal(policy.count, 1);
+    char many[ADDRESS_RULES_MAX * 12 + 13] = "";
+    for (int i = 0; i < ADDRESS_RULES_MAX; i++)
+        memcpy(many + 12 * i, "10.0.0.1:80,", 13);
+    assert_int_equal(address_policy_parse(many, &policy, &why), RESULT_OK);
+    assert_int_equal(policy.count, ADDRESS_RULES_MAX);
+    memcpy(many + 12 * ADDRESS_RULES_MAX, "10.0.0.1:80", 12);
+    assert_int_equal(address_policy_parse(many, &policy, &why), RESULT_INVALID);
 }
 
 static void address__knows_its_own(void **state)

@@ -406,11 +406,12 @@ enum { ROUND_ROWS = 24 };
 static bool survive_fault(struct place *place, enum faulty_kind kind, int nth, int64_t *kept_before)
 {
     struct entry entries[ROUND_ROWS] = {0};
-    place_open(place, true);
+    place_open(place, false);
     faulty_arm(kind, 0);
     faulty_put(place->store->hits->inbox);
     faulty_put(place->store->hits->fold_inbox);
     faulty_put(place->store->writer);
+    assert_int_equal(store_start(place->store), RESULT_OK);
     faulty_arm(kind, nth);
     for (int i = 0; i < ROUND_ROWS; i++) {
         bool is_act = i % 4 == 3;
