@@ -78,11 +78,13 @@ static void record(struct app *app, struct request *request, struct hit *hit)
 {
     hit->done = hit_done;
     hit->owner = request;
+    bool on_worker = request_is_on_worker(request); /* asked before others may finish it */
     request_wait(request);
     if (store_hit_submit(app->store, hit) != RESULT_OK) {
         reply_header(request, "X-Hit", "unrecorded");
         request_finish(request);
-    }
+    } else if (on_worker) /* no turn of a loop ends here that would wake the writer */
+        store_hits_wake(app->store);
 }
 
 void scan_act(struct app *app, struct request *request, const struct open_share *share, int64_t hit_id, uint32_t act,
