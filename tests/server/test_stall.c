@@ -303,7 +303,9 @@ static void stop__answers_what_is_under_way_and_closes_the_rest(void **state)
     for (int i = 0; i < 40; i++)
         client_send(fds[i], UNDER_WAY[i % 2], strlen(UNDER_WAY[i % 2]));
     struct http_figures figures = {0};
+    int64_t end_ms = monotonic_ms() + 10000;
     while (figures.requests < 40) { /* all are read; most of the workers' still wait for a worker */
+        assert_true(monotonic_ms() < end_ms);
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         http_figures(http, &figures);
     }
