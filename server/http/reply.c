@@ -252,9 +252,10 @@ void reply_ready(struct request *request, struct ready_reply *ready)
 
 /* ---- moulds ---- */
 
-/* A copy is taken when it is sent and is back when it has been handed to the kernel, at once for the most part. So a few
- * copies serve any number of waiting requests, and the one last used, which the processor still has at hand, is next. */
-enum { MOULD_SPARES_MAX = 8, MOULD_PLACES_MAX = 48, MOULD_HEADERS_SIZE = 2048 };
+/* A copy is taken when it is sent and is back when it has been handed to the kernel, at once for the most part, but not
+ * before the loop comes by again when a whole hall opens one card. So some copies serve any number of waiting requests, and
+ * the one last used, which the processor still has at hand, is next. */
+enum { MOULD_SPARES_MAX = 64, MOULD_PLACES_MAX = 48, MOULD_HEADERS_SIZE = 2048 };
 
 struct mould_copy {
     struct mould_copy *next;
