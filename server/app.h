@@ -29,13 +29,13 @@ struct app {
     struct keys keys;
     struct store *store;
     struct http *http;
-    struct address_policy webhook_policy; /* where webhooks may go */
-    struct sender *sender;       /* webhooks; NULL in the CLI */
-    struct throttle *throttle;   /* visitors and networks, in memory */
+    struct address_policy webhook_policy;    /* where webhooks may go */
+    struct sender *sender;                   /* webhooks; NULL in the CLI */
+    struct throttle *throttle;               /* visitors and networks, in memory */
     struct turnstile *passwords, *portraits; /* each takes much memory or time */
-    struct visits *visits;       /* what tells visitors apart, in memory */
+    struct visits *visits;                   /* what tells visitors apart, in memory */
     struct recorded recorded;
-    struct page_cache *pages;    /* shares, and everything rendered from cards */
+    struct page_cache *pages; /* shares, and everything rendered from cards */
 };
 
 /* Answers a request by a reply_ function and says OK, or says what went wrong and leaves the answer to routes.c. */

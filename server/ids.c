@@ -67,7 +67,8 @@ int64_t id_new(void)
         next = clock > before ? clock : before + 1;
     while (!atomic_compare_exchange_weak_explicit(&last, &before, next, memory_order_relaxed, memory_order_relaxed));
     uint64_t time = next >> COUNTER_BITS, counter = next & ((1u << COUNTER_BITS) - 1);
-    return (int64_t)(time << (NODE_BITS + COUNTER_BITS) | (uint64_t)(own & ((1u << NODE_BITS) - 1)) << COUNTER_BITS | counter);
+    return (int64_t)(time << (NODE_BITS + COUNTER_BITS) | (uint64_t)(own & ((1u << NODE_BITS) - 1)) << COUNTER_BITS |
+                     counter);
 }
 
 void token_new(char out[TOKEN_SIZE])

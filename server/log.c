@@ -46,13 +46,13 @@ static void write_line(enum log_level level, const char *word, const char *event
     write_unless_full(line, used);
 }
 
-#define LOG_FUNCTION(name, level, word)                     \
-    void name(const char *event, const char *format, ...)   \
-    {                                                       \
-        va_list args;                                       \
-        va_start(args, format);                             \
-        write_line(level, word, event, format, args);       \
-        va_end(args);                                       \
+#define LOG_FUNCTION(name, level, word)                   \
+    void name(const char *event, const char *format, ...) \
+    {                                                     \
+        va_list args;                                     \
+        va_start(args, format);                           \
+        write_line(level, word, event, format, args);     \
+        va_end(args);                                     \
     }
 
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR, "error")

@@ -6,6 +6,7 @@
 #include "server/store/members.h"
 
 /* Stores TOKEN (member_id, name, scopes) and fills its id; *OUT_SECRET is shown once, in the arena. */
-enum result api_token_make(struct app *app, struct arena *arena, struct api_token *token, const char **out_secret) MUST_CHECK;
+enum result api_token_make(struct app *app, struct arena *arena, struct api_token *token,
+                           const char **out_secret) MUST_CHECK;
 
 #endif

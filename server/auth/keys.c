@@ -34,8 +34,8 @@ static enum result read_file(const char *path, struct arena *arena, unsigned cha
     ssize_t len = fstat(fd, &about) ? -1 : read(fd, bytes, sizeof bytes);
     close(fd);
     if (len != KEY_SIZE) {
-        *why = arena_printf(arena, "The key file %s does not hold %d bytes. Put back the one this store was made with.", path,
-                            KEY_SIZE);
+        *why = arena_printf(arena, "The key file %s does not hold %d bytes. Put back the one this store was made with.",
+                            path, KEY_SIZE);
         return RESULT_INVALID;
     }
     if (about.st_mode & 077) {

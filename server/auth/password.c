@@ -10,13 +10,15 @@ enum { MEMORY_BYTES = 47104 * 1024, PASSES = 2 };
 
 /* The hash of random bytes that nobody kept, with the parameters above: what unknown members are compared with, so that
  * the answer takes as long as a member's. */
-static const char DECOY[PASSWORD_HASH_SIZE] = "$argon2id$v=19$m=47104,t=2,p=1$XKIq1nLrb8vr4jR58UI+Mg$cPDVh9TCPCgyMbbIRZEXKkl1eAle+FU4YxAmIXGMv88";
+static const char DECOY[PASSWORD_HASH_SIZE] =
+    "$argon2id$v=19$m=47104,t=2,p=1$XKIq1nLrb8vr4jR58UI+Mg$cPDVh9TCPCgyMbbIRZEXKkl1eAle+FU4YxAmIXGMv88";
 
 const char *password_complaint(const char *text, const char *handle, const char *name)
 {
-    static const char *const COMMON[] = {"password", "passwort", "12345678", "123456789", "1234567890", "qwertyui", "qwerty123",
-                                         "iloveyou", "11111111", "password1", "sunshine", "princess", "football", "baseball",
-                                         "welcome1", "admin123", "abcd1234", "letmein1", "trustno1", "meishi123"};
+    static const char *const COMMON[] = {"password", "passwort",  "12345678", "123456789", "1234567890",
+                                         "qwertyui", "qwerty123", "iloveyou", "11111111",  "password1",
+                                         "sunshine", "princess",  "football", "baseball",  "welcome1",
+                                         "admin123", "abcd1234",  "letmein1", "trustno1",  "meishi123"};
     size_t count = text ? text_count(text) : 0;
     if (count < PASSWORD_MIN)
         return "Please choose a password of at least 8 characters.";

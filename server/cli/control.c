@@ -118,7 +118,8 @@ static void *run(void *context)
             continue;
         struct timeval patience = {.tv_sec = 10};
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* a command that is halted must not halt us */
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+                   sizeof patience); /* a command that is halted must not halt us */
         if (is_trusted(fd))
             serve_one(control, fd);
         close(fd);

@@ -53,5 +53,6 @@ int cli_forget(struct app *app, struct cli_call *call, int argc, char **argv)
         return cli_outcome(call, result, "The hits");
     if (call->json)
         cli_json(call, json_pack("{s:i}", "kept_months", (int)months));
-    return cli_say(call, EX_OK, "Visits of months that ended more than %ld months ago are gone; the counts stay.", months);
+    return cli_say(call, EX_OK, "Visits of months that ended more than %ld months ago are gone; the counts stay.",
+                   months);
 }

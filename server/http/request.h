@@ -13,7 +13,12 @@
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OTHER };
 /* Bytes of the target (more is 414) and of all cookies (431), as far as they fit with the rest of the header: see gate.c. */
-enum { PARAMS_MAX = 4, TARGET_MAX = 3072, COOKIES_MAX = 1536, FORM_FIELDS_MAX = 128 /* a card with every row filled has 100 */ };
+enum {
+    PARAMS_MAX = 4,
+    TARGET_MAX = 3072,
+    COOKIES_MAX = 1536,
+    FORM_FIELDS_MAX = 128 /* a card with every row filled has 100 */
+};
 
 struct request {
     struct arena arena;

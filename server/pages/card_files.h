@@ -5,8 +5,9 @@
 
 #include "server/app.h"
 
-enum result card_file_vcf(struct app *app, struct request *request);      /* GET /c/{token}.vcf ?v=4 &s=STAMP */
-enum result card_file_qr_png(struct app *app, struct request *request);   /* GET /c/{token}.png ?size=PIXELS &level=Q &logo=1 */
+enum result card_file_vcf(struct app *app, struct request *request); /* GET /c/{token}.vcf ?v=4 &s=STAMP */
+enum result card_file_qr_png(struct app *app,
+                             struct request *request); /* GET /c/{token}.png ?size=PIXELS &level=Q &logo=1 */
 enum result card_file_qr_svg(struct app *app, struct request *request);   /* GET /c/{token}.svg */
 enum result card_file_preview(struct app *app, struct request *request);  /* GET /c/{token}/preview.png */
 enum result card_file_portrait(struct app *app, struct request *request); /* GET /portrait/{id}.jpg */

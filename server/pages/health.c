@@ -26,7 +26,8 @@ enum result health_ready(struct app *app, struct request *request)
 
 static void metric(struct str *out, const char *name, const char *type, const char *help, int64_t value)
 {
-    str_addf(out, "# HELP meishi_%s %s\n# TYPE meishi_%s %s\nmeishi_%s %lld\n", name, help, name, type, name, (long long)value);
+    str_addf(out, "# HELP meishi_%s %s\n# TYPE meishi_%s %s\nmeishi_%s %lld\n", name, help, name, type, name,
+             (long long)value);
 }
 
 enum result metrics_page(struct app *app, struct request *request)
@@ -40,13 +41,17 @@ enum result metrics_page(struct app *app, struct request *request)
     metric(&out, "http_connections", "gauge", "Open connections.", http.connections);
     metric(&out, "http_requests_total", "counter", "Requests answered.", http.requests);
     metric(&out, "http_refused_total", "counter", "Requests refused by the hygiene gate.", http.refused);
-    metric(&out, "http_deadlines_missed_total", "counter", "Connections closed for being too slow.", http.deadlines_missed);
+    metric(&out, "http_deadlines_missed_total", "counter", "Connections closed for being too slow.",
+           http.deadlines_missed);
     metric(&out, "http_worker_queue", "gauge", "Requests waiting for a worker.", http.worker_queue);
-    str_add(&out, "# HELP meishi_http_responses_total Answers by class of status.\n# TYPE meishi_http_responses_total counter\n");
+    str_add(
+        &out,
+        "# HELP meishi_http_responses_total Answers by class of status.\n# TYPE meishi_http_responses_total counter\n");
     for (int i = 1; i < 6; i++)
         str_addf(&out, "meishi_http_responses_total{class=\"%dxx\"} %lld\n", i, (long long)http.by_status[i]);
     metric(&out, "hits_committed_total", "counter", "Hits and acts put on disk.", store.hits_committed);
-    metric(&out, "hits_unrecorded_total", "counter", "Pages served although their hit could not be recorded.", store.hits_unrecorded);
+    metric(&out, "hits_unrecorded_total", "counter", "Pages served although their hit could not be recorded.",
+           store.hits_unrecorded);
     metric(&out, "hit_batches_total", "counter", "Group commits.", store.batches);
     metric(&out, "hit_batch_rows_max", "gauge", "Most rows of one group commit.", store.batch_rows_max);
     metric(&out, "hit_queue", "gauge", "Hits waiting for the writer.", store.queue_length);
@@ -54,7 +59,8 @@ enum result metrics_page(struct app *app, struct request *request)
     metric(&out, "hits_unfolded", "gauge", "Hits and acts on disk that wait for the fold.", store.unfolded);
     metric(&out, "folds_total", "counter", "Rounds of the fold.", store.folds);
     metric(&out, "fold_milliseconds_total", "counter", "Time spent folding.", store.fold_ms);
-    metric(&out, "store_write_failures_total", "counter", "Transactions that could not be committed.", store.write_failures);
+    metric(&out, "store_write_failures_total", "counter", "Transactions that could not be committed.",
+           store.write_failures);
     struct sender_figures sender;
     sender_figures(app->sender, &sender);
     metric(&out, "webhook_attempts_total", "counter", "Webhook attempts made.", sender.attempts);

@@ -209,7 +209,8 @@ static enum result keep(struct app *app, struct request *request, struct submiss
         return repeat(app, request, it, hash, location);
     if (result == RESULT_FAILED) /* a full disk: what was typed must not be lost */
         return show_again(app, request, it, 503, &(struct complaints){0},
-                          "This could not be kept just now, and nothing was sent. Please send it again in a minute.", NULL);
+                          "This could not be kept just now, and nothing was sent. Please send it again in a minute.",
+                          NULL);
     if (result != RESULT_OK)
         return result;
     reply_see_other(request, location);
@@ -226,12 +227,14 @@ enum result visitor_lead(struct app *app, struct request *request)
     if (result != RESULT_OK)
         return result;
     if (lead_from_form(&it->form, &it->lead, &request->arena, &complaints) != RESULT_OK)
-        return show_again(app, request, it, 422, &complaints, "Nothing was sent yet. Please look at what is marked.", NULL);
+        return show_again(app, request, it, 422, &complaints, "Nothing was sent yet. Please look at what is marked.",
+                          NULL);
     if (!it->lead.set_aside)
         it->lead.set_aside = suspicion(it);
     if (is_crowded(app, request, it) && !has_worked(app, request, it)) {
         if (!request_form(request, "challenge"))
-            return show_again(app, request, it, 422, &complaints,
+            return show_again(
+                app, request, it, 422, &complaints,
                 "Many people on your network write at this moment. Nothing was sent yet: please send it again.",
                 ask_for_work(app, request, it));
         if (forms_of_network(app, request, it->now_ms, 0) > FLOOD_MAX)

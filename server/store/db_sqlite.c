@@ -20,7 +20,7 @@
 #include "server/store/paths.h"
 
 enum {
-    CHECKPOINT_PAGES = 4000, /* the WAL's growth, in pages, that is worth a checkpoint: 16 MB */
+    CHECKPOINT_PAGES = 12000, /* the growth of the WAL, in pages, that is worth a checkpoint: 48 MB */
     BUSY_TIMEOUT_MS = 2000,
     LOG_PAUSE_MS = 1000 /* a full disk fails a thousand times a second and is told once */
 };

@@ -11,7 +11,7 @@
 #include "server/store/repeats.h"
 
 enum {
-    FOLD_SOON_ROWS = 20000, /* so many wait: the fold does not sleep to its period's end */
+    FOLD_SOON_ROWS = 60000, /* so many wait: the fold does not sleep to its period's end */
     OWNER_SLOTS = 1024      /* a power of two */
 };
 

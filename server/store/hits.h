@@ -19,7 +19,7 @@ struct hit {
     /* Called once from the writer's thread, OK when the hit is on disk. */
     void (*done)(struct hit *hit, enum result result);
     void *owner; /* the caller's own, e.g. the waiting request */
-    bool last;   /* set for DONE: no other hit of this commit is told after it, so what was gathered can go on together */
+    bool last; /* set for DONE: no other hit of this commit is told after it, so what was gathered can go on together */
 
     int64_t id;        /* of the hit; for an act: the hit it followed */
     int64_t act_at_ms; /* acts only */
@@ -29,7 +29,7 @@ struct hit {
     uint32_t acts;         /* 0 makes this a hit, else an act */
     uint64_t visitor_hash; /* the daily hint, 0 for none */
     enum channel channel;  /* refined */
-    int64_t repeats; /* how many more like it this one stands for; see store_hit_repeats */
+    int64_t repeats;       /* how many more like it this one stands for; see store_hit_repeats */
     char family[AGENT_FAMILY_SIZE];
     char referrer[REFERRER_HOST_SIZE];
 };
@@ -49,7 +49,7 @@ struct hit_row {
     enum channel channel;
     const char *family, *referrer; /* "" for none */
     uint32_t acts;
-    int64_t times; /* how many requests it stands for: more than one for robots only */
+    int64_t times;      /* how many requests it stands for: more than one for robots only */
     int64_t visitor_id; /* the visitor's first hit: this one's id, or an earlier one named by the page */
 };
 /* Newest first, before hit id BEFORE (0: from the newest), the unfolded ones too. */

@@ -320,9 +320,9 @@ enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead
     db_finish(&rows);
     /* By itself and not to the end, because there may be very many and every page asks. */
     if (result == RESULT_NOT_FOUND)
-        result =
-            db_one(db, "SELECT COUNT(*) FROM (SELECT 1 FROM leads WHERE owner_id = $1 AND tray = 2 LIMIT $2) AS counted",
-                   DB_ARGS(DB_INT(owner_id), DB_INT(POTENTIAL_COUNTED_MAX)), &rows);
+        result = db_one(
+            db, "SELECT COUNT(*) FROM (SELECT 1 FROM leads WHERE owner_id = $1 AND tray = 2 LIMIT $2) AS counted",
+            DB_ARGS(DB_INT(owner_id), DB_INT(POTENTIAL_COUNTED_MAX)), &rows);
     if (result == RESULT_OK) {
         out->potential = db_column_int(rows, 0);
         db_finish(&rows);

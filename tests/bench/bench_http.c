@@ -35,7 +35,8 @@ static const char *const HOLES[] = {"................", "_______________________
 
 static void fill_mould(struct bench *bench, struct request *request)
 {
-    reply_mould(request, bench->mould, (const char *const[]){"0123456789ABCDEF", "0123456789ABCDEF0123456789ABCDEF01234567"});
+    reply_mould(request, bench->mould,
+                (const char *const[]){"0123456789ABCDEF", "0123456789ABCDEF0123456789ABCDEF01234567"});
 }
 
 static void dispatch(void *app, struct request *request)

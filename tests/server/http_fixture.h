@@ -141,7 +141,8 @@ static struct http *site_start(struct site *site, const struct http_options *mor
     *site = (struct site){0};
     site->ready =
         ready_new("ready bytes", 11, true, &(struct ready_options){.content_type = "text/plain", .cache = "no-cache"});
-    site->mould = mould_new("Dear ______, welcome", 20, (const char *const[]){"______", NULL}, &(struct ready_options){.content_type = "text/plain"});
+    site->mould = mould_new("Dear ______, welcome", 20, (const char *const[]){"______", NULL},
+                            &(struct ready_options){.content_type = "text/plain"});
     if (!options.listen)
         options.listen = "127.0.0.1:0";
     options.handlers = (struct http_handlers){site, site_match, site_dispatch, site_refuse, NULL};

@@ -201,7 +201,8 @@ void place_check_counts(struct place *place)
         char sql[160];
         int64_t rows = 0;
         for (size_t i = 0; i < months.count; i++) {
-            snprintf(sql, sizeof sql, "SELECT COALESCE(sum(times), 0) FROM hits_%06d WHERE verdict = %d", months.months[i], v);
+            snprintf(sql, sizeof sql, "SELECT COALESCE(sum(times), 0) FROM hits_%06d WHERE verdict = %d",
+                     months.months[i], v);
             rows += place_number(place, sql);
         }
         snprintf(sql, sizeof sql, "SELECT COALESCE(sum(%s), 0) FROM day_counts", verdict_name((enum verdict)v));
