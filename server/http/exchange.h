@@ -14,7 +14,7 @@
 
 enum {
     HEADERS_MAX = 64,         /* header lines of a request; more is 431 */
-    CONNECTION_MEMORY = 6912, /* of the library for a connection, also an idle one: 10,000 of them stay below 100 MB */
+    CONNECTION_MEMORY = 6656, /* of the library for a connection, also an idle one: 10,000 of them stay below 100 MB */
     REPLY_HEADER_MAX = 1280,  /* what the request must leave of it for the reply's header */
     BODY_SMALL_MAX = 64 * 1024,           /* what any form may have; a larger body is a picture */
     SMALL_BODIES_MAX = 256 * 1024 * 1024, /* bytes that bodies under way may have together, a loop: */
