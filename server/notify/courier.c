@@ -57,23 +57,6 @@ struct courier {
     struct transfer transfers[COURIER_JOBS_MAX];
 };
 
-const char *send_error_name(enum send_error error)
-{
-    static const char *const NAMES[] = {
-        [SEND_OK] = NULL,
-        [SEND_REFUSED_ADDRESS] = "refused address",
-        [SEND_NAME_NOT_FOUND] = "name not found",
-        [SEND_CONNECT] = "connect",
-        [SEND_TLS] = "tls",
-        [SEND_TIMEOUT] = "timeout",
-        [SEND_STATUS] = "status",
-        [SEND_TOO_LARGE] = "too large",
-        [SEND_PROTOCOL] = "protocol",
-        [SEND_REDIRECT] = "redirect",
-    };
-    return NAMES[error];
-}
-
 void courier_scrub_environment(void)
 {
     static const char *const NAMES[] = {
@@ -170,6 +153,8 @@ static size_t take_header(char *line, size_t size, size_t count, void *context)
     struct transfer *transfer = context;
     size_t len = size * count;
     transfer->header_bytes += len;
+    if (transfer->answered)
+        return len; /* trailers say nothing more */
     if (transfer->header_bytes > COURIER_REPLY_MAX) {
         transfer->too_large = true;
         return 0;
@@ -194,6 +179,39 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 
 /* ---- the end of a job ---- */
 
+/* Which limit it was, by how far the call had come. */
+static enum send_error timeout_of(const struct transfer *transfer)
+{
+    curl_off_t connected_us = 0, secured_us = 0, first_byte_us = 0;
+    if (transfer->step == STEP_NAMING)
+        return SEND_NAME_TIMEOUT;
+    curl_easy_getinfo(transfer->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
+    curl_easy_getinfo(transfer->easy, CURLINFO_APPCONNECT_TIME_T, &secured_us);
+    curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
+    if (!connected_us)
+        return SEND_CONNECT_TIMEOUT;
+    if (!transfer->plain && !secured_us)
+        return SEND_TLS_TIMEOUT;
+    return first_byte_us ? SEND_TIMEOUT : SEND_ANSWER_TIMEOUT;
+}
+
+/* What OpenSSL found wrong (X509_V_ERR_…, openssl/x509_vfy.h); nothing, when the name was. */
+static enum send_error certificate_error_of(const struct transfer *transfer)
+{
+    enum { FINE = 0, NOT_YET_VALID = 9, HAS_EXPIRED = 10 };
+    long found = FINE;
+    curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT, &found);
+    switch (found) {
+    case FINE:
+        return SEND_CERTIFICATE_HOST;
+    case NOT_YET_VALID:
+    case HAS_EXPIRED:
+        return SEND_CERTIFICATE_EXPIRED;
+    default:
+        return SEND_CERTIFICATE_UNTRUSTED;
+    }
+}
+
 static enum send_error error_of(const struct transfer *transfer, CURLcode code)
 {
     if (transfer->refused)
@@ -210,14 +228,21 @@ static enum send_error error_of(const struct transfer *transfer, CURLcode code)
     case CURLE_COULDNT_CONNECT:
         return SEND_CONNECT;
     case CURLE_OPERATION_TIMEDOUT:
-        return SEND_TIMEOUT;
-    case CURLE_SSL_CONNECT_ERROR:
+        return timeout_of(transfer);
     case CURLE_PEER_FAILED_VERIFICATION:
+        return certificate_error_of(transfer);
+    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_INVALIDCERTSTATUS:
         return SEND_TLS;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        return SEND_RESET;
+    case CURLE_OK: /* libcurl minds less than we do where the headers end */
+    case CURLE_GOT_NOTHING:
+        return SEND_CLOSED;
     case CURLE_OUT_OF_MEMORY: /* how this libcurl names endless headers */
     case CURLE_FILESIZE_EXCEEDED:
         return SEND_TOO_LARGE;
@@ -281,7 +306,7 @@ enum result courier_add(struct courier *courier, const struct send_job *job)
     courier->busy++;
 
     if (url_parse(job->url, URL_NO_FRAGMENT, &transfer->arena, &transfer->url) != RESULT_OK) {
-        finish(transfer, SEND_PROTOCOL);
+        finish(transfer, SEND_BAD_URL);
         return RESULT_OK;
     }
     transfer->plain = !strcmp(transfer->url.scheme, "http");
@@ -376,7 +401,9 @@ static bool set_request(CURL *easy, struct transfer *transfer)
 static void call(struct transfer *transfer, const struct resolved *answer)
 {
     if (!answer->count) {
-        finish(transfer, SEND_NAME_NOT_FOUND);
+        finish(transfer, answer->timed_out ? SEND_NAME_TIMEOUT
+                         : answer->failed  ? SEND_NAME_FAILED
+                                           : SEND_NAME_NOT_FOUND);
         return;
     }
     transfer->step = STEP_CALLING;
@@ -439,8 +466,7 @@ static int end_overdue(struct courier *courier, int wait_ms)
             continue;
         int64_t left = deadline_of(transfer) - now;
         if (left <= 0)
-            finish(transfer,
-                   transfer->step == STEP_NAMING ? SEND_NAME_NOT_FOUND : error_of(transfer, CURLE_OPERATION_TIMEDOUT));
+            finish(transfer, error_of(transfer, CURLE_OPERATION_TIMEDOUT));
         else if (left < wait_ms)
             wait_ms = (int)left;
     }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include "cards/base/result.h"
 #include "server/notify/address.h"
+#include "server/notify/send_error.h"
 
 struct courier;
 
@@ -24,21 +25,6 @@ enum {
     COURIER_ANSWER_MS = 10000, /* to the reply's complete headers */
     COURIER_DEADLINE_MS = 15000
 };
-
-enum send_error {
-    SEND_OK, /* 2xx with complete headers; what its body does no longer matters */
-    SEND_REFUSED_ADDRESS,
-    SEND_NAME_NOT_FOUND,
-    SEND_CONNECT,
-    SEND_TLS,
-    SEND_TIMEOUT,
-    SEND_STATUS,
-    SEND_TOO_LARGE,
-    SEND_PROTOCOL,
-    SEND_REDIRECT
-};
-/* "refused address"; NULL for SEND_OK. */
-const char *send_error_name(enum send_error error);
 
 struct send_job {
     int64_t id;                               /* the caller's, comes back in the outcome */

@@ -107,7 +107,7 @@ static int claim_and_send(struct sender *sender)
 
 static bool is_slow(const struct send_outcome *sent)
 {
-    return sent->error == SEND_TIMEOUT || sent->status == 429 || (sent->status >= 502 && sent->status <= 504);
+    return send_error_is_timeout(sent->error) || sent->status == 429 || (sent->status >= 502 && sent->status <= 504);
 }
 
 static struct outcome judge_outcome(const struct send_outcome *sent, const struct flight *flight)

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "server/ids.h"
+
+enum { TRY_MS = 1000 }; /* after which the system's resolver tries again: courier_scrub_environment */
 
 enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_RUNNING, SLOT_ANSWERED };
 
@@ -57,7 +60,12 @@ static void look_up(const char *host, const char *port, struct resolved *answer)
     struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
     struct addrinfo *list;
-    if (getaddrinfo(host, port, &hints, &list))
+    int64_t started_ms = monotonic_ms();
+    int error = getaddrinfo(host, port, &hints, &list);
+    /* It does not tell a server that said "I cannot" from one that said nothing; only the time it took does. */
+    answer->timed_out = error == EAI_AGAIN && monotonic_ms() - started_ms >= TRY_MS;
+    answer->failed = error && error != EAI_NONAME && error != EAI_NODATA;
+    if (error)
         return;
     for (const struct addrinfo *at = list; at && answer->count < RESOLVER_ADDRESSES_MAX; at = at->ai_next)
         if (at->ai_addrlen <= sizeof *answer->addresses)

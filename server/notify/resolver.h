@@ -4,6 +4,7 @@
 #ifndef MEISHI_RESOLVER_H
 #define MEISHI_RESOLVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@ enum { RESOLVER_THREADS = 4, RESOLVER_QUEUE_MAX = 64, RESOLVER_ADDRESSES_MAX = 1
 struct resolved {
     int64_t ticket;                                            /* the caller's own */
     int count;                                                 /* 0: no such name, or none came */
+    bool failed, timed_out;                                    /* why none came: an error, silence */
     struct sockaddr_storage addresses[RESOLVER_ADDRESSES_MAX]; /* with the port */
 };
 

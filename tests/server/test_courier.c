@@ -167,13 +167,13 @@ static void courier__classes_every_misbehaviour(void **state)
         {"/retry-after", SEND_STATUS, 503},
         {"/redirect", SEND_REDIRECT, 302},
         {"/status/304", SEND_REDIRECT, 304},
-        {"/silence", SEND_TIMEOUT, 0},
+        {"/silence", SEND_ANSWER_TIMEOUT, 0},
         {"/drip-header", SEND_TIMEOUT, 0},
         {"/drip-body", SEND_OK, 200},
         {"/endless-header", SEND_TOO_LARGE, 0},
         {"/endless-continue", SEND_TOO_LARGE, 0},
         {"/endless-body", SEND_OK, 200},
-        {"/reset", SEND_PROTOCOL, 0},
+        {"/reset", SEND_RESET, 0},
         {"/short", SEND_OK, 200},
         {"/garbage", SEND_PROTOCOL, 0},
         {"/old", SEND_PROTOCOL, 0},
@@ -215,7 +215,7 @@ static void courier__connects_to_no_place_that_is_not_allowed(void **state)
         snprintf(url, sizeof url, "http://%s:%d/ok", HOSTS[i], receiver_port(bench->receiver));
         struct send_outcome outcome = outcome_of(courier, url);
         if (outcome.error != SEND_REFUSED_ADDRESS && outcome.error != SEND_NAME_NOT_FOUND &&
-            outcome.error != SEND_PROTOCOL)
+            outcome.error != SEND_BAD_URL)
             fail_msg("%s: %s", url, outcome.error ? send_error_name(outcome.error) : "sent");
     }
     assert_int_equal(receiver_count(bench->receiver, NULL), 0);
@@ -258,7 +258,7 @@ static void courier__says_connect_tls_and_name_apart(void **state)
     close(unused);
 
     assert_int_equal(outcome_of(bench->courier, "https://nowhere.invalid/").error, SEND_NAME_NOT_FOUND);
-    assert_int_equal(outcome_of(bench->courier, "gopher://127.0.0.1/").error, SEND_PROTOCOL);
+    assert_int_equal(outcome_of(bench->courier, "gopher://127.0.0.1/").error, SEND_BAD_URL);
 }
 
 static void courier__lets_nobody_wait_for_a_silent_receiver(void **state)
@@ -290,7 +290,7 @@ static void courier__lets_nobody_wait_for_a_silent_receiver(void **state)
                 assert_int_equal(outcomes[i].error, SEND_OK);
                 assert_true(monotonic_ms() - started < ample.answer_ms);
             } else {
-                assert_int_equal(outcomes[i].error, SEND_TIMEOUT);
+                assert_int_equal(outcomes[i].error, SEND_ANSWER_TIMEOUT);
             }
         }
         done += count;
@@ -314,7 +314,7 @@ static void courier__lets_nobody_wait_for_a_silent_name_server(void **state)
     while (done < 21 && monotonic_ms() < started + 3 * SHORT.deadline_ms) {
         size_t count = courier_run(bench->courier, 50, outcomes, COURIER_JOBS_MAX);
         for (size_t i = 0; i < count; i++) {
-            assert_int_equal(outcomes[i].error, outcomes[i].id == 1 ? SEND_OK : SEND_NAME_NOT_FOUND);
+            assert_int_equal(outcomes[i].error, outcomes[i].id == 1 ? SEND_OK : SEND_NAME_TIMEOUT);
             assert_true(monotonic_ms() - started < (outcomes[i].id == 1 ? 500 : SHORT.deadline_ms));
         }
         done += count;
