@@ -19,6 +19,7 @@ enum {
     LEASE_MS = 60000, /* well over COURIER_DEADLINE_MS and the time to record */
     SLEEP_MAX_MS = 60000,
     PAUSE_MS = 1000, /* after the store would not answer */
+    INTERRUPTED_MS = 1000,
     STOP_MS = 5000
 };
 
@@ -122,6 +123,12 @@ static struct outcome judge_outcome(const struct send_outcome *sent, const struc
     };
     if (sent->error == SEND_OK)
         return outcome;
+    if (sent->error == SEND_INTERRUPTED) {
+        outcome.interrupted = true;
+        outcome.state = DELIVERY_PENDING;
+        outcome.retry_at_ms = now_ms() + INTERRUPTED_MS + (int64_t)(random_u64() % INTERRUPTED_MS);
+        return outcome;
+    }
     if (sent->status == 410) {
         outcome.state = DELIVERY_DISABLED;
         outcome.disable_why = "the receiver answered 410 Gone";

@@ -27,6 +27,7 @@ const char *send_error_name(enum send_error error)
         [SEND_PROTOCOL] = "bad http",
         [SEND_STATUS] = "status",
         [SEND_REDIRECT] = "redirect",
+        [SEND_INTERRUPTED] = "interrupted",
     };
     return NAMES[error];
 }

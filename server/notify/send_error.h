@@ -27,6 +27,7 @@ enum send_error {
     SEND_PROTOCOL, /* what came is not HTTP/1.1 */
     SEND_STATUS,
     SEND_REDIRECT,
+    SEND_INTERRUPTED, /* our own fault: the sending process ended or was not there. Perhaps sent, never the receiver's failure */
     SEND_ERROR_COUNT
 };
 

@@ -262,6 +262,12 @@ static enum result record_one(struct recording *recording, struct db *db, const 
 {
     const struct attempt *attempt = &outcome->attempt;
     bool pending = outcome->state == DELIVERY_PENDING;
+    if (outcome->interrupted) {
+        enum result put_back =
+            db_run(db, "UPDATE deliveries SET due_ms = $3, leased_until_ms = NULL WHERE owner_id = $1 AND id = $2",
+                   DB_ARGS(DB_INT(delivery->owner_id), DB_INT(delivery->id), DB_INT(outcome->retry_at_ms)));
+        return put_back == RESULT_OK ? outbox_reschedule(db, delivery->owner_id, delivery->webhook_id) : put_back;
+    }
     enum result result =
         db_run(db,
                "INSERT INTO delivery_attempts (owner_id, delivery_id, id, at_ms, status, latency_ms, error) "

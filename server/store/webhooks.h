@@ -76,6 +76,7 @@ struct outcome {
     struct attempt attempt;
     enum delivery_state state; /* PENDING: to be tried again at retry_at_ms */
     int64_t retry_at_ms;
+    bool interrupted;        /* by our own fault: due at retry_at_ms, and no attempt is recorded or counted */
     const char *disable_why; /* not NULL: the endpoint is disabled with its pending deliveries (410) */
 };
 /* Records the attempt and what follows; an outcome for a delivery that was erased meanwhile is dropped. */

@@ -412,6 +412,32 @@ static void delivery__of_a_lead_is_on_its_timeline(void **state)
     assert_string_equal(moments[count - 1].words, "crm.example");
 }
 
+static void delivery__that_was_interrupted_by_us_is_due_again_and_counts_for_nothing(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
+    int64_t id = ping(fresh, &webhook);
+    struct claimed first = claim(fresh, 10);
+    assert_int_equal(first.count, 1);
+    struct outcome outcome = {.delivery_id = id,
+                              .interrupted = true,
+                              .state = DELIVERY_PENDING,
+                              .retry_at_ms = fresh->now_ms + 1500,
+                              .attempt = {.at_ms = fresh->now_ms, .error = "interrupted"}};
+    assert_int_equal(store_delivery_record(fresh->store, &outcome, 1, fresh->now_ms), RESULT_OK);
+    size_t attempts;
+    assert_int_equal(find(fresh, id, &attempts).attempts, 0);
+    assert_int_equal(attempts, 0);
+    struct webhook found;
+    assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
+    assert_int_equal(found.failures_in_a_row, 0);
+    assert_int_equal(claim(fresh, 10).count, 0);
+    fresh->now_ms += 1500;
+    struct claimed second = claim(fresh, 10);
+    assert_int_equal(second.count, 1);
+    assert_int_equal(second.list[0].event_id, first.list[0].event_id);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -432,6 +458,7 @@ int main(void)
         WITH_STORE(delivery__without_the_key_is_not_sent_and_can_be_later),
         WITH_STORE(delivery__erased_while_under_way_stays_erased),
         WITH_STORE(delivery__of_a_lead_is_on_its_timeline),
+        WITH_STORE(delivery__that_was_interrupted_by_us_is_due_again_and_counts_for_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
