@@ -47,6 +47,9 @@ static const struct command COMMANDS[] = {
     {"restore", NULL, NOTHING, "FILE", "put a backup in place of the store"},
     {"rejudge", cli_rejudge, NOTHING, "", "apply today's rules to every kept hit"},
     {"forget", cli_forget, NOTHING, "--months N", "remove single visits older than N months; the counts stay"},
+    {"webhook verify", NULL, NOTHING,
+     "--secret whsec_… [--public-key whpk_…] [--tolerance SECONDS] --headers FILE --body FILE | REQUEST-FILE",
+     "check a captured webhook request and say what is wrong with it"},
     {"demo", cli_demo, NOTHING, "", "fill a store with an example to look around in"},
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS, WORD_MAX = 64 };
@@ -236,21 +239,21 @@ static int print_help_about(int argc, char **argv, bool json)
     return EX_OK;
 }
 
-/* Reads FILE, or standard input for "-", whole. */
-static const char *read_input(const char *path, struct arena *arena)
+const char *cli_read_file(struct cli_call *call, const char *path, int *code)
 {
     struct str text;
-    str_init(&text, arena, CLI_INPUT_MAX);
+    str_init(&text, call->arena, CLI_INPUT_MAX);
+    *code = 0;
     FILE *file = strcmp(path, "-") ? fopen(path, "re") : stdin;
-    if (!file)
-        return NULL;
     char piece[16384];
     size_t got;
-    while ((got = fread(piece, 1, sizeof piece, file)) > 0)
+    while (file && (got = fread(piece, 1, sizeof piece, file)) > 0)
         str_add_n(&text, piece, got);
-    bool bad = ferror(file) || text.failed || memchr(text.data, '\0', text.len);
-    if (file != stdin)
+    bool bad = !file || ferror(file) || text.failed || memchr(text.data, '\0', text.len);
+    if (file && file != stdin)
         fclose(file);
+    if (bad)
+        *code = cli_say(call, EX_NOINPUT, "%s cannot be read as a text of at most 16 MB.", path);
     return bad ? NULL : text.data;
 }
 
@@ -274,9 +277,10 @@ static int take_file(const struct command *command, struct cli_call *call, int *
         free(folder);
         return 0;
     }
-    call->input = read_input(argv[at], call->arena);
+    int code;
+    call->input = cli_read_file(call, argv[at], &code);
     if (!call->input)
-        return cli_say(call, EX_NOINPUT, "%s cannot be read as a text of at most 16 MB.", argv[at]);
+        return code;
     if (!text_is_utf8(call->input, strlen(call->input)))
         return cli_say(call, EX_DATAERR, "%s is not UTF-8 text.", argv[at]);
     memmove(&argv[at], &argv[at + 1], sizeof *argv * (size_t)(*argc - at - 1));
@@ -329,6 +333,8 @@ static int run_alone(const struct command *command, const struct config *config,
         return cli_doctor(config, call, argc, argv);
     if (!strcmp(command->words, "restore"))
         return cli_restore(config, call, argc, argv);
+    if (!strcmp(command->words, "webhook verify"))
+        return cli_webhook_verify(call, argc, argv);
     if (!strcmp(command->words, "config")) {
         int code = cli_no_more(call, argc, argv);
         if (!code)

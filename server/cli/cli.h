@@ -40,6 +40,9 @@ int cli_say(struct cli_call *call, int code, const char *format, ...) PRINTF_LIK
 int cli_outcome(struct cli_call *call, enum result result, const char *what);
 /* Puts a JSON object on stdout and drops the reference. */
 void cli_json(struct cli_call *call, json_t *json);
+/* The text of the file PATH, or of standard input for "-", in the arena; NULL with an exit code in *CODE and words said when it
+ * cannot be read, holds a NUL or is larger than CLI_INPUT_MAX. */
+const char *cli_read_file(struct cli_call *call, const char *path, int *code);
 /* The member a command names by HANDLE: 0, or the exit code of what is wrong, which is said already. */
 int cli_member(struct app *app, struct cli_call *call, const char *handle, int64_t *out);
 
@@ -53,6 +56,7 @@ cli_command cli_backup;                                                         
 int cli_restore(const struct config *config, struct cli_call *call, int argc, char **argv);
 cli_command cli_migrate, cli_rejudge, cli_forget;                                          /* upkeep.c */
 cli_command cli_demo;                                                                      /* demo.c */
+int cli_webhook_verify(struct cli_call *call, int argc, char **argv);                      /* webhook_verify.c */
 int cli_doctor(const struct config *config, struct cli_call *call, int argc, char **argv); /* doctor.c */
 
 #endif
