@@ -235,29 +235,3 @@ const char *event_body(enum event_type type, int64_t now_ms, json_t *data, struc
     assert(!text.failed);
     return text.data;
 }
-
-/* ----------------------------------------------------------------------------------------------------- retries */
-
-enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS };
-
-static const int64_t STEPS_MS[DELIVERY_ATTEMPTS_MAX - 1] = {
-    5 * SECOND_MS, 1 * MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS,
-    5 * HOUR_MS,   10 * HOUR_MS,  14 * HOUR_MS,  20 * HOUR_MS,   24 * HOUR_MS,
-};
-
-int64_t event_retry_at(int attempts, int64_t now_ms, uint64_t random, bool slow, int64_t retry_after_ms)
-{
-    assert(attempts >= 1);
-    if (attempts >= DELIVERY_ATTEMPTS_MAX)
-        return 0;
-    int64_t step = STEPS_MS[attempts - 1];
-    if (slow && step < MINUTE_MS)
-        step = MINUTE_MS;
-    int64_t wait = retry_after_ms < step ? step : retry_after_ms > 2 * step ? 2 * step : retry_after_ms;
-    int64_t spread = step / 5;
-    if (spread < 2 * SECOND_MS)
-        spread = 2 * SECOND_MS;
-    if (spread > HOUR_MS)
-        spread = HOUR_MS;
-    return now_ms + wait + (int64_t)(random % ((uint64_t)spread + 1));
-}

@@ -1,5 +1,5 @@
 /* What is told to the member's other systems: the event types and their JSON bodies (Standard Webhooks 1.0.0: type,
- * timestamp, data), and when a failed delivery is tried again. */
+ * timestamp, data). */
 #ifndef MEISHI_EVENT_H
 #define MEISHI_EVENT_H
 
@@ -42,12 +42,5 @@ json_t *time_json(int64_t time_ms); /* the same as JSON, null for 0 */
 /* The minified body {"type","timestamp","data"}; takes over DATA's reference. At most EVENT_BODY_MAX bytes: longer free
  * text in it is cut to fit. */
 const char *event_body(enum event_type type, int64_t now_ms, json_t *data, struct arena *arena);
-
-enum { DELIVERY_ATTEMPTS_MAX = 11 };
-/* When to try again after ATTEMPTS failures (1 and up), milliseconds since 1970, or 0 for never: after 5 s, 1 min, 5 min,
- * 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, plus jitter of at most max(2 s, 20 %) but no more than 1 h. RANDOM is any 64
- * random bits. SLOW (429, 502, 503, 504, a time-out) waits at least 60 s; RETRY_AFTER_MS (0 for none) counts between the
- * step and twice the step. */
-int64_t event_retry_at(int attempts, int64_t now_ms, uint64_t random, bool slow, int64_t retry_after_ms);
 
 #endif

@@ -20,8 +20,9 @@ static json_t *webhook_json(const struct webhook *webhook)
     return json_pack("{s:s, s:s, s:o, s:b, s:s?, s:o, s:o, s:o, s:I}", "id", id_format(id, "whk", webhook->id), "url",
                      webhook->url, "events", events, "enabled", !webhook->disabled_ms, "disabled_why",
                      webhook->disabled_why, "created_at", time_json(webhook->created_ms), "last_success_at",
-                     time_json(webhook->last_success_ms), "last_failure_at", time_json(webhook->last_failure_ms),
-                     "failures_in_a_row", (json_int_t)webhook->failures_in_a_row);
+                     time_json(webhook->health.last_success_ms), "last_failure_at",
+                     time_json(webhook->health.last_failure_ms), "failures_in_a_row",
+                     (json_int_t)webhook->health.failures_in_a_row);
 }
 
 static void read_events(const json_t *list, struct webhook *webhook, struct arena *arena, struct complaints *complaints)
@@ -191,8 +192,9 @@ enum result api_delivery_list(struct app *app, struct request *request)
         return RESULT_OK;
     enum result result = find(app, request, &webhook);
     if (result == RESULT_OK)
-        result = store_delivery_list(app->store, &request->arena, webhook.owner_id, webhook.id, page.before,
-                                     page.limit + 1, &deliveries, &count);
+        result = store_delivery_list(app->store, &request->arena, webhook.owner_id,
+                                     &(struct delivery_filter){webhook.id, -1, page.before, page.limit + 1},
+                                     &deliveries, &count);
     if (result != RESULT_OK)
         return result;
     bool more = page_cut(&page, &count);

@@ -61,7 +61,7 @@ static void send_one(struct sender *sender, const struct delivery *delivery, str
     char message_id[ID_TEXT_SIZE], signature[WEBHOOK_SIGNATURE_SIZE];
     int64_t now = now_ms(), now_s = now / 1000;
     id_format(message_id, "msg", delivery->event_id);
-    webhook_sign(signature, delivery->webhook.secret, message_id, now_s, delivery->body);
+    webhook_sign(signature, delivery->keys.secret, message_id, now_s, delivery->body);
     struct send_job job = {
         .id = delivery->id,
         .group = delivery->owner_id,
@@ -92,7 +92,7 @@ static int claim_and_send(struct sender *sender)
         store_delivery_claim(sender->store, &arena, now, LEASE_MS, room, &deliveries, &count, &next_due_ms);
     for (size_t i = 0; i < count; i++) {
         send_one(sender, &deliveries[i], &arena);
-        sodium_memzero(deliveries[i].webhook.secret, sizeof deliveries[i].webhook.secret);
+        sodium_memzero(&deliveries[i].keys, sizeof deliveries[i].keys);
     }
     arena_free(&arena);
     if (result != RESULT_OK)
@@ -131,11 +131,11 @@ static struct outcome judge_outcome(const struct send_outcome *sent, const struc
     }
     if (sent->status == 410) {
         outcome.state = DELIVERY_DISABLED;
-        outcome.disable_why = "the receiver answered 410 Gone";
+        outcome.gone = true;
         return outcome;
     }
     outcome.retry_at_ms =
-        event_retry_at(flight->attempts + 1, now_ms(), random_u64(), is_slow(sent), sent->retry_after_ms);
+        delivery_retry_at(flight->attempts + 1, now_ms(), random_u64(), is_slow(sent), sent->retry_after_ms);
     outcome.state = outcome.retry_at_ms ? DELIVERY_PENDING : DELIVERY_FAILED;
     return outcome;
 }

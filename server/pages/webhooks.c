@@ -41,11 +41,11 @@ static const char *health_of(const struct webhook *webhook, struct arena *arena)
 {
     if (webhook->disabled_ms)
         return webhook->disabled_why ? arena_printf(arena, "Off: %s", webhook->disabled_why) : "Off";
-    if (webhook->failures_in_a_row)
-        return webhook->failures_in_a_row == 1
-                   ? "The last message did not arrive"
-                   : arena_printf(arena, "The last %lld tries did not arrive", (long long)webhook->failures_in_a_row);
-    return webhook->last_success_ms ? "All is well" : "On; nothing was sent yet";
+    if (webhook->health.failures_in_a_row)
+        return webhook->health.failures_in_a_row == 1 ? "The last message did not arrive"
+                                                      : arena_printf(arena, "The last %lld tries did not arrive",
+                                                                     (long long)webhook->health.failures_in_a_row);
+    return webhook->health.last_success_ms ? "All is well" : "On; nothing was sent yet";
 }
 
 static int64_t later_of(int64_t one, int64_t other)
@@ -82,8 +82,10 @@ static enum result show_list(struct app *app, struct request *request, int statu
             .href = desk_href(arena, "webhooks", "whk", webhooks[i].id),
             .shown = without_scheme(webhooks[i].url),
             .health = health_of(&webhooks[i], arena),
-            .when = when_ago(later_of(webhooks[i].last_success_ms, webhooks[i].last_failure_ms), now, arena),
-            .is_bad = webhooks[i].failures_in_a_row || (webhooks[i].disabled_ms && webhooks[i].last_failure_ms),
+            .when =
+                when_ago(later_of(webhooks[i].health.last_success_ms, webhooks[i].health.last_failure_ms), now, arena),
+            .is_bad =
+                webhooks[i].health.failures_in_a_row || (webhooks[i].disabled_ms && webhooks[i].health.last_failure_ms),
         };
     view->desk = desk_frame(request, "Webhooks", "webhooks");
     view->hooks = hooks;
@@ -185,8 +187,11 @@ static enum result fill_deliveries(struct app *app, struct request *request, con
     struct delivery *rows;
     size_t count;
     int64_t now = now_ms();
-    enum result result = store_delivery_list(app->store, arena, webhook->owner_id, webhook->id,
-                                             before ? id_parse("dlv", before) : 0, DELIVERIES_SHOWN + 1, &rows, &count);
+    const struct delivery_filter filter = {.webhook_id = webhook->id,
+                                           .state = -1,
+                                           .before = before ? id_parse("dlv", before) : 0,
+                                           .limit = DELIVERIES_SHOWN + 1};
+    enum result result = store_delivery_list(app->store, arena, webhook->owner_id, &filter, &rows, &count);
     if (result != RESULT_OK)
         return result;
     struct delivery_view *deliveries = arena_alloc(arena, (count + 1) * sizeof *deliveries);
@@ -233,8 +238,8 @@ enum result webhook_page(struct app *app, struct request *request)
         .events = events_words(webhook.events, arena),
         .said =
             request_query(request, "sent") ? "It is on its way. Load this page again to see whether it arrived." : NULL,
-        .success = when_ago(webhook.last_success_ms, now, arena),
-        .failure = when_ago(webhook.last_failure_ms, now, arena),
+        .success = when_ago(webhook.health.last_success_ms, now, arena),
+        .failure = when_ago(webhook.health.last_failure_ms, now, arena),
         .is_on = !webhook.disabled_ms,
     };
     result = fill_deliveries(app, request, &webhook, &view);

@@ -1,7 +1,7 @@
 /* Deliveries: handing them out under a lease, recording what became of them, showing them.
  *
  * A lease is a due time in the future: who claims a delivery pushes its due_ms to the lease's end, so that if the sender
- * dies the delivery becomes due again by itself, with the same event id. Endpoints take turns (webhooks.served_ms), and one
+ * dies the delivery becomes due again by itself, with the same event id. Endpoints take turns (webhooks.turn_ms), and one
  * has at most ENDPOINT_MAX under way, so one backlog or one slow receiver holds up nobody else. */
 #include <string.h>
 #include "server/ids.h"
@@ -10,14 +10,24 @@
 
 enum { ENDPOINT_MAX = 2, LIST_MAX = 256, ATTEMPTS_SHOWN_MAX = 200, CLAIM_MAX = 64 };
 
+static const char *const STATES[] = {"pending", "delivered", "failed", "disabled", "erased"};
+
 const char *delivery_state_name(enum delivery_state state)
 {
-    static const char *const NAMES[] = {"pending", "delivered", "failed", "disabled", "erased"};
-    return NAMES[state];
+    return STATES[state];
 }
 
-#define DELIVERY_COLUMNS \
-    "id, webhook_id, event_id, lead_id, type, state, created_ms, due_ms, finished_ms, attempts, last_status, last_error"
+enum delivery_state delivery_state_parse(const char *name)
+{
+    int state = 0;
+    while (state < DELIVERY_STATE_COUNT && (!name || strcmp(STATES[state], name)))
+        state++;
+    return (enum delivery_state)state;
+}
+
+#define DELIVERY_COLUMNS                                                                                                   \
+    "id, webhook_id, event_id, lead_id, type, state, created_ms, due_ms, finished_ms, attempts, last_status, last_error, " \
+    "sequence, queue"
 
 static void delivery_of_row(const struct db_rows *rows, struct arena *arena, int64_t owner_id, struct delivery *out)
 {
@@ -35,6 +45,8 @@ static void delivery_of_row(const struct db_rows *rows, struct arena *arena, int
         .attempts = (int)db_column_int(rows, 9),
         .last_status = (int)db_column_int(rows, 10),
         .last_error = db_column_text(rows, 11, arena),
+        .sequence = db_column_int(rows, 12),
+        .paused = db_column_int(rows, 13) == QUEUE_PAUSED,
     };
 }
 
@@ -53,7 +65,7 @@ static enum result next_due(struct db *db, int64_t *out)
 {
     struct db_rows *rows;
     enum result result =
-        db_one(db, "SELECT MIN(next_due_ms) FROM webhooks WHERE next_due_ms IS NOT NULL", NULL, 0, &rows);
+        db_one(db, "SELECT MIN(next_due_ms) FROM webhooks WHERE lane = 1 AND next_due_ms IS NOT NULL", NULL, 0, &rows);
     if (result != RESULT_OK)
         return result;
     *out = db_column_int(rows, 0);
@@ -65,16 +77,16 @@ static const char LOST_KEY[] =
     "its secret was sealed with another key file: put that one back, or make the webhook anew";
 
 /* UNREADABLE[i] says that the secret of OUT[i] cannot be opened. */
-static enum result due_webhooks(struct claim *claim, struct db *db, struct webhook *out, bool *unreadable,
-                                size_t *count)
+static enum result due_webhooks(struct claim *claim, struct db *db, struct webhook *out, struct webhook_keys *keys,
+                                bool *unreadable, size_t *count)
 {
     struct db_rows *rows;
     size_t len;
     *count = 0;
     enum result result = db_query(
         db,
-        "SELECT owner_id, id, url, sealed_secret FROM webhooks WHERE next_due_ms <= $1 AND disabled_ms IS NULL "
-        "AND removed_ms IS NULL ORDER BY served_ms, id LIMIT $2",
+        "SELECT owner_id, id, url, sealed_secret FROM webhooks WHERE lane = 1 AND next_due_ms <= $1 AND disabled_ms IS NULL "
+        "AND removed_ms IS NULL ORDER BY turn_ms, id LIMIT $2",
         DB_ARGS(DB_INT(claim->now_ms), DB_INT((int64_t)claim->limit)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         struct webhook *webhook = &out[*count];
@@ -82,7 +94,8 @@ static enum result due_webhooks(struct claim *claim, struct db *db, struct webho
                                     .id = db_column_int(rows, 1),
                                     .url = db_column_text(rows, 2, claim->arena)};
         const void *sealed = db_column_bytes(rows, 3, &len);
-        unreadable[(*count)++] = webhook_unseal(claim->store, sealed, len, webhook->secret) != RESULT_OK;
+        unreadable[*count] = webhook_unseal(claim->store, sealed, len, keys[*count].secret) != RESULT_OK;
+        ++*count;
     }
     db_finish(&rows);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
@@ -106,7 +119,8 @@ static enum result under_way(struct db *db, const struct webhook *webhook, int64
     return RESULT_OK;
 }
 
-static enum result lease(struct claim *claim, struct db *db, const struct webhook *webhook, int64_t most)
+static enum result lease(struct claim *claim, struct db *db, const struct webhook *webhook,
+                         const struct webhook_keys *keys, int64_t most)
 {
     struct db_rows *rows;
     if (most > (int64_t)(claim->limit - claim->count))
@@ -114,7 +128,7 @@ static enum result lease(struct claim *claim, struct db *db, const struct webhoo
     enum result result = db_query(
         db,
         "UPDATE deliveries SET leased_until_ms = $4, due_ms = $4 WHERE owner_id = $1 AND id IN (SELECT id FROM "
-        "deliveries WHERE owner_id = $1 AND webhook_id = $2 AND state = 0 AND due_ms <= $3 ORDER BY due_ms, id "
+        "deliveries WHERE owner_id = $1 AND webhook_id = $2 AND state = 0 AND due_ms <= $3 ORDER BY queue, due_ms, id "
         "LIMIT $5) RETURNING " DELIVERY_COLUMNS,
         DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), DB_INT(claim->now_ms),
                 DB_INT(claim->now_ms + claim->lease_ms), DB_INT(most)),
@@ -123,6 +137,7 @@ static enum result lease(struct claim *claim, struct db *db, const struct webhoo
         struct delivery *delivery = &claim->deliveries[claim->count++];
         delivery_of_row(rows, claim->arena, webhook->owner_id, delivery);
         delivery->webhook = *webhook;
+        delivery->keys = *keys;
     }
     db_finish(&rows);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
@@ -149,12 +164,12 @@ static enum result end_turn(struct claim *claim, struct db *db, const struct web
         return result;
     if (count >= ENDPOINT_MAX)
         return db_run(
-            db, "UPDATE webhooks SET served_ms = $3, next_due_ms = $4 WHERE owner_id = $1 AND id = $2",
+            db, "UPDATE webhooks SET turn_ms = $3, next_due_ms = $4 WHERE owner_id = $1 AND id = $2",
             DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), DB_INT(claim->now_ms), DB_INT(first_end_ms)));
     result = outbox_reschedule(db, webhook->owner_id, webhook->id);
     if (result != RESULT_OK)
         return result;
-    return db_run(db, "UPDATE webhooks SET served_ms = $3 WHERE owner_id = $1 AND id = $2",
+    return db_run(db, "UPDATE webhooks SET turn_ms = $3 WHERE owner_id = $1 AND id = $2",
                   DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), DB_INT(claim->now_ms)));
 }
 
@@ -162,10 +177,11 @@ static enum result claim_body(struct db *db, void *context)
 {
     struct claim *claim = context;
     struct webhook webhooks[CLAIM_MAX];
+    struct webhook_keys keys[CLAIM_MAX] = {0};
     bool unreadable[CLAIM_MAX];
     size_t webhook_count;
     claim->count = 0;
-    enum result result = due_webhooks(claim, db, webhooks, unreadable, &webhook_count);
+    enum result result = due_webhooks(claim, db, webhooks, keys, unreadable, &webhook_count);
     for (size_t i = 0; i < webhook_count && claim->count < claim->limit && result == RESULT_OK; i++) {
         int64_t busy, first_end_ms;
         if (unreadable[i]) { /* nobody's data goes out unsigned, and nothing waits for ever unseen */
@@ -174,7 +190,7 @@ static enum result claim_body(struct db *db, void *context)
         }
         result = under_way(db, &webhooks[i], claim->now_ms, &busy, &first_end_ms);
         if (result == RESULT_OK && busy < ENDPOINT_MAX)
-            result = lease(claim, db, &webhooks[i], ENDPOINT_MAX - busy);
+            result = lease(claim, db, &webhooks[i], &keys[i], ENDPOINT_MAX - busy);
         if (result == RESULT_OK)
             result = end_turn(claim, db, &webhooks[i]);
     }
@@ -287,9 +303,9 @@ static enum result record_one(struct recording *recording, struct db *db, const 
         result = note_health(db, delivery, outcome->state == DELIVERY_DELIVERED, attempt->at_ms);
     if (result == RESULT_OK && outcome->state == DELIVERY_DELIVERED)
         result = note_told(db, delivery, attempt->at_ms);
-    if (result == RESULT_OK && outcome->disable_why)
-        result = outbox_disable(recording->store, db, delivery->owner_id, delivery->webhook_id, outcome->disable_why,
-                                recording->now_ms);
+    if (result == RESULT_OK && outcome->gone)
+        result = outbox_disable(recording->store, db, delivery->owner_id, delivery->webhook_id,
+                                "the receiver answered 410 Gone", recording->now_ms);
     return result == RESULT_OK ? outbox_reschedule(db, delivery->owner_id, delivery->webhook_id) : result;
 }
 
@@ -305,7 +321,7 @@ static enum result record_body(struct db *db, void *context)
         result = db_one(db, "SELECT " DELIVERY_COLUMNS ", owner_id FROM deliveries WHERE id = $1",
                         DB_ARGS(DB_INT(recording->outcomes[i].delivery_id)), &rows);
         if (result == RESULT_OK) {
-            delivery_of_row(rows, &arena, db_column_int(rows, 12), &delivery);
+            delivery_of_row(rows, &arena, db_column_int(rows, 14), &delivery);
             db_finish(&rows);
             /* Erased, disabled or recorded meanwhile: that end stands. */
             if (delivery.state == DELIVERY_PENDING)
@@ -371,11 +387,32 @@ enum result store_delivery_redeliver(struct store *store, int64_t owner_id, int6
 struct showing {
     struct arena *arena;
     int64_t owner_id, webhook_id, lead_id, before;
+    int state;
     size_t limit, count;
     struct delivery *deliveries;
     struct delivery *one;
     struct attempt *attempts;
 };
+
+/* What never arrived has an index of its own, in which a month of what did is not in the way. */
+static const char *list_sql(const struct showing *showing)
+{
+    if (showing->lead_id)
+        return "SELECT " DELIVERY_COLUMNS
+               " FROM deliveries WHERE owner_id = $1 AND lead_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+    switch (showing->state) {
+    case -1:
+        return "SELECT " DELIVERY_COLUMNS
+               " FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+    case DELIVERY_FAILED:
+    case DELIVERY_DISABLED:
+        return "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 "
+               "AND state IN (2, 3) AND state = $5 ORDER BY id DESC LIMIT $4";
+    default:
+        return "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 "
+               "AND state = $5 ORDER BY id DESC LIMIT $4";
+    }
+}
 
 static enum result list_body(struct db *db, void *context)
 {
@@ -383,32 +420,24 @@ static enum result list_body(struct db *db, void *context)
     struct db_rows *rows;
     const struct db_value args[] = {DB_INT(showing->owner_id),
                                     DB_INT(showing->lead_id ? showing->lead_id : showing->webhook_id),
-                                    DB_INT(showing->before), DB_INT((int64_t)showing->limit)};
+                                    DB_INT(showing->before), DB_INT((int64_t)showing->limit), DB_INT(showing->state)};
     showing->deliveries = arena_alloc(showing->arena, sizeof *showing->deliveries * showing->limit);
-    enum result result =
-        showing->lead_id
-            ? db_query(db,
-                       "SELECT " DELIVERY_COLUMNS
-                       " FROM deliveries WHERE owner_id = $1 AND lead_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
-                       args, 4, &rows)
-            : db_query(db,
-                       "SELECT " DELIVERY_COLUMNS
-                       " FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
-                       args, 4, &rows);
+    enum result result = db_query(db, list_sql(showing), args, showing->state < 0 ? 4 : 5, &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
         delivery_of_row(rows, showing->arena, showing->owner_id, &showing->deliveries[showing->count++]);
     db_finish(&rows);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result store_delivery_list(struct store *store, struct arena *arena, int64_t owner_id, int64_t webhook_id,
-                                int64_t before, size_t limit, struct delivery **out, size_t *count)
+enum result store_delivery_list(struct store *store, struct arena *arena, int64_t owner_id,
+                                const struct delivery_filter *filter, struct delivery **out, size_t *count)
 {
     struct showing showing = {.arena = arena,
                               .owner_id = owner_id,
-                              .webhook_id = webhook_id,
-                              .before = before ? before : INT64_MAX,
-                              .limit = limit && limit < LIST_MAX ? limit : LIST_MAX};
+                              .webhook_id = filter->webhook_id,
+                              .state = filter->state,
+                              .before = filter->before ? filter->before : INT64_MAX,
+                              .limit = filter->limit && filter->limit < LIST_MAX ? filter->limit : LIST_MAX};
     enum result result = store_read(store, list_body, &showing);
     *out = showing.deliveries;
     *count = showing.count;
@@ -419,7 +448,7 @@ enum result store_delivery_list_of_lead(struct store *store, struct arena *arena
                                         struct delivery **out, size_t *count)
 {
     struct showing showing = {
-        .arena = arena, .owner_id = owner_id, .lead_id = lead_id, .before = INT64_MAX, .limit = LIST_MAX};
+        .arena = arena, .owner_id = owner_id, .lead_id = lead_id, .state = -1, .before = INT64_MAX, .limit = LIST_MAX};
     enum result result = store_read(store, list_body, &showing);
     *out = showing.deliveries;
     *count = showing.count;

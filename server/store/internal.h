@@ -128,6 +128,18 @@ enum result outbox_reschedule(struct db *db, int64_t owner_id, int64_t webhook_i
 enum result outbox_disable(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id, const char *why,
                            int64_t now_ms) MUST_CHECK;
 
+/* deliveries.queue, while a delivery is pending. */
+enum delivery_queue { QUEUE_FRESH, QUEUE_AGAIN, QUEUE_PAUSED };
+
+/* webhooks.c: an endpoint from row columns selected as WEBHOOK_COLUMNS from webhooks. */
+#define WEBHOOK_COLUMNS                                                                                             \
+    "owner_id, id, url, events, created_ms, disabled_ms, disabled_why, format, thin, listener, old_until_ms, "      \
+    "pending, paused, sequence, public_key, last_success_ms, last_failure_ms, last_latency_ms, failures_in_a_row, " \
+    "failing_since_ms, certificate_since_ms, refusals_in_a_row, window_ms, window_tries, window_failures, "         \
+    "breaker_until_ms, breaker_ms, replay_due_ms"
+enum { WEBHOOK_COLUMN_COUNT = 28 };
+void webhook_from_row(const struct db_rows *rows, struct arena *arena, struct webhook *out);
+
 /* guards.c: answers kept for the member's Idempotency-Keys that hold TEXT are gone, in the running transaction. */
 enum result answers_forget(const struct store *store, struct db *db, int64_t member_id, const char *text) MUST_CHECK;
 

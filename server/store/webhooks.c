@@ -42,23 +42,42 @@ struct request {
     int64_t delivery_id;
 };
 
-#define WEBHOOK_COLUMNS \
-    "id, url, events, created_ms, disabled_ms, disabled_why, last_success_ms, last_failure_ms, failures_in_a_row"
-
-static void webhook_of_row(const struct db_rows *rows, struct arena *arena, int64_t owner_id, struct webhook *out)
+void webhook_from_row(const struct db_rows *rows, struct arena *arena, struct webhook *out)
 {
     *out = (struct webhook){
-        .owner_id = owner_id,
-        .id = db_column_int(rows, 0),
-        .url = db_column_text(rows, 1, arena),
-        .events = (uint32_t)db_column_int(rows, 2),
-        .created_ms = db_column_int(rows, 3),
-        .disabled_ms = db_column_int(rows, 4),
-        .disabled_why = db_column_text(rows, 5, arena),
-        .last_success_ms = db_column_int(rows, 6),
-        .last_failure_ms = db_column_int(rows, 7),
-        .failures_in_a_row = db_column_int(rows, 8),
+        .owner_id = db_column_int(rows, 0),
+        .id = db_column_int(rows, 1),
+        .url = db_column_text(rows, 2, arena),
+        .events = (uint32_t)db_column_int(rows, 3),
+        .created_ms = db_column_int(rows, 4),
+        .disabled_ms = db_column_int(rows, 5),
+        .disabled_why = db_column_text(rows, 6, arena),
+        .format = (enum webhook_format)db_column_int(rows, 7),
+        .thin = db_column_int(rows, 8),
+        .listener = db_column_int(rows, 9),
+        .old_until_ms = db_column_int(rows, 10),
+        .pending = db_column_int(rows, 11),
+        .paused = db_column_int(rows, 12),
+        .sequence = db_column_int(rows, 13),
+        .health = {.last_success_ms = db_column_int(rows, 15),
+                   .last_failure_ms = db_column_int(rows, 16),
+                   .last_latency_ms = db_column_int(rows, 17),
+                   .failures_in_a_row = db_column_int(rows, 18),
+                   .failing_since_ms = db_column_int(rows, 19),
+                   .certificate_since_ms = db_column_int(rows, 20),
+                   .refusals_in_a_row = db_column_int(rows, 21),
+                   .window_ms = db_column_int(rows, 22),
+                   .window_tries = db_column_int(rows, 23),
+                   .window_failures = db_column_int(rows, 24),
+                   .breaker_until_ms = db_column_int(rows, 25),
+                   .breaker_ms = db_column_int(rows, 26)},
     };
+    size_t len;
+    const void *key = db_column_bytes(rows, 14, &len);
+    out->asymmetric = key && len == sizeof out->public_key;
+    if (out->asymmetric)
+        memcpy(out->public_key, key, len);
+    out->replaying = db_column_int(rows, 27);
 }
 
 static enum result add_body(struct db *db, void *context)
@@ -79,10 +98,11 @@ static enum result add_body(struct db *db, void *context)
     outbox_forget_wants(request->store);
     return db_run(
         db,
-        "INSERT INTO webhooks (owner_id, id, url, events, sealed_secret, created_ms, failures_in_a_row, served_ms) "
-        "VALUES ($1, $2, $3, $4, $5, $6, 0, 0)",
+        "INSERT INTO webhooks (owner_id, id, url, events, sealed_secret, created_ms, failures_in_a_row, turn_ms, "
+        "format, thin, listener) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8, $9)",
         DB_ARGS(DB_INT(webhook->owner_id), DB_INT(webhook->id), db_text(webhook->url), DB_INT(webhook->events),
-                db_blob(sealed, sizeof sealed), DB_INT(request->now_ms)));
+                db_blob(sealed, sizeof sealed), DB_INT(request->now_ms), DB_INT(webhook->format), DB_INT(webhook->thin),
+                DB_INT(webhook->listener)));
 }
 
 enum result store_webhook_add(struct store *store, struct webhook *webhook, int64_t now_ms)
@@ -104,7 +124,7 @@ static enum result list_body(struct db *db, void *context)
         db_query(db, "SELECT " WEBHOOK_COLUMNS " FROM webhooks WHERE owner_id = $1 AND removed_ms IS NULL ORDER BY id",
                  DB_ARGS(DB_INT(request->owner_id)), &rows);
     while (result == RESULT_OK && request->count < WEBHOOKS_MAX && (result = db_next(rows)) == RESULT_OK)
-        webhook_of_row(rows, request->arena, request->owner_id, &request->list[request->count++]);
+        webhook_from_row(rows, request->arena, &request->list[request->count++]);
     db_finish(&rows);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
@@ -128,7 +148,7 @@ static enum result find_body(struct db *db, void *context)
                DB_ARGS(DB_INT(request->owner_id), DB_INT(request->id)), &rows);
     if (result != RESULT_OK)
         return result;
-    webhook_of_row(rows, request->arena, request->owner_id, request->webhook);
+    webhook_from_row(rows, request->arena, request->webhook);
     db_finish(&rows);
     return RESULT_OK;
 }
@@ -146,8 +166,11 @@ static enum result change_body(struct db *db, void *context)
     const struct webhook *wanted = request->wanted;
     outbox_forget_wants(request->store);
     enum result result =
-        db_run(db, "UPDATE webhooks SET url = $3, events = $4 WHERE owner_id = $1 AND id = $2 AND removed_ms IS NULL",
-               DB_ARGS(DB_INT(wanted->owner_id), DB_INT(wanted->id), db_text(wanted->url), DB_INT(wanted->events)));
+        db_run(db,
+               "UPDATE webhooks SET url = $3, events = $4, format = $5, thin = $6 WHERE owner_id = $1 AND id = $2 "
+               "AND removed_ms IS NULL",
+               DB_ARGS(DB_INT(wanted->owner_id), DB_INT(wanted->id), db_text(wanted->url), DB_INT(wanted->events),
+                       DB_INT(wanted->format), DB_INT(wanted->thin)));
     if (result != RESULT_OK)
         return result;
     if (!db_changes(db))

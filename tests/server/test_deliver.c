@@ -65,8 +65,8 @@ static struct delivery delivery_of(struct road *road, const struct webhook *webh
 {
     struct delivery *list;
     size_t count;
-    assert_int_equal(store_delivery_list(road->fresh->store, &road->fresh->arena, road->fresh->jane.id, webhook->id, 0,
-                                         10, &list, &count),
+    assert_int_equal(store_delivery_list(road->fresh->store, &road->fresh->arena, road->fresh->jane.id,
+                                         &(struct delivery_filter){webhook->id, -1, 0, 10}, &list, &count),
                      RESULT_OK);
     assert_true(count >= 1);
     return list[0];

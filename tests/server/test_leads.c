@@ -42,9 +42,9 @@ static size_t count_told(struct fresh *fresh, const struct webhook *webhook, enu
     struct delivery *list, one;
     struct attempt *attempts;
     size_t count, attempt_count, found = 0;
-    assert_int_equal(
-        store_delivery_list(fresh->store, &fresh->arena, fresh->jane.id, webhook->id, 0, 200, &list, &count),
-        RESULT_OK);
+    assert_int_equal(store_delivery_list(fresh->store, &fresh->arena, fresh->jane.id,
+                                         &(struct delivery_filter){webhook->id, -1, 0, 200}, &list, &count),
+                     RESULT_OK);
     for (size_t i = 0; i < count; i++) {
         if (list[i].type != type || found++ || !body)
             continue;

@@ -229,7 +229,10 @@ static void use_webhooks(struct fresh *fresh, struct webhook *webhook)
                                   .state = i ? DELIVERY_FAILED : DELIVERY_DELIVERED};
         MUST(store_delivery_record(store, &outcome, 1, now));
     }
-    MUST(store_delivery_list(store, arena, jane, webhook->id, 0, 50, &deliveries, &count));
+    for (int state = -1; state < DELIVERY_STATE_COUNT; state++) {
+        const struct delivery_filter filter = {webhook->id, state, 0, 50};
+        MUST(store_delivery_list(store, arena, jane, &filter, &deliveries, &count));
+    }
     MUST(store_delivery_list_of_lead(store, arena, jane, lead.id, &deliveries, &count));
     MUST(store_delivery_find(store, arena, jane, id, &one, &attempts, &attempt_count));
     enum result result = store_delivery_redeliver(store, jane, id, now);

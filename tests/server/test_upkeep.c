@@ -114,7 +114,8 @@ static void upkeep__ends_deliveries_a_month_after_they_ended(void **state)
     assert_int_equal(count_rows(fresh, "SELECT count(*) FROM delivery_attempts"), 1);
     struct delivery *list;
     size_t count;
-    MUST(store_delivery_list(fresh->store, &fresh->arena, fresh->jane.id, two.id, 0, 50, &list, &count));
+    MUST(store_delivery_list(fresh->store, &fresh->arena, fresh->jane.id, &(struct delivery_filter){two.id, -1, 0, 50},
+                             &list, &count));
     assert_int_equal(count, 1);
     assert_int_equal(list[0].state, DELIVERY_PENDING);
     assert_int_equal(count_rows(fresh, "SELECT count(*) FROM leads"), LEADS + 1);

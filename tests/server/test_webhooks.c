@@ -41,13 +41,12 @@ static struct claimed claim(struct fresh *fresh, size_t limit)
     return claimed;
 }
 
-static void record(struct fresh *fresh, int64_t id, enum delivery_state state, int64_t retry_at_ms,
-                   const char *disable_why)
+static void record(struct fresh *fresh, int64_t id, enum delivery_state state, int64_t retry_at_ms)
 {
     struct outcome outcome = {.delivery_id = id,
                               .state = state,
                               .retry_at_ms = retry_at_ms,
-                              .disable_why = disable_why,
+                              .gone = state == DELIVERY_DISABLED,
                               .attempt = {.at_ms = fresh->now_ms,
                                           .status = state == DELIVERY_DELIVERED ? 200 : 500,
                                           .latency_ms = 7,
@@ -86,7 +85,7 @@ static void webhook__keeps_its_secret_sealed(void **state)
     ping(fresh, &webhook);
     struct claimed claimed = claim(fresh, 10);
     assert_int_equal(claimed.count, 1);
-    assert_memory_equal(claimed.list[0].webhook.secret, webhook.secret, sizeof webhook.secret);
+    assert_memory_equal(claimed.list[0].keys.secret, webhook.secret, sizeof webhook.secret);
     store_tidy(fresh->store, true);
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
@@ -252,9 +251,9 @@ static void delivery__backlog_of_one_endpoint_holds_up_no_other(void **state)
     assert_true(found);
     assert_int_equal(of_busy, 2);
     assert_int_equal(claim(fresh, 64).count, 0);
-    record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0, NULL);
-    record(fresh, claimed.list[1].id, DELIVERY_DELIVERED, 0, NULL);
-    record(fresh, claimed.list[2].id, DELIVERY_DELIVERED, 0, NULL);
+    record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0);
+    record(fresh, claimed.list[1].id, DELIVERY_DELIVERED, 0);
+    record(fresh, claimed.list[2].id, DELIVERY_DELIVERED, 0);
     assert_int_equal(claim(fresh, 64).count, 2);
 }
 
@@ -274,7 +273,7 @@ static void delivery__endpoints_take_turns(void **state)
         assert_int_equal(claimed.count, 1);
         assert_int_not_equal(claimed.list[0].webhook_id, last);
         last = claimed.list[0].webhook_id;
-        record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0, NULL);
+        record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0);
     }
     assert_int_equal(claim(fresh, 1).count, 0);
     assert_int_equal(claim(fresh, 1).next_due_ms, 0);
@@ -292,8 +291,8 @@ static void delivery__is_retried_on_schedule_and_then_fails(void **state)
         struct claimed claimed = claim(fresh, 10);
         assert_int_equal(claimed.count, 1);
         assert_int_equal(claimed.list[0].attempts, attempts - 1);
-        int64_t retry_at_ms = event_retry_at(attempts, fresh->now_ms, random_u64(), false, 0);
-        record(fresh, id, retry_at_ms ? DELIVERY_PENDING : DELIVERY_FAILED, retry_at_ms, NULL);
+        int64_t retry_at_ms = delivery_retry_at(attempts, fresh->now_ms, random_u64(), false, 0);
+        record(fresh, id, retry_at_ms ? DELIVERY_PENDING : DELIVERY_FAILED, retry_at_ms);
         if (!retry_at_ms)
             break;
         assert_int_equal(find(fresh, id, &attempt_count).due_ms, retry_at_ms);
@@ -310,17 +309,17 @@ static void delivery__is_retried_on_schedule_and_then_fails(void **state)
     assert_int_equal(delivery.last_status, 500);
     assert_true(fresh->now_ms - started_ms > 75 * 3600 * 1000);
     assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
-    assert_int_equal(found.failures_in_a_row, DELIVERY_ATTEMPTS_MAX);
+    assert_int_equal(found.health.failures_in_a_row, DELIVERY_ATTEMPTS_MAX);
 
     assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, id, fresh->now_ms), RESULT_OK);
     assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, id, fresh->now_ms), RESULT_CONFLICT);
     struct claimed claimed = claim(fresh, 10);
     assert_int_equal(claimed.count, 1);
     assert_int_equal(claimed.list[0].event_id, delivery.event_id);
-    record(fresh, id, DELIVERY_DELIVERED, 0, NULL);
+    record(fresh, id, DELIVERY_DELIVERED, 0);
     assert_int_equal(find(fresh, id, &attempt_count).state, DELIVERY_DELIVERED);
     assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
-    assert_int_equal(found.failures_in_a_row, 0);
+    assert_int_equal(found.health.failures_in_a_row, 0);
 }
 
 static void delivery__of_a_gone_endpoint_ends_disabled(void **state)
@@ -330,14 +329,14 @@ static void delivery__of_a_gone_endpoint_ends_disabled(void **state)
     int64_t first = ping(fresh, &webhook), second = ping(fresh, &webhook), third = ping(fresh, &webhook), id;
     size_t attempts;
     assert_int_equal(claim(fresh, 10).count, 2);
-    record(fresh, first, DELIVERY_DISABLED, 0, "the receiver answered 410 Gone");
+    record(fresh, first, DELIVERY_DISABLED, 0);
     assert_int_equal(find(fresh, first, &attempts).state, DELIVERY_DISABLED);
     assert_int_equal(attempts, 1);
     assert_int_equal(find(fresh, second, &attempts).state, DELIVERY_DISABLED);
     assert_int_equal(find(fresh, third, &attempts).state, DELIVERY_DISABLED);
     assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
     assert_string_equal(found.disabled_why, "the receiver answered 410 Gone");
-    record(fresh, second, DELIVERY_DELIVERED, 0, NULL); /* was under way: its end stands */
+    record(fresh, second, DELIVERY_DELIVERED, 0); /* was under way: its end stands */
     assert_int_equal(find(fresh, second, &attempts).state, DELIVERY_DISABLED);
     assert_int_equal(store_webhook_ping(fresh->store, fresh->jane.id, webhook.id, fresh->now_ms, &id), RESULT_CONFLICT);
     assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, third, fresh->now_ms), RESULT_CONFLICT);
@@ -377,7 +376,7 @@ static void delivery__without_the_key_is_not_sent_and_can_be_later(void **state)
     assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, id, fresh->now_ms), RESULT_OK);
     struct claimed claimed = claim(fresh, 10);
     assert_int_equal(claimed.count, 1);
-    assert_memory_equal(claimed.list[0].webhook.secret, webhook.secret, WEBHOOK_SECRET_SIZE);
+    assert_memory_equal(claimed.list[0].keys.secret, webhook.secret, WEBHOOK_SECRET_SIZE);
 }
 
 static void delivery__erased_while_under_way_stays_erased(void **state)
@@ -390,7 +389,7 @@ static void delivery__erased_while_under_way_stays_erased(void **state)
     struct claimed claimed = claim(fresh, 10);
     assert_int_equal(claimed.count, 1);
     assert_int_equal(store_lead_erase(fresh->store, fresh->jane.id, lead.id, fresh->now_ms), RESULT_OK);
-    record(fresh, claimed.list[0].id, DELIVERY_PENDING, fresh->now_ms + 5000, NULL);
+    record(fresh, claimed.list[0].id, DELIVERY_PENDING, fresh->now_ms + 5000);
     struct delivery delivery = find(fresh, claimed.list[0].id, &attempts);
     assert_int_equal(delivery.state, DELIVERY_ERASED);
     assert_string_equal(delivery.body, "");
@@ -405,7 +404,7 @@ static void delivery__of_a_lead_is_on_its_timeline(void **state)
     size_t count;
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
     struct claimed claimed = claim(fresh, 10);
-    record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0, NULL);
+    record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0);
     assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count),
                      RESULT_OK);
     assert_string_equal(moments[count - 1].kind, "told");
@@ -430,7 +429,7 @@ static void delivery__that_was_interrupted_by_us_is_due_again_and_counts_for_not
     assert_int_equal(attempts, 0);
     struct webhook found;
     assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
-    assert_int_equal(found.failures_in_a_row, 0);
+    assert_int_equal(found.health.failures_in_a_row, 0);
     assert_int_equal(claim(fresh, 10).count, 0);
     fresh->now_ms += 1500;
     struct claimed second = claim(fresh, 10);
