@@ -39,9 +39,11 @@ struct transfer {
     bool plain;   /* http */
     bool refused; /* a callback met an address that may not be called */
     bool too_large;
+    bool connected;
     bool answered; /* the final reply's headers are complete */
     size_t header_bytes, body_bytes;
     int status_seen;
+    int socket; /* the latest, while it is open; -1 */
     CURL *easy;
     struct curl_slist *headers, *pins;
     struct send_outcome outcome;
@@ -130,7 +132,27 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
 {
     if (purpose != CURLSOCKTYPE_IPCXN || judge_address(context, &address->addr, address->addrlen) == ADDRESS_REFUSED)
         return CURL_SOCKET_BAD;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    struct transfer *transfer = context;
+    transfer->socket = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    return transfer->socket < 0 ? CURL_SOCKET_BAD : transfer->socket;
+}
+
+/* libcurl tells when a connection was secured, but not that it stood before: the socket knows. */
+static bool is_connected(int socket)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    return getpeername(socket, (struct sockaddr *)&peer, &len) == 0;
+}
+
+static int close_socket(void *context, curl_socket_t socket)
+{
+    struct transfer *transfer = context;
+    if (is_connected(socket))
+        transfer->connected = true;
+    if (transfer->socket == socket)
+        transfer->socket = -1;
+    return close(socket);
 }
 
 /* The connection stands and nothing has been sent: the last look at whom we are speaking to. */
@@ -182,13 +204,12 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 /* Which limit it was, by how far the call had come. */
 static enum send_error timeout_of(const struct transfer *transfer)
 {
-    curl_off_t connected_us = 0, secured_us = 0, first_byte_us = 0;
+    curl_off_t secured_us = 0, first_byte_us = 0;
     if (transfer->step == STEP_NAMING)
         return SEND_NAME_TIMEOUT;
-    curl_easy_getinfo(transfer->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
     curl_easy_getinfo(transfer->easy, CURLINFO_APPCONNECT_TIME_T, &secured_us);
     curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
-    if (!connected_us)
+    if (!transfer->connected && !is_connected(transfer->socket))
         return SEND_CONNECT_TIMEOUT;
     if (!transfer->plain && !secured_us)
         return SEND_TLS_TIMEOUT;
@@ -198,11 +219,12 @@ static enum send_error timeout_of(const struct transfer *transfer)
 /* What OpenSSL found wrong (X509_V_ERR_…, openssl/x509_vfy.h); nothing, when the name was. */
 static enum send_error certificate_error_of(const struct transfer *transfer)
 {
-    enum { FINE = 0, NOT_YET_VALID = 9, HAS_EXPIRED = 10 };
-    long found = FINE;
+    enum { FINE = 0, NOT_JUDGED = 1, NOT_YET_VALID = 9, HAS_EXPIRED = 10 };
+    long found = NOT_JUDGED;
     curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT, &found);
     switch (found) {
     case FINE:
+    case NOT_JUDGED:
         return SEND_CERTIFICATE_HOST;
     case NOT_YET_VALID:
     case HAS_EXPIRED:
@@ -295,6 +317,7 @@ enum result courier_add(struct courier *courier, const struct send_job *job)
     arena_init(&transfer->arena);
     transfer->step = STEP_NAMING;
     transfer->courier = courier;
+    transfer->socket = -1;
     transfer->id = job->id;
     transfer->ticket = ++courier->tickets;
     transfer->started_ms = monotonic_ms();
@@ -357,6 +380,8 @@ static bool set_refusals(CURL *easy, struct transfer *transfer)
     SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(CURLOPT_OPENSOCKETDATA, transfer);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    SET(CURLOPT_CLOSESOCKETDATA, transfer);
     SET(CURLOPT_PREREQFUNCTION, before_request);
     SET(CURLOPT_PREREQDATA, transfer);
     SET(CURLOPT_RESOLVE, transfer->pins);
