@@ -3,6 +3,7 @@
 #include "cards/event.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,6 +208,9 @@ static void cut_free_text(json_t *json, size_t max, struct arena *arena)
     }
 }
 
+/* What is kept leaves room for ,"sequence":9223372036854775807 */
+enum { SEQUENCE_ROOM = 40, KEPT_BODY_MAX = EVENT_BODY_MAX - SEQUENCE_ROOM };
+
 static int add_piece(const char *piece, size_t len, void *out)
 {
     str_add_n(out, piece, len);
@@ -223,9 +227,11 @@ const char *event_body(enum event_type type, int64_t now_ms, json_t *data, struc
     set(body, "data", data);
     struct str text;
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
-        if (cuts[i])
+        if (cuts[i]) {
+            set(body, "cut", json_true());
             cut_free_text(body, cuts[i], arena);
-        str_init(&text, arena, EVENT_BODY_MAX);
+        }
+        str_init(&text, arena, KEPT_BODY_MAX);
         if (json_dump_callback(body, add_piece, &text, JSON_COMPACT))
             abort();
         if (!text.failed)
@@ -234,4 +240,75 @@ const char *event_body(enum event_type type, int64_t now_ms, json_t *data, struc
     json_decref(body);
     assert(!text.failed);
     return text.data;
+}
+
+/* ------------------------------------------------------------------------------------------------- what is sent */
+
+const char *event_number(const char *body, int64_t sequence, struct arena *arena)
+{
+    /* Put in as text: most events are sent as they are kept, and reading each would cost more than signing it. No word of a
+     * person comes before the time. */
+    static const char BEFORE[] = "\"timestamp\":\"";
+    const char *time = strstr(body, BEFORE), *after = time ? strchr(time + sizeof BEFORE - 1, '"') : NULL;
+    if (!after++)
+        return NULL;
+    return arena_printf(arena, "%.*s,\"sequence\":%" PRId64 "%s", (int)(after - body), body, sequence, after);
+}
+
+static json_t *copy_members(const json_t *from, const char *const *names)
+{
+    json_t *json = json_object();
+    for (; *names; names++)
+        if (json_object_get(from, *names))
+            set(json, *names, json_deep_copy(json_object_get(from, *names)));
+    return json;
+}
+
+static void add_api_url(json_t *json, const char *base_url, const char *kind)
+{
+    const char *id = json_string_value(json_object_get(json, "id"));
+    set(json, "api_url", json_sprintf("%s/api/v1/%s/%s", base_url, kind, id ? id : ""));
+}
+
+static json_t *thin_data(enum event_type type, const json_t *data, const char *base_url)
+{
+    static const char *const LEAD[] = {"id", "kind", NULL}, *const SHARE[] = {"id", "card_id", NULL},
+                             *const ID[] = {"id", NULL};
+    const json_t *lead = json_object_get(data, "lead"), *share = json_object_get(data, "share"),
+                 *hit = json_object_get(data, "hit"), *webhook = json_object_get(data, "webhook");
+    json_t *thin = json_object(), *json;
+    if (lead && type == EVENT_LEAD_ERASED) /* there is nothing left to read */
+        set(thin, "lead", copy_members(lead, ID));
+    else if (lead) {
+        set(thin, "lead", json = copy_members(lead, LEAD));
+        add_api_url(json, base_url, "leads");
+    }
+    if (hit)
+        set(thin, "hit", copy_members(hit, ID));
+    if (share) {
+        set(thin, "share", json = copy_members(share, SHARE));
+        add_api_url(json, base_url, "shares");
+    }
+    if (webhook) {
+        set(thin, "webhook", json = copy_members(webhook, ID));
+        add_api_url(json, base_url, "webhooks");
+    }
+    return thin;
+}
+
+json_t *event_thin(const char *body, int64_t sequence, const char *base_url)
+{
+    json_t *full = json_loads(body, 0, NULL);
+    const json_t *type = json_object_get(full, "type"), *time = json_object_get(full, "timestamp");
+    if (!json_is_string(type) || !json_is_string(time)) {
+        json_decref(full);
+        return NULL;
+    }
+    json_t *thin = json_object();
+    set(thin, "type", json_deep_copy(type));
+    set(thin, "timestamp", json_deep_copy(time));
+    set(thin, "sequence", json_integer(sequence));
+    set(thin, "data", thin_data(event_parse(json_string_value(type)), json_object_get(full, "data"), base_url));
+    json_decref(full);
+    return thin;
 }

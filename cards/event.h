@@ -39,8 +39,13 @@ json_t *chain_to_json(const struct share *share);
 const char *time_text(int64_t time_ms, struct arena *arena);
 json_t *time_json(int64_t time_ms); /* the same as JSON, null for 0 */
 
-/* The minified body {"type","timestamp","data"}; takes over DATA's reference. At most EVENT_BODY_MAX bytes: longer free
- * text in it is cut to fit. */
+/* The minified body {"type","timestamp","data"} as it is kept; takes over DATA's reference. Short enough that what is sent of
+ * it holds EVENT_BODY_MAX: longer free text in it is cut to fit, and "cut":true says so. */
 const char *event_body(enum event_type type, int64_t now_ms, json_t *data, struct arena *arena);
+/* The body that an endpoint gets, with the number the event has there: {"type","timestamp","sequence","data"}. NULL if BODY is
+ * not of event_body, as when erasing emptied it. */
+const char *event_number(const char *body, int64_t sequence, struct arena *arena);
+/* The same body with ids, kind and API address in place of everything that tells of a person; new reference, NULL as above. */
+json_t *event_thin(const char *body, int64_t sequence, const char *base_url);
 
 #endif

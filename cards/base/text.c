@@ -165,15 +165,45 @@ bool text_check(const char **text, size_t max, enum text_kind kind, const char *
     return false;
 }
 
+static size_t measure(const char *text, const char *end, enum text_unit unit)
+{
+    size_t count = 0;
+    if (unit == TEXT_BYTES)
+        return (size_t)(end - text);
+    while (text < end)
+        count += text_next(&text) > 0xFFFF && unit == TEXT_UTF16 ? 2 : 1;
+    return count;
+}
+
+size_t text_measure(const char *text, enum text_unit unit)
+{
+    return measure(text, text + strlen(text), unit);
+}
+
+const char *text_fit(const char *text, size_t max, enum text_unit unit, struct arena *arena)
+{
+    static const char ELLIPSIS[] = "\u2026";
+    size_t len = strlen(text), room = text_measure(ELLIPSIS, unit), used = 0, kept = 0;
+    assert(max >= room);
+    if (text_measure(text, unit) <= max)
+        return text;
+    /* All at once: whether there is a break between two code points may depend on those before. */
+    char *breaks = arena_alloc_raw(arena, len);
+    u8_grapheme_breaks(bytes_of(text), len, breaks);
+    for (size_t next = 1;; next++) {
+        if (next < len && !breaks[next])
+            continue;
+        used += measure(text + kept, text + next, unit);
+        if (used > max - room)
+            break;
+        kept = next;
+    }
+    return arena_printf(arena, "%.*s%s", (int)kept, text, ELLIPSIS);
+}
+
 const char *text_cut(const char *text, size_t max, struct arena *arena)
 {
-    assert(max > 0);
-    if (text_count(text) <= max)
-        return text;
-    const char *at = text;
-    for (size_t i = 0; i + 1 < max; i++)
-        text_next(&at);
-    return arena_printf(arena, "%.*s\u2026", (int)(at - text), text);
+    return text_fit(text, max, TEXT_POINTS, arena);
 }
 
 /* A mark that only colours its letter. Combining classes 7 (nukta), 8 (kana voicing) and 9 (virama) make a new one. */

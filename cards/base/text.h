@@ -26,7 +26,14 @@ enum result text_clean(const char *text, enum text_kind kind, struct arena *aren
  * again) or longer than MAX code points (*TEXT stays). Whether there was no complaint. */
 bool text_check(const char **text, size_t max, enum text_kind kind, const char *field, struct arena *arena,
                 struct complaints *complaints);
-/* At most MAX code points of TEXT, ending in an ellipsis when something was cut off. TEXT must be UTF-8. */
+/* What other systems count when they say how long a text may be. */
+enum text_unit { TEXT_POINTS, TEXT_UTF16, TEXT_BYTES };
+/* How long TEXT is; it must be UTF-8. */
+size_t text_measure(const char *text, enum text_unit unit);
+/* At most MAX units of TEXT, ending in an ellipsis when something was cut off; what a person sees as one character is kept
+ * whole or left off (Unicode 15 annex 29). TEXT must be UTF-8. MAX has room for the ellipsis. */
+const char *text_fit(const char *text, size_t max, enum text_unit unit, struct arena *arena);
+/* The same in code points. */
 const char *text_cut(const char *text, size_t max, struct arena *arena);
 /* What a search compares: NFKC, case-folded, without the marks that ride on letters (é is e; but が is not か, since
  * kana voicing, nuktas and viramas make another letter). "" for NULL or what is not UTF-8. */
