@@ -19,6 +19,7 @@ static const struct setting SETTINGS[] = {
     {"MEISHI_TRUSTED_PROXIES", "--trusted-proxies", "", offsetof(struct config, trusted_proxies_text), false},
     {"MEISHI_KEY_FILE", "--key-file", NULL, offsetof(struct config, key_file), false},
     {"MEISHI_WEBHOOK_ALLOW", "--webhook-allow", "", offsetof(struct config, webhook_allow), false},
+    {"MEISHI_API_ORIGINS", "--api-origins", "", offsetof(struct config, api_origins), false},
     {"MEISHI_SMTP_URL", "--smtp-url", NULL, offsetof(struct config, smtp_url), true},
     {"MEISHI_MAIL_FROM", "--mail-from", NULL, offsetof(struct config, mail_from), false},
 };
@@ -107,6 +108,26 @@ static enum result check_url(struct config *config, struct arena *arena, const c
     return RESULT_OK;
 }
 
+/* Origins as browsers send them: scheme and host, a port if it is not the usual one, and nothing behind it. */
+static enum result check_origins(const struct config *config, struct arena *arena, const char **why)
+{
+    for (const char *at = config->api_origins; *at;) {
+        at += strspn(at, " ,");
+        size_t len = strcspn(at, " ,");
+        const char *host = !strncmp(at, "https://", 8) ? at + 8 : !strncmp(at, "http://", 7) ? at + 7 : NULL;
+        size_t host_len = host ? len - (size_t)(host - at) : 0;
+        if (len && (!host_len || strcspn(host, "/?#@*\\\"<>") < host_len)) {
+            *why = arena_printf(arena,
+                                "MEISHI_API_ORIGINS holds origins like https://app.example.org, with commas between "
+                                "them; \"%.*s\" is none.",
+                                (int)len, at);
+            return RESULT_INVALID;
+        }
+        at += len;
+    }
+    return RESULT_OK;
+}
+
 enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out,
                         const char **why)
 {
@@ -118,6 +139,8 @@ enum result config_read(int *argc, char **argv, char **environment, struct arena
         result = read_flags(argc, argv, arena, out, why);
     if (result == RESULT_OK)
         result = check_url(out, arena, why);
+    if (result == RESULT_OK)
+        result = check_origins(out, arena, why);
     const char *bad = NULL;
     if (result == RESULT_OK &&
         address_list_parse(out->trusted_proxies_text, arena, &out->trusted_proxies, &bad) != RESULT_OK) {

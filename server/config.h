@@ -15,6 +15,7 @@ struct config {
     const char *store;                /* MEISHI_STORE */
     const char *key_file;             /* MEISHI_KEY_FILE */
     const char *webhook_allow;        /* MEISHI_WEBHOOK_ALLOW, unparsed; "" for none */
+    const char *api_origins;          /* MEISHI_API_ORIGINS: who may call the API from a browser; "" for none */
     const char *smtp_url, *mail_from; /* NULL: no mail */
     const char *trusted_proxies_text; /* MEISHI_TRUSTED_PROXIES */
     struct address_list trusted_proxies;

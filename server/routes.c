@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "server/api/api.h"
+#include "server/api/condition.h"
 #include "server/api/problem.h"
 #include "server/app.h"
 #include "server/auth/caller.h"
@@ -40,6 +41,7 @@ struct route {
     const char *pattern;
     enum who who;
     handler *handler;
+    enum scope_resource resource; /* what a token must have a scope for */
 };
 
 enum { KB = 1024 };
@@ -48,9 +50,11 @@ enum { KB = 1024 };
 #define JSON "application/json"
 #define PICTURE "image/jpeg image/png image/webp application/octet-stream"
 
-#define ROUTE(method, pattern, who, where, types, max, handler)                                                       \
-    {                                                                                                                 \
-        {.body_max = (max), .worker = (where) == WORKER, .body_types = (types)}, HTTP_##method, pattern, who, handler \
+/* Lines for tokens end with the resource. */
+#define ROUTE(verb, path, caller, where, types, max, run, ...)                                                  \
+    {                                                                                                           \
+        .http = {.body_max = (max), .worker = (where) == WORKER, .body_types = (types)}, .method = HTTP_##verb, \
+        .pattern = (path), .who = (caller), .handler = (run), ##__VA_ARGS__                                     \
     }
 
 static const struct route ROUTES[] = {
@@ -115,33 +119,41 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/assets/{*}", ANYONE, INLINE, NULL, 0, asset_serve),
     ROUTE(GET, "/healthz", ANYONE, INLINE, NULL, 0, health_alive),
     ROUTE(GET, "/readyz", ANYONE, WORKER, NULL, 0, health_ready),
-    ROUTE(GET, "/metrics", OPERATOR, WORKER, NULL, 0, metrics_page),
+    ROUTE(GET, "/metrics", OPERATOR, WORKER, NULL, 0, metrics_page, SCOPE_METRICS),
 
     /* the API */
     ROUTE(GET, "/api/openapi.yaml", ANYONE, INLINE, NULL, 0, api_description),
-    ROUTE(GET, "/api/v1/cards", TOKEN, WORKER, NULL, 0, api_card_list),
-    ROUTE(POST, "/api/v1/cards", TOKEN, WORKER, JSON, 64 * KB, api_card_add),
-    ROUTE(GET, "/api/v1/cards/{}", TOKEN, WORKER, NULL, 0, api_card_get),
-    ROUTE(PATCH, "/api/v1/cards/{}", TOKEN, WORKER, JSON, 64 * KB, api_card_change),
-    ROUTE(DELETE, "/api/v1/cards/{}", TOKEN, WORKER, NULL, 0, api_card_retire),
-    ROUTE(GET, "/api/v1/cards/{}/shares", TOKEN, WORKER, NULL, 0, api_share_list),
-    ROUTE(POST, "/api/v1/cards/{}/shares", TOKEN, WORKER, JSON, 16 * KB, api_share_add),
-    ROUTE(GET, "/api/v1/shares/{}", TOKEN, WORKER, NULL, 0, api_share_get),
-    ROUTE(DELETE, "/api/v1/shares/{}", TOKEN, WORKER, NULL, 0, api_share_revoke),
-    ROUTE(GET, "/api/v1/shares/{}/hits", TOKEN, WORKER, NULL, 0, api_share_hits),
-    ROUTE(GET, "/api/v1/leads", TOKEN, WORKER, NULL, 0, api_lead_list),
-    ROUTE(GET, "/api/v1/leads/{}", TOKEN, WORKER, NULL, 0, api_lead_get),
-    ROUTE(PATCH, "/api/v1/leads/{}", TOKEN, WORKER, JSON, 32 * KB, api_lead_change),
-    ROUTE(DELETE, "/api/v1/leads/{}", TOKEN, WORKER, NULL, 0, api_lead_erase),
-    ROUTE(GET, "/api/v1/webhooks", TOKEN, WORKER, NULL, 0, api_webhook_list),
-    ROUTE(POST, "/api/v1/webhooks", TOKEN, WORKER, JSON, 16 * KB, api_webhook_add),
-    ROUTE(GET, "/api/v1/webhooks/{}", TOKEN, WORKER, NULL, 0, api_webhook_get),
-    ROUTE(PATCH, "/api/v1/webhooks/{}", TOKEN, WORKER, JSON, 16 * KB, api_webhook_change),
-    ROUTE(DELETE, "/api/v1/webhooks/{}", TOKEN, WORKER, NULL, 0, api_webhook_remove),
-    ROUTE(POST, "/api/v1/webhooks/{}/ping", TOKEN, WORKER, JSON, 1 * KB, api_webhook_ping),
-    ROUTE(GET, "/api/v1/webhooks/{}/deliveries", TOKEN, WORKER, NULL, 0, api_delivery_list),
-    ROUTE(GET, "/api/v1/deliveries/{}", TOKEN, WORKER, NULL, 0, api_delivery_get),
-    ROUTE(POST, "/api/v1/deliveries/{}/redeliver", TOKEN, WORKER, JSON, 1 * KB, api_delivery_redeliver),
+    ROUTE(GET, "/api/v1/account", TOKEN, WORKER, NULL, 0, api_account, SCOPE_ACCOUNT),
+    ROUTE(GET, "/api/v1/tokens", TOKEN, WORKER, NULL, 0, api_token_list, SCOPE_ACCOUNT),
+    ROUTE(POST, "/api/v1/tokens", TOKEN, WORKER, JSON, 4 * KB, api_token_add, SCOPE_ACCOUNT),
+    ROUTE(GET, "/api/v1/tokens/{}", TOKEN, WORKER, NULL, 0, api_token_get, SCOPE_ACCOUNT),
+    ROUTE(DELETE, "/api/v1/tokens/{}", TOKEN, WORKER, NULL, 0, api_token_revoke, SCOPE_ACCOUNT),
+    ROUTE(GET, "/api/v1/cards", TOKEN, WORKER, NULL, 0, api_card_list, SCOPE_CARDS),
+    ROUTE(POST, "/api/v1/cards", TOKEN, WORKER, JSON, 64 * KB, api_card_add, SCOPE_CARDS),
+    ROUTE(GET, "/api/v1/cards/{}", TOKEN, WORKER, NULL, 0, api_card_get, SCOPE_CARDS),
+    ROUTE(PATCH, "/api/v1/cards/{}", TOKEN, WORKER, JSON, 64 * KB, api_card_change, SCOPE_CARDS),
+    ROUTE(DELETE, "/api/v1/cards/{}", TOKEN, WORKER, NULL, 0, api_card_retire, SCOPE_CARDS),
+    ROUTE(PUT, "/api/v1/cards/{}/portrait", TOKEN, WORKER, PICTURE, PORTRAIT_UPLOAD_MAX, api_portrait_set, SCOPE_CARDS),
+    ROUTE(DELETE, "/api/v1/cards/{}/portrait", TOKEN, WORKER, NULL, 0, api_portrait_remove, SCOPE_CARDS),
+    ROUTE(GET, "/api/v1/cards/{}/shares", TOKEN, WORKER, NULL, 0, api_share_list, SCOPE_SHARES),
+    ROUTE(POST, "/api/v1/cards/{}/shares", TOKEN, WORKER, JSON, 16 * KB, api_share_add, SCOPE_SHARES),
+    ROUTE(GET, "/api/v1/shares/{}", TOKEN, WORKER, NULL, 0, api_share_get, SCOPE_SHARES),
+    ROUTE(DELETE, "/api/v1/shares/{}", TOKEN, WORKER, NULL, 0, api_share_revoke, SCOPE_SHARES),
+    ROUTE(GET, "/api/v1/shares/{}/hits", TOKEN, WORKER, NULL, 0, api_share_hits, SCOPE_SHARES),
+    ROUTE(GET, "/api/v1/inbox", TOKEN, WORKER, NULL, 0, api_inbox, SCOPE_LEADS),
+    ROUTE(GET, "/api/v1/leads", TOKEN, WORKER, NULL, 0, api_lead_list, SCOPE_LEADS),
+    ROUTE(GET, "/api/v1/leads/{}", TOKEN, WORKER, NULL, 0, api_lead_get, SCOPE_LEADS),
+    ROUTE(PATCH, "/api/v1/leads/{}", TOKEN, WORKER, JSON, 32 * KB, api_lead_change, SCOPE_LEADS),
+    ROUTE(DELETE, "/api/v1/leads/{}", TOKEN, WORKER, NULL, 0, api_lead_erase, SCOPE_LEADS),
+    ROUTE(GET, "/api/v1/webhooks", TOKEN, WORKER, NULL, 0, api_webhook_list, SCOPE_WEBHOOKS),
+    ROUTE(POST, "/api/v1/webhooks", TOKEN, WORKER, JSON, 16 * KB, api_webhook_add, SCOPE_WEBHOOKS),
+    ROUTE(GET, "/api/v1/webhooks/{}", TOKEN, WORKER, NULL, 0, api_webhook_get, SCOPE_WEBHOOKS),
+    ROUTE(PATCH, "/api/v1/webhooks/{}", TOKEN, WORKER, JSON, 16 * KB, api_webhook_change, SCOPE_WEBHOOKS),
+    ROUTE(DELETE, "/api/v1/webhooks/{}", TOKEN, WORKER, NULL, 0, api_webhook_remove, SCOPE_WEBHOOKS),
+    ROUTE(POST, "/api/v1/webhooks/{}/ping", TOKEN, WORKER, JSON, 1 * KB, api_webhook_ping, SCOPE_WEBHOOKS),
+    ROUTE(GET, "/api/v1/webhooks/{}/deliveries", TOKEN, WORKER, NULL, 0, api_delivery_list, SCOPE_WEBHOOKS),
+    ROUTE(GET, "/api/v1/deliveries/{}", TOKEN, WORKER, NULL, 0, api_delivery_get, SCOPE_WEBHOOKS),
+    ROUTE(POST, "/api/v1/deliveries/{}/redeliver", TOKEN, WORKER, JSON, 1 * KB, api_delivery_redeliver, SCOPE_WEBHOOKS),
 };
 enum { ROUTE_COUNT = sizeof ROUTES / sizeof *ROUTES };
 
@@ -210,8 +222,9 @@ static bool is_api(const struct request *request)
 }
 
 /* What every answer of the API carries: where its description is (RFC 8631), and that it is no page. */
-static void dress(struct request *request)
+static void dress(struct app *app, struct request *request)
 {
+    api_allow_origin(app, request);
     reply_csp(request, "default-src 'none'; frame-ancestors 'none'");
     reply_header(request, "X-Robots-Tag", "noindex");
     reply_header(request, "Link", "</api/openapi.yaml>; rel=\"service-desc\"; type=\"application/yaml\"");
@@ -222,8 +235,13 @@ static void refuse(void *context, struct request *request, int status, const cha
     if (is_api(request)) {
         bool is_told =
             status == 400 || status == 411 || status == 417; /* what the problem's own words do not know better */
-        problem_reply(request, status, is_told ? words : NULL, NULL);
-        dress(request);
+        if (status == 415 && !strcmp(request->route->body_types, PICTURE)) {
+            is_told = true;
+            words = "Send the picture as image/jpeg, image/png or image/webp.";
+        }
+        if (status != 405 || !api_preflight(context, request))
+            problem_reply(request, status, is_told ? words : NULL, NULL);
+        dress(context, request);
     } else
         error_page(context, request, status, words);
 }
@@ -254,14 +272,21 @@ static bool is_loopback(const struct net_address *address)
     return !memcmp(address->bytes, V6, sizeof V6) || !memcmp(address->bytes, V4, sizeof V4);
 }
 
-/* An API token's scopes. DENIED is answered, with what is missing (RFC 6750 3.1). */
-static enum result admit_token(struct app *app, struct request *request, const struct caller *caller)
+/* An API token's scopes. When one is missing that is answered, and which (RFC 6750 3.1). */
+static enum result admit_token(struct app *app, struct request *request, const struct route *route)
 {
+    const struct caller *caller = request_caller(request);
+    bool write = is_unsafe(request->method);
     enum result result = api_count_call(app, request);
-    if (result != RESULT_OK || !is_unsafe(request->method) || strstr(caller->scopes, "write"))
+    assert(route->resource);
+    if (result != RESULT_OK || scopes_allow(&caller->scopes, route->resource, write))
         return result;
-    problem_reply(request, 403, "This token may only read.", NULL);
-    reply_header(request, "WWW-Authenticate", "Bearer realm=\"meishi\", error=\"insufficient_scope\", scope=\"write\"");
+    const char *scope =
+        arena_printf(&request->arena, "%s:%s", scope_resource_name(route->resource), write ? "write" : "read");
+    problem_reply(request, 403, arena_printf(&request->arena, "This token lacks the scope %s.", scope), NULL);
+    reply_header(
+        request, "WWW-Authenticate",
+        arena_printf(&request->arena, "Bearer realm=\"meishi\", error=\"insufficient_scope\", scope=\"%s\"", scope));
     return RESULT_OK;
 }
 
@@ -302,7 +327,7 @@ static enum result admit(struct app *app, struct request *request, const struct 
         result = caller_of_token(app, request, &caller);
         request->session = caller;
         if (result == RESULT_OK)
-            return admit_token(app, request, caller);
+            return admit_token(app, request, route);
         if (result == RESULT_NOT_FOUND)
             result = request_header(request, "Authorization") ? api_count_guess(app, request) : RESULT_OK;
         if (result == RESULT_OK)
@@ -341,8 +366,10 @@ static void dispatch(void *context, struct request *request)
                                                                    : route->handler(app, request);
     if (result != RESULT_OK)
         answer_for(app, request, result);
-    else if (is_api(request) && route->http.worker)
-        dress(request);
+    else if (is_api(request) && route->http.worker) {
+        answer_unchanged(request);
+        dress(app, request);
+    }
 }
 
 static void turn_end(void *context)

@@ -2,9 +2,13 @@
 #ifndef MEISHI_API_H
 #define MEISHI_API_H
 
+#include <stdbool.h>
 #include "server/app.h"
+#include "server/store/members.h"
 
-handler api_card_list, api_card_add, api_card_get, api_card_change, api_card_retire;                /* cards.c */
+handler api_account, api_token_list, api_token_add, api_token_get, api_token_revoke, api_inbox; /* account.c */
+handler api_card_list, api_card_add, api_card_get, api_card_change, api_card_retire;            /* cards.c */
+handler api_portrait_set, api_portrait_remove;
 handler api_share_list, api_share_add, api_share_get, api_share_revoke, api_share_hits;             /* shares.c */
 handler api_lead_list, api_lead_get, api_lead_change, api_lead_erase;                               /* leads.c */
 handler api_webhook_list, api_webhook_add, api_webhook_get, api_webhook_change, api_webhook_remove; /* webhooks.c */
@@ -19,6 +23,12 @@ enum result api_once(struct app *app, struct request *request, handler *run);
 enum { API_WINDOW_MS = 60000, API_CALLS_MAX = 30000, API_GUESSES_MAX = 60 };
 enum result api_count_call(struct app *app, struct request *request) MUST_CHECK;
 enum result api_count_guess(struct app *app, struct request *request) MUST_CHECK;
+
+/* origins.c: what CORS wants on each answer; and whether the request was a preflight, which is answered then. */
+void api_allow_origin(const struct app *app, struct request *request);
+bool api_preflight(const struct app *app, struct request *request);
+
+const char *api_role_name(enum role role); /* "admin" */
 
 handler api_description; /* GET /api/openapi.yaml: assets/openapi.yaml */
 

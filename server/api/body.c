@@ -186,8 +186,8 @@ void answer_json(struct request *request, int status, json_t *json)
     free(text);
 }
 
-/* The request's own address with another cursor. */
-static const char *next_link(struct request *request, const char *cursor)
+/* The request's own address with another cursor, or without one for the first page. */
+static const char *link_to(struct request *request, const char *rel, const char *cursor)
 {
     struct str link;
     str_init(&link, &request->arena, LINK_MAX);
@@ -200,7 +200,11 @@ static const char *next_link(struct request *request, const char *cursor)
         }
         at += len + (at[len] == '&');
     }
-    str_addf(&link, "cursor=%s>; rel=\"next\"", cursor);
+    if (cursor)
+        str_addf(&link, "cursor=%s", cursor);
+    else if (!link.failed)
+        link.len--; /* the & or ? before it */
+    str_addf(&link, ">; rel=\"%s\"", rel);
     return link.failed ? NULL : link.data;
 }
 
@@ -211,33 +215,12 @@ void answer_page(struct request *request, json_t *data, const char *kind, int64_
         id_format(cursor, kind, last_id);
     answer_json(request, 200,
                 json_pack("{s:o, s:o}", "data", data, "next_cursor", last_id ? json_string(cursor) : json_null()));
-    const char *link = last_id ? next_link(request, cursor) : NULL;
-    if (link)
-        reply_header(request, "Link", link);
-}
-
-void answer_etag(struct request *request, int64_t revision)
-{
-    reply_header(request, "ETag", arena_printf(&request->arena, "\"r%lld\"", (long long)revision));
-}
-
-int64_t if_match(const struct request *request)
-{
-    const char *header = request_header(request, "If-Match");
-    if (!header || !strcmp(header, "*"))
-        return 0;
-    char *end;
-    long long revision = strncmp(header, "\"r", 2) ? 0 : strtoll(header + 2, &end, 10);
-    return revision > 0 && !strcmp(end, "\"") ? revision : -1;
-}
-
-enum result if_match_answer(struct request *request, int64_t revision)
-{
-    int64_t wanted = if_match(request);
-    if (!wanted || wanted == revision)
-        return RESULT_OK;
-    problem_reply(request, 412, NULL, NULL);
-    return RESULT_INVALID;
+    const char *next = last_id ? link_to(request, "next", cursor) : NULL,
+               *first = request_query(request, "cursor") ? link_to(request, "first", NULL) : NULL;
+    if (next)
+        reply_header(request, "Link", next);
+    if (first)
+        reply_header(request, "Link", first);
 }
 
 enum result complaints_answer(struct request *request, const struct complaints *complaints)

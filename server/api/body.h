@@ -1,4 +1,4 @@
-/* What API handlers share: reading a JSON body strictly, pages of a list with their cursor, ids and ETags. */
+/* What API handlers share: reading a JSON body strictly, pages of a list with their cursor, ids. */
 #ifndef MEISHI_API_BODY_H
 #define MEISHI_API_BODY_H
 
@@ -45,15 +45,9 @@ bool page_cut(const struct page *page, size_t *count);
 
 /* Answers JSON and drops the reference. */
 void answer_json(struct request *request, int status, json_t *json);
-/* {"data":[…],"next_cursor":…} with a Link header (RFC 8288). DATA's reference is taken over. LAST_ID is the last row's when
+/* {"data":[…],"next_cursor":…} with Link headers (RFC 8288). DATA's reference is taken over. LAST_ID is the last row's when
  * there is a next page, else 0. */
 void answer_page(struct request *request, json_t *data, const char *kind, int64_t last_id);
-/* Sets a strong ETag of a revision: "r7". */
-void answer_etag(struct request *request, int64_t revision);
-/* The revision that If-Match asks for, 0 when there is no such header or it is *; -1 when it names none of ours. */
-int64_t if_match(const struct request *request);
-/* Answers 412 if If-Match asks for another revision; INVALID then. */
-enum result if_match_answer(struct request *request, int64_t revision) MUST_CHECK;
 /* After body_read: answers 422 if anything was complained about; INVALID then. */
 enum result complaints_answer(struct request *request, const struct complaints *complaints) MUST_CHECK;
 

@@ -4,11 +4,14 @@
 #include "cards/event.h"
 #include "server/api/api.h"
 #include "server/api/body.h"
+#include "server/api/condition.h"
 #include "server/api/problem.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
 #include "server/pages/page_cache.h"
+#include "server/portrait.h"
 #include "server/store/store.h"
+#include "server/turnstile.h"
 
 static json_t *card_json(const struct app *app, const struct card *card)
 {
@@ -133,4 +136,54 @@ enum result api_card_retire(struct app *app, struct request *request)
     page_cache_forget_card(app->pages, card.id);
     reply_bytes(request, 204, NULL, "", 0);
     return RESULT_OK;
+}
+
+/* ---- the portrait ---- */
+
+/* Makes JPEG, NULL for none, the card's portrait. */
+static enum result set_portrait(struct app *app, struct request *request, struct card *card, const void *jpeg,
+                                size_t len)
+{
+    enum result result = store_portrait_set(app->store, card, jpeg, len, now_ms());
+    if (result == RESULT_CONFLICT && if_match(request)) {
+        problem_reply(request, 412, NULL, NULL);
+        return RESULT_OK;
+    }
+    if (result != RESULT_OK)
+        return result;
+    page_cache_forget_card(app->pages, card->id);
+    answer_card(app, request, 200, card);
+    return RESULT_OK;
+}
+
+/* The picture itself is the body. */
+enum result api_portrait_set(struct app *app, struct request *request)
+{
+    struct card card;
+    const void *jpeg;
+    size_t len;
+    const char *why = NULL;
+    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id,
+                                         path_id(request, "crd"), &card);
+    if (result != RESULT_OK || if_match_answer(request, card.revision) != RESULT_OK)
+        return result;
+    if (turnstile_enter(app->portraits) != RESULT_OK)
+        return RESULT_BUSY;
+    result = portrait_make(request->body, request->body_len, &request->arena, &jpeg, &len, &why);
+    turnstile_leave(app->portraits);
+    if (result == RESULT_INVALID) {
+        problem_reply(request, 422, why, NULL);
+        return RESULT_OK;
+    }
+    return result == RESULT_OK ? set_portrait(app, request, &card, jpeg, len) : result;
+}
+
+enum result api_portrait_remove(struct app *app, struct request *request)
+{
+    struct card card;
+    enum result result = store_card_find(app->store, &request->arena, request_caller(request)->member.id,
+                                         path_id(request, "crd"), &card);
+    if (result != RESULT_OK || if_match_answer(request, card.revision) != RESULT_OK)
+        return result;
+    return set_portrait(app, request, &card, NULL, 0);
 }

@@ -5,6 +5,7 @@
 #include "cards/event.h"
 #include "server/api/api.h"
 #include "server/api/body.h"
+#include "server/api/condition.h"
 #include "server/api/problem.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
@@ -71,7 +72,10 @@ static void answer_lead(struct request *request, const struct lead *lead, json_t
     if (timeline)
         json_object_set_new(json, "timeline", timeline);
     answer_json(request, 200, json);
-    answer_etag(request, lead->revision);
+    if (timeline)
+        answer_etag_of_body(request, lead->revision); /* a line may be added without a change of the lead */
+    else
+        answer_etag(request, lead->revision);
 }
 
 enum result api_lead_get(struct app *app, struct request *request)

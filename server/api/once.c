@@ -18,6 +18,7 @@ static void hash_request(const struct request *request, unsigned char out[HASH_S
     crypto_hash_sha256_state state;
     crypto_hash_sha256_init(&state);
     crypto_hash_sha256_update(&state, (const unsigned char *)request->path, strlen(request->path) + 1);
+    crypto_hash_sha256_update(&state, (const unsigned char *)request->query, strlen(request->query) + 1);
     crypto_hash_sha256_update(&state, (const unsigned char *)request->body, request->body_len);
     crypto_hash_sha256_final(&state, out);
 }

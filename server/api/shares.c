@@ -27,6 +27,12 @@ static json_t *share_json(const struct app *app, const struct share *share)
     return json;
 }
 
+static void add_counts(json_t *json, const struct share_row *row)
+{
+    json_object_set_new(json, "hits", counts_json(&row->counts));
+    json_object_set_new(json, "leads", json_integer(row->leads));
+}
+
 /* A row of the list comes without its chain: that is left out, and the sharer's name filled in where it is the caller. */
 static json_t *row_json(const struct app *app, const struct share_row *row, const struct member *caller)
 {
@@ -37,8 +43,7 @@ static json_t *row_json(const struct app *app, const struct share_row *row, cons
         json_object_set_new(sharer, "handle", json_string(caller->handle));
         json_object_set_new(sharer, "name", json_string(caller->name));
     }
-    json_object_set_new(json, "hits", counts_json(&row->counts));
-    json_object_set_new(json, "leads", json_integer(row->leads));
+    add_counts(json, row);
     return json;
 }
 
@@ -146,10 +151,19 @@ static enum result find(struct app *app, struct request *request, struct share *
 enum result api_share_get(struct app *app, struct request *request)
 {
     struct share share;
+    struct share_row *rows;
+    size_t count;
     enum result result = find(app, request, &share);
-    if (result == RESULT_OK)
-        answer_json(request, 200, share_json(app, &share));
-    return result;
+    if (result == RESULT_OK) /* its row of the list, the first before the next id */
+        result = store_share_list(app->store, &request->arena, share.owner_id, share.card_id, share.id + 1, 1, &rows,
+                                  &count);
+    if (result != RESULT_OK)
+        return result;
+    json_t *json = share_json(app, &share);
+    if (count && rows[0].share.id == share.id)
+        add_counts(json, &rows[0]);
+    answer_json(request, 200, json);
+    return RESULT_OK;
 }
 
 enum result api_share_revoke(struct app *app, struct request *request)

@@ -83,7 +83,8 @@ enum result caller_of_token(struct app *app, struct request *request, struct cal
     struct caller *caller = arena_alloc(&request->arena, sizeof *caller);
     caller->member = token.member;
     caller->by_token = true;
-    caller->scopes = token.scopes;
+    caller->token = token;
+    (void)scopes_add(&caller->scopes, token.scopes, NULL); /* what it cannot read gives nothing */
     *out = caller;
     return RESULT_OK;
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include "server/app.h"
+#include "server/auth/scope.h"
 #include "server/store/members.h"
 
 struct request;
@@ -13,7 +14,8 @@ enum { FORM_TOKEN_BYTES = 32, FORM_TOKEN_SIZE = 87, SESSION_TEXT_SIZE = 44 };
 struct caller {
     struct member member;
     bool by_token;                         /* API token, else session cookie */
-    const char *scopes;                    /* of the token */
+    struct api_token token;                /* without its member */
+    struct scopes scopes;                  /* of the token */
     unsigned char session_hash[HASH_SIZE]; /* of the cookie */
     unsigned char form_secret[FORM_TOKEN_BYTES];
     char form_token[FORM_TOKEN_SIZE]; /* goes into every form of a signed-in page as "form_token" */

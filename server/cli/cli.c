@@ -37,7 +37,8 @@ static const struct command COMMANDS[] = {
     {"member list", cli_member_list, NOTHING, "", "list the members"},
     {"member link", cli_member_link, NOTHING, "--handle HANDLE", "print a new one-time sign-in link"},
     {"member disable", cli_member_disable, NOTHING, "--handle HANDLE", "end a member's sessions and tokens"},
-    {"token add", cli_token_add, NOTHING, "--member HANDLE [--name NAME] [--read-only]", "make an API token"},
+    {"token add", cli_token_add, NOTHING, "--member HANDLE [--name NAME] [--scope SCOPE,…] [--read-only]",
+     "make an API token"},
     {"token list", cli_token_list, NOTHING, "--member HANDLE", "list a member's API tokens"},
     {"token revoke", cli_token_revoke, NOTHING, "--member HANDLE --id TOKEN-ID", "end an API token"},
     {"card import", cli_card_import, FILE_TO_READ, "--member HANDLE FILE",
@@ -188,8 +189,8 @@ static void print_help(FILE *to, const char *group)
         if (!group || !strncmp(COMMANDS[i].words, group, strlen(group)))
             fprintf(to, "  %-14s %s\n", COMMANDS[i].words, COMMANDS[i].help);
     fputs(
-        "\nSettings are flags (--listen, --url, --store, --trusted-proxies, --key-file, --webhook-allow, --smtp-url,\n"
-        "--mail-from) or variables of the same name (MEISHI_LISTEN, …); `meishi config` prints those in force.\n"
+        "\nSettings are flags (--listen, --url, --store, --trusted-proxies, --key-file, --webhook-allow, --api-origins,\n"
+        "--smtp-url, --mail-from) or variables of the same name (MEISHI_LISTEN, …); `meishi config` prints those in force.\n"
         "`meishi COMMAND --help` says what a command takes.\n",
         to);
 }

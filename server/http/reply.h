@@ -10,7 +10,7 @@
 
 struct request;
 
-enum { REPLY_HEADERS_MAX = 12, MOULD_HOLES_MAX = 4 };
+enum { REPLY_HEADERS_MAX = 16, MOULD_HOLES_MAX = 4 };
 
 /* A complete 200 response kept ready: rendered once, shared by all requests and threads, counted by references. */
 struct ready_reply;

@@ -5,6 +5,7 @@
 #include "cards/base/id.h"
 #include "cards/base/text.h"
 #include "server/auth/api_token.h"
+#include "server/auth/scope.h"
 #include "server/auth/caller.h"
 #include "server/auth/password.h"
 #include "server/ids.h"
@@ -15,13 +16,67 @@
 #include "server/store/store.h"
 #include "templates.h"
 
-enum {
-    FRESH_MS = 10 * 60 * 1000,
-    TOKEN_NAME_MAX = 80,
-    TOKENS_MAX = 100,
-    CURRENT_WINDOW_MS = 15 * 60 * 1000,
-    CURRENT_TRIES = 10
+enum { FRESH_MS = 10 * 60 * 1000, SCOPES_WORDS_MAX = 256, CURRENT_WINDOW_MS = 15 * 60 * 1000, CURRENT_TRIES = 10 };
+
+/* What a member may tick. A token for the figures of the server is the operator's, and made by the command. */
+static const struct {
+    enum scope_resource resource;
+    const char *words;
+} SCOPES[] = {
+    {SCOPE_CARDS, "Your cards"},
+    {SCOPE_SHARES, "Ways you share them, and who opened them"},
+    {SCOPE_LEADS, "Leads and referrals"},
+    {SCOPE_WEBHOOKS, "Webhooks"},
+    {SCOPE_ACCOUNT, "Your account and these keys"},
 };
+enum { SCOPE_COUNT = sizeof SCOPES / sizeof *SCOPES };
+
+/* Whether the form that was sent ticks NAME. */
+static bool is_ticked(struct request *request, const char *name)
+{
+    const char *only;
+    for (int i = 0; (only = request_form_nth(request, "only", i)); i++)
+        if (!strcmp(only, name))
+            return true;
+    return false;
+}
+
+/* The form for a new token; what was ticked stays so while something is wrong with it. */
+static void fill_scopes(struct request *request, struct account_view *view)
+{
+    struct scope_view *rows = arena_alloc(&request->arena, SCOPE_COUNT * sizeof *rows);
+    for (int i = 0; i < SCOPE_COUNT; i++) {
+        const char *name = scope_resource_name(SCOPES[i].resource);
+        rows[i] = (struct scope_view){name, SCOPES[i].words, view->token_error && is_ticked(request, name)};
+    }
+    view->scopes = rows;
+    view->scopes_count = SCOPE_COUNT;
+}
+
+/* "Reads and changes", or for which things: "Reads cards, leads; changes webhooks". */
+static const char *scopes_words(const char *text, struct arena *arena)
+{
+    struct scopes scopes = {0};
+    struct str words;
+    str_init(&words, arena, SCOPES_WORDS_MAX);
+    if (!strcmp(text, "read write"))
+        return "Reads and changes everything";
+    if (!strcmp(text, "read"))
+        return "Only reads";
+    (void)scopes_add(&scopes, text, NULL);
+    for (int write = 0; write < 2; write++) {
+        const char *before = write ? words.len ? "; changes " : "Changes " : "Reads ";
+        for (int i = SCOPE_ACCOUNT; i < SCOPE_RESOURCE_COUNT; i++) {
+            enum scope_resource resource = (enum scope_resource)i;
+            bool changes = scopes_allow(&scopes, resource, true);
+            if (write ? !changes : changes || !scopes_allow(&scopes, resource, false))
+                continue;
+            str_addf(&words, "%s%s", before, scope_resource_name(resource));
+            before = ", ";
+        }
+    }
+    return words.data;
+}
 
 static enum result list_tokens(struct app *app, struct request *request, struct account_view *view)
 {
@@ -39,7 +94,7 @@ static enum result list_tokens(struct app *app, struct request *request, struct 
             rows[view->tokens_count++] = (struct token_view){
                 .id = arena_strdup(arena, id_format(id, "tok", tokens[i].id)),
                 .name = tokens[i].name,
-                .scopes = strstr(tokens[i].scopes, "write") ? "Reads and changes" : "Only reads",
+                .scopes = scopes_words(tokens[i].scopes, arena),
                 .made = when_ago(tokens[i].created_ms, now, arena),
                 .used = when_ago(tokens[i].used_ms, now, arena),
             };
@@ -69,6 +124,7 @@ static enum result show(struct app *app, struct request *request, int status, st
         result = list_tokens(app, request, view);
     if (result != RESULT_OK)
         return result;
+    fill_scopes(request, view);
     view->desk = desk_frame(request, "Account", "account");
     view->handle = member->handle;
     view->email = member->email;
@@ -131,6 +187,18 @@ enum result account_set_password(struct app *app, struct request *request)
     return result;
 }
 
+static const char *read_scopes(struct request *request)
+{
+    struct scopes scopes = {0};
+    bool write = request_form(request, "write");
+    for (int i = 0; i < SCOPE_COUNT; i++)
+        if (is_ticked(request, scope_resource_name(SCOPES[i].resource)))
+            scopes_grant(&scopes, SCOPES[i].resource, write);
+    if (scopes_are_none(&scopes))
+        scopes_grant(&scopes, SCOPE_NONE, write);
+    return scopes_text(&scopes, &request->arena);
+}
+
 enum result account_add_token(struct app *app, struct request *request)
 {
     struct complaints complaints = {0};
@@ -138,21 +206,19 @@ enum result account_add_token(struct app *app, struct request *request)
     struct api_token token = {
         .member_id = request_caller(request)->member.id,
         .name = request_form(request, "name"),
-        .scopes = request_form(request, "write") ? "read write" : "read",
+        .scopes = read_scopes(request),
     };
-    text_check(&token.name, TOKEN_NAME_MAX, TEXT_LINE, "name", &request->arena, &complaints);
+    text_check(&token.name, API_TOKEN_NAME_MAX, TEXT_LINE, "name", &request->arena, &complaints);
     view.token_error = complaints_about(&complaints, "name");
     if (!token.name && !view.token_error)
         view.token_error = "Please say what the key is for, so that you know it again.";
+    view.token_name = request_form(request, "name");
+    view.may_write = request_form(request, "write");
     if (view.token_error)
         return show(app, request, 422, &view);
-    struct api_token *tokens;
-    size_t count;
-    enum result result = store_token_list(app->store, &request->arena, token.member_id, &tokens, &count);
-    if (result == RESULT_OK && count >= TOKENS_MAX)
-        return RESULT_LIMITED;
-    if (result == RESULT_OK)
-        result = api_token_make(app, &request->arena, &token, &view.secret);
+    view.token_name = NULL; /* the next one is another */
+    view.may_write = false;
+    enum result result = api_token_make(app, &request->arena, &token, &view.secret);
     return result == RESULT_OK ? show(app, request, 200, &view) : result;
 }
 

@@ -27,6 +27,12 @@ struct token_view {
     struct when_view made, used;
 };
 
+/* One kind of things that a token may be for. */
+struct scope_view {
+    const char *name, *words;
+    bool is_ticked;
+};
+
 struct account_view {
     struct desk_view desk;
     const char *handle, *email, *name, *short_name;
@@ -36,6 +42,10 @@ struct account_view {
     const char *current_error, *password_error, *token_error;
     const struct token_view *tokens;
     int tokens_count;
+    const struct scope_view *scopes; /* of the form for a new one */
+    int scopes_count;
+    bool may_write;
+    const char *token_name;
     const char *secret; /* of a token that was made a moment ago */
 };
 

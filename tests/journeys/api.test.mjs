@@ -2,31 +2,14 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
-import { contract, judge, seen } from '../support/contract.mjs'
+import { client, matrix, unanswered, wrong } from '../support/api.mjs'
+import { contract } from '../support/contract.mjs'
 import { IPHONE, Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
 
-let meishi, receiver, jane, mika
+let meishi, receiver, jane, mika, api
 
-// Every answer is held against the contract.
-async function api(token, method, path, body, headers = {}) {
-  const raw = typeof body === 'string' || body instanceof Uint8Array
-  const response = await fetch(`${meishi.url}/api/v1${path}`, {
-    method, body: body === undefined || raw ? body : JSON.stringify(body),
-    headers: { ...(token ? { Authorization: `Bearer ${token}` } : {}), ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers }
-  })
-  const text = await response.text()
-  const answer = { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : null }
-  assert.equal(judge(method, path.split('?')[0], answer), undefined)
-  assert.match(answer.headers.get('link'), /<\/api\/openapi.yaml>; rel="service-desc"/)
-  assert.equal(answer.headers.get('x-robots-tag'), 'noindex')
-  return answer
-}
 const asJane = (...call) => api(jane.token, ...call)
 const asMika = (...call) => api(mika.token, ...call)
-const wrong = answer => {
-  assert.equal(answer.status, 422, JSON.stringify(answer.body))
-  return answer.body.errors.map(error => error.pointer ?? `?${error.parameter}`).sort()
-}
 const share = async (fields = { channel: 'link' }, card = jane.card) => {
   const answer = await asJane('POST', `/cards/${card.id}/shares`, fields)
   assert.equal(answer.status, 201, JSON.stringify(answer.body))
@@ -41,6 +24,7 @@ const leave = async (page, token, fields) => {
 before(async () => {
   receiver = await Receiver.start()
   meishi = await Meishi.start({ MEISHI_WEBHOOK_ALLOW: receiver.allow })
+  api = client(meishi)
   jane = await meishi.member()
   mika = await meishi.member('mika', 'Mika Tanaka')
 })
@@ -150,7 +134,7 @@ test('sizes, types and methods are refused by problems that say so', async () =>
     assert.equal((await asJane('POST', '/cards', '{}', { 'Content-Type': type })).status, 415, type)
   assert.equal(wrong(await asJane('POST', '/cards', '{}', { 'Content-Type': 'Application/JSON; charset=utf-8' }))[0], '/name')
   for (const [method, path, allow] of [['PUT', '/cards', 'GET, HEAD, POST'], ['DELETE', '/leads', 'GET, HEAD'], ['OPTIONS', '/webhooks', 'GET, HEAD, POST'],
-    ['POST', `/cards/${jane.card.id}`, 'GET, HEAD, PATCH, DELETE'], ['GET', '/webhooks/x/ping', 'POST']]) {
+    ['POST', `/cards/${jane.card.id}`, 'GET, HEAD, PATCH, DELETE'], ['POST', `/cards/${jane.card.id}/portrait`, 'PUT, DELETE'], ['GET', '/webhooks/x/ping', 'POST']]) {
     const answer = await fetch(`${meishi.url}/api/v1${path}`, { method })
     assert.equal(answer.status, 405)
     assert.equal(answer.headers.get('allow'), allow)
@@ -270,7 +254,9 @@ test('a share has its token, addresses and chain, and is wrong field by field', 
   assert.equal(made.sharer.handle, 'jane')
   assert.equal(made.chain.length, 1)
   assert.equal(made.chain[0].vouch, 'Ask about slate.')
-  assert.deepEqual((await asJane('GET', `/shares/${made.id}`)).body, made)
+  const { hits, leads, ...read } = (await asJane('GET', `/shares/${made.id}`)).body
+  assert.deepEqual(read, made)
+  assert.deepEqual([Object.values(hits).reduce((sum, number) => sum + number), leads], [0, 0])
   assert.equal((await meishi.open(`/c/${made.token.toLowerCase()}`)).status, 200)
   for (const [url, type] of [[made.qr_png_url, 'image/png'], [made.qr_svg_url, 'image/svg+xml']]) assert.equal((await fetch(url)).headers.get('content-type'), type)
 
@@ -342,6 +328,7 @@ test('pages of a list are walked to the end by Link and by cursor, and miss noth
       if (walked.length === limit) await share({ label: 'added meanwhile' }, card) // what is new never shifts the pages
       const next = page.headers.get('link').match(/<\/api\/v1([^>]*)>; rel="next"/)?.[1]
       assert.equal(Boolean(next), page.body.next_cursor !== null)
+      assert.equal(/rel="first"/.test(page.headers.get('link')), path.includes('cursor='))
       if (next) assert.match(next, new RegExp(`limit=${limit}&cursor=${page.body.next_cursor}$`))
       path = next
     }
@@ -459,7 +446,7 @@ test('a lead is moved, noted, set aside, taken in and erased', async () => {
   const [lead] = (await asJane('GET', '/leads?q=bo+li')).body.data
   const path = `/leads/${lead.id}`
   const read = await asJane('GET', path)
-  assert.equal(read.headers.get('etag'), '"r1"')
+  assert.match(read.headers.get('etag'), /^"r1-[0-9a-f]{32}"$/)
   assert.ok(read.body.timeline.some(moment => moment.kind === 'form'))
   const moved = await asJane('PATCH', path, { stage: 'contacted', note: ' Rang.\nCall back. ' }, { 'If-Match': '"r1"' })
   assert.equal(moved.body.stage, 'contacted')
@@ -471,7 +458,8 @@ test('a lead is moved, noted, set aside, taken in and erased', async () => {
   assert.ok(timeline.some(moment => moment.kind === 'stage' && /Contacted/.test(moment.words)))
   for (const stage of ['new', 'marketing-qualified', 'sales-qualified', 'opportunity', 'won', 'lost', 'junk', 'contacted'])
     assert.equal((await asJane('PATCH', path, { stage })).body.stage, stage)
-  const unchanged = (await asJane('GET', path)).headers.get('etag')
+  const unchanged = (await asJane('PATCH', path, {})).headers.get('etag')
+  assert.equal((await asJane('PATCH', path, {}, { 'If-Match': (await asJane('GET', path)).headers.get('etag') })).status, 200)
   for (const body of [{}, { stage: null, note: null, notes: null, set_aside: null }, { stage: 'contacted' }, { note: '  ' }])
     assert.equal((await asJane('PATCH', path, body)).headers.get('etag'), unchanged, JSON.stringify(body))
 
@@ -620,32 +608,14 @@ test('a disabled member has no API, and their cards are shown to nobody', async 
   assert.equal((await meishi.open(`/c/${link.token}`)).status, 404)
 })
 
-test('every route asks for a token, and every body must be JSON of a fitting size', async () => {
+test('every route asks for a token of its scope and is not read twice, and every body must be JSON of a fitting size', async () => {
   const { body: webhook } = await asJane('POST', '/webhooks', { url: receiver.url, events: ['webhook.ping'] })
   const { body: ping } = await asJane('POST', `/webhooks/${webhook.id}/ping`)
   const { id } = await share({ recipient: 'Somebody' })
   const { body: { data: [lead] } } = await asJane('GET', `/leads?share=${id}`)
   const ids = { cards: jane.card.id, shares: id, leads: lead.id, webhooks: webhook.id, deliveries: ping.delivery_id }
-  let tried = 0
-  for (const [pattern, methods] of Object.entries(contract.paths)) {
-    const path = pattern.replace(/^\/(\w+)\/\{id\}/, (all, kind) => `/${kind}/${ids[kind]}`)
-    for (const [name, operation] of Object.entries(methods)) {
-      const method = name.toUpperCase()
-      if (name === 'parameters') continue
-      tried++
-      assert.equal((await api(null, method, path, ['POST', 'PATCH'].includes(method) ? {} : undefined)).status, 401, `${method} ${path}`)
-      assert.equal((await asJane(method, `${path}?%00`)).status, 400, `${method} ${path}`)
-      if (!['POST', 'PATCH'].includes(method)) continue
-      assert.equal((await asJane(method, path, ' '.repeat(70000))).status, 413, `${method} ${path}`)
-      assert.equal((await asJane(method, path, '{}', { 'Content-Type': 'text/plain' })).status, 415, `${method} ${path}`)
-      if (operation.requestBody) assert.equal((await asJane(method, path, '{"')).status, 400, `${method} ${path}`)
-      if (method !== 'POST') continue
-      const key = { 'Idempotency-Key': `matrix ${path}` }
-      assert.equal((await asJane(method, path, {}, { 'Idempotency-Key': 'é' })).status, 400, `${method} ${path}`)
-      assert.notEqual((await asJane(method, path, {}, key)).status, 400)
-      assert.equal((await asJane(method, path, { another: 'body' }, key)).status, 422, `${method} ${path}`)
-    }
-  }
+  const stranger = await meishi.json('token', 'add', '--member', 'jane', '--scope', 'metrics:read')
+  const tried = await matrix('main', api, jane.token, stranger.token, ids)
   assert.ok(tried > 20)
   await asJane('DELETE', `/webhooks/${webhook.id}`)
 })
@@ -671,12 +641,6 @@ test('the description is served as it is', async () => {
   assert.equal((await fetch(`${meishi.url}/api/openapi.yaml`, { headers: { 'If-None-Match': description.headers.get('etag') } })).status, 304)
 })
 
-test('every status of every route in the contract was answered, but those that need a fault or a race', () => {
-  const races = ['PATCH /cards/{id} 409', 'POST /cards/{id}/shares 409', 'POST /webhooks 409']
-  const missing = []
-  for (const [path, methods] of Object.entries(contract.paths))
-    for (const [method, { responses }] of Object.entries(methods))
-      for (const status of Object.keys(responses ?? {}))
-        if (!['default', '429'].includes(status)) missing.push(`${method.toUpperCase()} ${path} ${status}`)
-  assert.deepEqual(missing.filter(line => !seen.has(line) && !races.includes(line)), [])
+test('every status of every route here was answered, but those that need a fault or a race', () => {
+  assert.deepEqual(unanswered('main', ['PATCH /cards/{id} 409', 'POST /cards/{id}/shares 409', 'POST /webhooks 409']), [])
 })

@@ -224,7 +224,7 @@ test('settings: unknown ones are refused, flags win, secrets are hidden', async 
   assert.equal(config.MEISHI_LISTEN, '127.0.0.1:9')
   assert.equal(config.MEISHI_URL, 'https://cards.example.org')
   assert.equal(config.MEISHI_KEY_FILE, null, 'empty is not set')
-  assert.equal(Object.keys(config).length, 8)
+  assert.equal(Object.keys(config).length, 9)
   for (const [settings, words, said] of [
     [{ MEISHI_URL: 'ftp://x' }, ['config'], /MEISHI_URL/], [{ MEISHI_URL: 'https://x/path' }, ['config'], /MEISHI_URL/],
     [{ MEISHI_TRUSTED_PROXIES: '10.0.0.0/99' }, ['config'], /MEISHI_TRUSTED_PROXIES/], [{ MEISHI_SMTP_URL: 'smtp://x' }, ['config'], /MEISHI_MAIL_FROM/],

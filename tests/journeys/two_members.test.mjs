@@ -37,7 +37,7 @@ before(async () => {
   const delivery = await until(async () => (await deliveries()).find(one => one.state === 'delivered'))
   ids = [jane.card.id, jane.share.id, named.id, jane.webhook, delivery.id, ...jane.session.tokens, ...(await leads()).map(lead => lead.id)]
   const table = await readFile('server/routes.c', 'utf8')
-  routes = [...table.matchAll(/ROUTE\((\w+), "([^"]+)", (\w+), \w+, (\w+)/g)].map(([, method, path, who, type]) => ({ method, path, who, type }))
+  routes = [...table.matchAll(/ROUTE\((\w+),\s+"([^"]+)",\s+(\w+),\s+\w+,\s+(\w+)/g)].map(([, method, path, who, type]) => ({ method, path, who, type }))
 })
 after(async () => {
   await meishi?.stop()
