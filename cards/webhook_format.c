@@ -114,8 +114,9 @@ static json_t *message_of(const struct webhook_event *event, const struct notice
     case FORMAT_MATTERMOST:
         return chat_mattermost(notice, arena);
     case FORMAT_NTFY:
+        /* An endpoint that names no topic is refused when it is made; should there be one, ntfy's refusal shows it. */
         topic = ntfy_topic(event->url, arena, url);
-        return topic ? chat_ntfy(notice, topic, arena) : NULL;
+        return chat_ntfy(notice, topic ? topic : "", arena);
     case FORMAT_STANDARD:
     case FORMAT_COUNT:
         break;

@@ -17,11 +17,12 @@ static json_t *webhook_json(const struct webhook *webhook)
     for (int type = 0; type < EVENT_COUNT; type++)
         if (webhook->events & 1u << type)
             json_array_append_new(events, json_string(event_name((enum event_type)type)));
-    return json_pack("{s:s, s:s, s:o, s:b, s:s?, s:o, s:o, s:o, s:I}", "id", id_format(id, "whk", webhook->id), "url",
-                     webhook->url, "events", events, "enabled", !webhook->disabled_ms, "disabled_why",
-                     webhook->disabled_why, "created_at", time_json(webhook->created_ms), "last_success_at",
-                     time_json(webhook->health.last_success_ms), "last_failure_at",
-                     time_json(webhook->health.last_failure_ms), "failures_in_a_row",
+    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:b, s:s?, s:o, s:o, s:o, s:I}", "id",
+                     id_format(id, "whk", webhook->id), "url", webhook->url, "events", events, "format",
+                     webhook_format_name(webhook->format), "payload", webhook->thin ? "thin" : "full", "enabled",
+                     !webhook->disabled_ms, "disabled_why", webhook->disabled_why, "created_at",
+                     time_json(webhook->created_ms), "last_success_at", time_json(webhook->health.last_success_ms),
+                     "last_failure_at", time_json(webhook->health.last_failure_ms), "failures_in_a_row",
                      (json_int_t)webhook->health.failures_in_a_row);
 }
 
@@ -42,10 +43,27 @@ static void read_events(const json_t *list, struct webhook *webhook, struct aren
     }
 }
 
-/* {"url","events","enabled"} over WEBHOOK. INVALID: answered. */
+static void read_format(const json_t *json, struct webhook *webhook, struct complaints *complaints)
+{
+    const char *format = member_text(json, "format", complaints), *payload = member_text(json, "payload", complaints);
+    if (format && webhook_format_parse(format) == FORMAT_COUNT)
+        complaints_add(complaints, "format", "This is one of standard, slack, discord, teams, mattermost, ntfy.");
+    else if (format)
+        webhook->format = webhook_format_parse(format);
+    if (payload && strcmp(payload, "full") && strcmp(payload, "thin"))
+        complaints_add(complaints, "payload", "This is full or thin.");
+    else if (payload)
+        webhook->thin = !strcmp(payload, "thin");
+    /* A new format may not suit the old URL. */
+    const char *why = webhook->url ? webhook_format_complaint(webhook->format, webhook->url) : NULL;
+    if (why && !complaints_about(complaints, "url"))
+        complaints_add(complaints, "url", why);
+}
+
+/* {"url","events","format","payload","enabled"} over WEBHOOK. INVALID: answered. */
 static enum result read_webhook(struct app *app, struct request *request, struct webhook *webhook, bool is_new)
 {
-    static const char *const NAMES[] = {"url", "events", "enabled", NULL};
+    static const char *const NAMES[] = {"url", "events", "format", "payload", "enabled", NULL};
     struct complaints complaints = {0};
     json_t *json;
     enum result result = body_read(request, &json);
@@ -61,6 +79,7 @@ static enum result read_webhook(struct app *app, struct request *request, struct
         webhook->url = arena_strdup(&request->arena, url);
     else if (is_new && !complaints_about(&complaints, "url"))
         complaints_add(&complaints, "url", "Say where events are to be sent.");
+    read_format(json, webhook, &complaints);
     if (is_new || (events && !json_is_null(events)))
         read_events(events, webhook, &request->arena, &complaints);
     if (enabled == 1) {

@@ -60,17 +60,26 @@ static void send_one(struct sender *sender, const struct delivery *delivery, str
 {
     char message_id[ID_TEXT_SIZE], signature[WEBHOOK_SIGNATURE_SIZE];
     int64_t now = now_ms(), now_s = now / 1000;
+    struct webhook_message message;
+    const struct webhook_event event = {.format = delivery->webhook.format,
+                                        .thin = delivery->webhook.thin,
+                                        .sequence = delivery->sequence,
+                                        .url = delivery->webhook.url,
+                                        .body = delivery->body,
+                                        .base_url = store_base_url(sender->store)};
+    if (webhook_format_write(&event, arena, &message) != RESULT_OK)
+        return; /* erased since it was claimed: there is nothing left to tell */
     id_format(message_id, "msg", delivery->event_id);
-    webhook_sign(signature, delivery->keys.secret, message_id, now_s, delivery->body);
+    webhook_sign(signature, delivery->keys.secret, message_id, now_s, message.body);
     struct send_job job = {
         .id = delivery->id,
         .group = delivery->owner_id,
-        .url = delivery->webhook.url,
+        .url = message.url,
         .headers = {"Content-Type: application/json", "User-Agent: Meishi-Webhooks/1",
                     arena_printf(arena, "webhook-id: %s", message_id),
                     arena_printf(arena, "webhook-timestamp: %" PRId64, now_s),
                     arena_printf(arena, "webhook-signature: %s", signature)},
-        .body = delivery->body,
+        .body = message.body,
     };
     struct flight *flight = flight_of(sender, 0);
     if (!flight || courier_add(sender->courier, &job) != RESULT_OK)

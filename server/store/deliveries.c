@@ -85,14 +85,16 @@ static enum result due_webhooks(struct claim *claim, struct db *db, struct webho
     *count = 0;
     enum result result = db_query(
         db,
-        "SELECT owner_id, id, url, sealed_secret FROM webhooks WHERE lane = 1 AND next_due_ms <= $1 AND disabled_ms IS NULL "
+        "SELECT owner_id, id, url, sealed_secret, format, thin FROM webhooks WHERE lane = 1 AND next_due_ms <= $1 AND disabled_ms IS NULL "
         "AND removed_ms IS NULL ORDER BY turn_ms, id LIMIT $2",
         DB_ARGS(DB_INT(claim->now_ms), DB_INT((int64_t)claim->limit)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         struct webhook *webhook = &out[*count];
         *webhook = (struct webhook){.owner_id = db_column_int(rows, 0),
                                     .id = db_column_int(rows, 1),
-                                    .url = db_column_text(rows, 2, claim->arena)};
+                                    .url = db_column_text(rows, 2, claim->arena),
+                                    .format = (enum webhook_format)db_column_int(rows, 4),
+                                    .thin = db_column_int(rows, 5)};
         const void *sealed = db_column_bytes(rows, 3, &len);
         unreadable[*count] = webhook_unseal(claim->store, sealed, len, keys[*count].secret) != RESULT_OK;
         ++*count;

@@ -286,6 +286,11 @@ static void give_up(struct store *store)
     free(store);
 }
 
+const char *store_base_url(const struct store *store)
+{
+    return store->base_url;
+}
+
 enum result store_open(const struct store_options *options, struct arena *arena, struct store **out, const char **why)
 {
     *out = NULL;

@@ -39,6 +39,9 @@ enum result store_start(struct store *store) MUST_CHECK;
 /* Everything queued is committed and folded, then all is closed. */
 void store_close(struct store *store);
 
+/* Where Meishi is reached from outside, as store_open was told. */
+const char *store_base_url(const struct store *store);
+
 /* Whether the database answers a read and, unless it says 503 itself, takes writes. */
 enum result store_ping(struct store *store) MUST_CHECK;
 /* A consistent copy of everything acknowledged so far, in one new file. CONFLICT if PATH exists. */

@@ -413,6 +413,10 @@ static void ntfy__is_told_at_the_root_with_its_topic(void **state)
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
         assert_non_null(webhook_format_complaint(FORMAT_NTFY, BAD[i]));
         assert_null(webhook_format_complaint(FORMAT_SLACK, BAD[i]));
+        struct webhook_message message;
+        const struct webhook_event event = {.format = FORMAT_NTFY, .url = BAD[i], .body = body, .base_url = BASE};
+        assert_int_equal(webhook_format_write(&event, &arena, &message), RESULT_OK);
+        assert_string_equal(message.url, BAD[i]);
     }
 }
 
