@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "server/store/db.h"
+#include "server/store/inbox.h"
 
 enum { TEXT_SLOTS = 256 }; /* a power of two */
 
@@ -63,38 +64,6 @@ static int compare_acts(const void *a, const void *b)
 
 /* ---- reading ---- */
 
-#define INBOX_SELECT                                                                                                    \
-    "SELECT seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, channel, visitor_hash, family, referrer, " \
-    "times FROM hit_inbox "
-enum inbox_column {
-    INBOX_SEQ,
-    INBOX_ACTS,
-    INBOX_ID,
-    INBOX_ACT_AT,
-    INBOX_OWNER,
-    INBOX_SHARE,
-    INBOX_EARLIER,
-    INBOX_FACTS,
-    INBOX_CHANNEL,
-    INBOX_HASH,
-    INBOX_FAMILY,
-    INBOX_REFERRER,
-    INBOX_TIMES
-};
-
-static enum result query_tail(struct db *db, const struct tail *tail, struct db_rows **out)
-{
-    if (tail->share_id)
-        return db_query(
-            db, INBOX_SELECT "WHERE seq > $1 AND owner_id = $2 AND share_id = $3 ORDER BY seq LIMIT $4",
-            DB_ARGS(DB_INT(tail->after), DB_INT(tail->owner_id), DB_INT(tail->share_id), DB_INT(tail->limit)), out);
-    if (tail->owner_id)
-        return db_query(db, INBOX_SELECT "WHERE seq > $1 AND owner_id = $2 ORDER BY seq LIMIT $3",
-                        DB_ARGS(DB_INT(tail->after), DB_INT(tail->owner_id), DB_INT(tail->limit)), out);
-    return db_query(db, INBOX_SELECT "WHERE seq > $1 ORDER BY seq LIMIT $2",
-                    DB_ARGS(DB_INT(tail->after), DB_INT(tail->limit)), out);
-}
-
 static void *grown(struct arena *arena, void *old, size_t count, size_t *room, size_t size)
 {
     if (count < *room)
@@ -107,68 +76,61 @@ static void *grown(struct arena *arena, void *old, size_t count, size_t *room, s
     return wider;
 }
 
-static void read_act(struct act *act, const struct db_rows *rows)
+static struct act act_of(const struct hit *hit, int64_t seq)
 {
-    const struct db_driver *driver = rows->db->driver;
-    *act = (struct act){
-        .seq = driver->integer(rows, INBOX_SEQ),
-        .id = driver->integer(rows, INBOX_ID),
-        .owner_id = driver->integer(rows, INBOX_OWNER),
-        .share_id = driver->integer(rows, INBOX_SHARE),
-        .at_ms = driver->integer(rows, INBOX_ACT_AT),
-        .earlier_id = driver->integer(rows, INBOX_EARLIER),
-        .acts = (uint32_t)driver->integer(rows, INBOX_ACTS),
-    };
+    return (struct act){.seq = seq,
+                        .id = hit->id,
+                        .owner_id = hit->owner_id,
+                        .share_id = hit->share_id,
+                        .at_ms = hit->act_at_ms,
+                        .earlier_id = hit->earlier_id,
+                        .acts = hit->acts};
 }
 
-static struct kept *read_hit(struct batch *batch, struct texts *texts, const struct db_rows *rows)
+static struct kept *keep(struct batch *batch, struct texts *texts, const struct hit *hit, int64_t seq)
 {
-    const struct db_driver *driver = rows->db->driver;
-    size_t family_len, referrer_len;
-    const char *family = driver->bytes(rows, INBOX_FAMILY, &family_len);
-    const char *referrer = driver->bytes(rows, INBOX_REFERRER, &referrer_len);
-    struct kept *hit = arena_alloc_raw(&batch->arena, sizeof *hit);
-    *hit = (struct kept){
-        .seq = driver->integer(rows, INBOX_SEQ),
-        .id = driver->integer(rows, INBOX_ID),
-        .owner_id = driver->integer(rows, INBOX_OWNER),
-        .share_id = driver->integer(rows, INBOX_SHARE),
-        .facts = (uint32_t)driver->integer(rows, INBOX_FACTS),
-        .channel = (enum channel)driver->integer(rows, INBOX_CHANNEL),
-        .visitor_hash = (uint64_t)driver->integer(rows, INBOX_HASH),
-        .times = driver->integer(rows, INBOX_TIMES),
-        .family = texts_keep(texts, &batch->arena, family, family ? family_len : 0),
-        .referrer = texts_keep(texts, &batch->arena, referrer, referrer ? referrer_len : 0),
+    struct kept *kept = arena_alloc_raw(&batch->arena, sizeof *kept);
+    *kept = (struct kept){
+        .seq = seq,
+        .id = hit->id,
+        .owner_id = hit->owner_id,
+        .share_id = hit->share_id,
+        .facts = hit->facts,
+        .channel = hit->channel,
+        .visitor_hash = hit->visitor_hash,
+        .times = 1 + hit->repeats,
+        .family = texts_keep(texts, &batch->arena, hit->family, strlen(hit->family)),
+        .referrer = texts_keep(texts, &batch->arena, hit->referrer, strlen(hit->referrer)),
+        .day = day_of(hit->id),
+        .month = month_of(hit->id),
     };
-    hit->day = day_of(hit->id);
-    hit->month = month_of(hit->id);
-    return hit;
+    return kept;
 }
 
 enum result batch_read(struct batch *batch, struct db *db, const struct tail *tail)
 {
     *batch = (struct batch){.after = tail->after, .last = tail->after};
     arena_init(&batch->arena);
-    struct db_rows *rows;
-    enum result result = query_tail(db, tail, &rows);
-    if (result != RESULT_OK)
-        return result;
-    const struct db_driver *driver = db->driver;
     struct texts texts = {{NULL}};
+    struct hit hit;
     size_t hit_room = 0, act_room = 0;
-    while ((result = db_next(rows)) == RESULT_OK) {
-        batch->last = driver->integer(rows, INBOX_SEQ);
-        if (driver->integer(rows, INBOX_ACTS)) {
-            batch->acts = grown(&batch->arena, batch->acts, batch->act_count, &act_room, sizeof *batch->acts);
-            read_act(&batch->acts[batch->act_count++], rows);
-            if (batch->act_count == tail->acts_max)
-                break;
+    struct inbox_reader reader;
+    int64_t rows = 0;
+    enum result result = inbox_begin(db, tail->after, &reader);
+    while (result == RESULT_OK && rows < tail->limit && batch->act_count < tail->acts_max &&
+           (result = inbox_next(&reader, &hit, &batch->last)) == RESULT_OK) {
+        if ((tail->owner_id && hit.owner_id != tail->owner_id) || (tail->share_id && hit.share_id != tail->share_id))
             continue;
+        rows++;
+        if (hit.acts) {
+            batch->acts = grown(&batch->arena, batch->acts, batch->act_count, &act_room, sizeof *batch->acts);
+            batch->acts[batch->act_count++] = act_of(&hit, batch->last);
+        } else {
+            batch->hits = grown(&batch->arena, batch->hits, batch->hit_count, &hit_room, sizeof(struct kept *));
+            batch->hits[batch->hit_count++] = keep(batch, &texts, &hit, batch->last);
         }
-        batch->hits = grown(&batch->arena, batch->hits, batch->hit_count, &hit_room, sizeof(struct kept *));
-        batch->hits[batch->hit_count++] = read_hit(batch, &texts, rows);
     }
-    db_finish(&rows);
+    inbox_end(&reader);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 

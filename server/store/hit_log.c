@@ -168,20 +168,6 @@ static void stop_folder(struct hit_log *log)
     pthread_join(log->folder, NULL);
 }
 
-static enum result first_number(struct db *db, const char *sql, int64_t *out)
-{
-    struct db_rows *rows;
-    enum result result = db_one(db, sql, NULL, 0, &rows);
-    *out = 0;
-    if (result == RESULT_NOT_FOUND)
-        return RESULT_OK;
-    if (result != RESULT_OK)
-        return result;
-    *out = db->driver->integer(rows, 0);
-    db->driver->finish(&rows);
-    return RESULT_OK;
-}
-
 static enum result read_mark(struct hit_log *log)
 {
     struct db *main;
@@ -199,9 +185,7 @@ static enum result read_mark(struct hit_log *log)
 static enum result read_inbox_ends(struct hit_log *log)
 {
     int64_t last, first, mark = atomic_load(&log->mark);
-    enum result result = first_number(log->fold_inbox, "SELECT seq FROM hit_inbox ORDER BY seq DESC LIMIT 1", &last);
-    if (result == RESULT_OK)
-        result = first_number(log->fold_inbox, "SELECT seq FROM hit_inbox ORDER BY seq LIMIT 1", &first);
+    enum result result = inbox_ends(log->fold_inbox, &first, &last);
     if (result != RESULT_OK)
         return result;
     log->last_seq = last > mark ? last : mark;
@@ -256,7 +240,7 @@ void hits_close(struct hit_log *log)
     close_connection(log->inbox);
     months_free(log->months);
     repeats_free(log->repeats);
-    free(log->values);
+    free(log->room.bytes);
     pthread_cond_destroy(&log->queue_filled);
     pthread_cond_destroy(&log->folder_wanted);
     pthread_mutex_destroy(&log->queue_lock);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include "server/store/fold.h"
 #include "server/store/hits.h"
+#include "server/store/inbox.h"
 #include "server/store/internal.h"
 #include "server/store/repeats.h"
 
@@ -27,9 +28,8 @@ struct hit_log {
     bool writer_waits, closed; /* closed: nothing is taken in any more */
 
     pthread_t writer;
-    struct db *inbox;        /* the writer's */
-    struct db_value *values; /* of a batch; given back when idle */
-    size_t value_rows;
+    struct db *inbox; /* the writer's */
+    struct inbox_room room; /* given back when idle */
     int64_t last_seq, swept;
     _Atomic int64_t committed; /* the last seq on disk */
     /* The last seq that an owner of this slot ever got: below the mark nothing of theirs waits in the inbox, and readers

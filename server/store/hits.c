@@ -7,8 +7,9 @@
  * batches become by themselves, and nothing is ever delayed on purpose: measured, a window in which more could arrive
  * loses at low load and gains nothing at high load.
  *
- * What is appended to is the inbox, a table of its own file without any index but its row number: 3 microseconds a row
- * where two indexes would cost 20. The number, SEQ, is given here and only grows; a number whose commit failed is never
+ * What is appended to is the inbox, a table of its own file without any index but its row number, and a commit is one row of
+ * it (inbox.c): a fraction of a microsecond a hit where two indexes would cost 20. The number, SEQ, is given here and only
+ * grows; a number whose commit failed is never
  * used again, because a failed commit may still have reached the disk. Everything up to the MARK has been moved on by the
  * fold (fold.c), which writes the mark in the same transaction; the writer deletes rows up to the mark, a bounded number
  * with each commit, so that this too waits for no sync of its own. Deleting late or never does no harm: whoever reads the
@@ -31,8 +32,7 @@ enum {
     COMMIT_ROWS_MAX = 4096,
     SWEEP_IDLE_ROWS = 8192,  /* deleted in a commit of its own when nothing is queued */
     SWEEP_LOADED_ROWS = 512, /* deleted beside new rows, and twice as many as those */
-    HOUSEKEEPING_MS = 100,   /* the queue has been empty that long: sweep, then tidy */
-    INBOX_COLUMNS = 13
+    HOUSEKEEPING_MS = 100    /* the queue has been empty that long: sweep, then tidy */
 };
 
 /* ---- the queue ---- */
@@ -139,55 +139,13 @@ struct commit {
     int64_t sweep_to; /* rows up to this seq leave the inbox */
 };
 
-static void put_values(struct db_value *at, const struct hit *hit, int64_t seq)
-{
-    at[0] = DB_INT(seq);
-    at[1] = DB_INT((int64_t)hit->acts);
-    at[2] = DB_INT(hit->id);
-    at[3] = DB_INT(hit->act_at_ms);
-    at[4] = DB_INT(hit->owner_id);
-    at[5] = DB_INT(hit->share_id);
-    at[6] = DB_INT(hit->earlier_id);
-    at[7] = DB_INT((int64_t)hit->facts);
-    at[8] = DB_INT((int64_t)hit->channel);
-    at[9] = DB_INT((int64_t)hit->visitor_hash);
-    at[10] = db_text(hit->acts || !hit->family[0] ? NULL : hit->family);
-    at[11] = db_text(hit->acts || !hit->referrer[0] ? NULL : hit->referrer);
-    at[12] = DB_INT(1 + hit->repeats);
-}
-
 static enum result write_rows(struct db *db, void *context)
 {
     struct commit *commit = context;
     struct hit_log *log = commit->log;
-    enum result result = RESULT_OK;
-    if (commit->count) {
-        size_t row = 0;
-        for (const struct hit *hit = commit->first; hit; hit = hit->next, row++)
-            put_values(&log->values[row * INBOX_COLUMNS], hit, commit->first_seq + (int64_t)row);
-        result = db->driver->append(
-            db,
-            "INSERT INTO hit_inbox (seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, "
-            "channel, visitor_hash, family, referrer, times)",
-            log->values, INBOX_COLUMNS, (int)row);
-    }
-    if (result == RESULT_OK && commit->sweep_to > log->swept)
-        result = db_run(db, "DELETE FROM hit_inbox WHERE seq <= $1", DB_ARGS(DB_INT(commit->sweep_to)));
-    return result;
-}
-
-static void make_room(struct hit_log *log, size_t rows)
-{
-    if (rows <= log->value_rows)
-        return;
-    size_t room = 128;
-    while (room < rows)
-        room *= 2;
-    free(log->values);
-    log->values = calloc(room * INBOX_COLUMNS, sizeof *log->values);
-    if (!log->values)
-        abort();
-    log->value_rows = room;
+    enum result result =
+        commit->count ? inbox_append(db, commit->first, commit->count, commit->first_seq, &log->room) : RESULT_OK;
+    return result == RESULT_OK && commit->sweep_to > log->swept ? inbox_sweep(db, commit->sweep_to) : result;
 }
 
 /* One group commit, or a sweep alone when COUNT is 0. */
@@ -202,7 +160,6 @@ static enum result commit_rows(struct hit_log *log, struct hit *first, size_t co
         .first_seq = log->last_seq + 1,
         .sweep_to = mark - log->swept > sweep ? log->swept + sweep : mark,
     };
-    make_room(log, count);
     log->last_seq += (int64_t)count;
     /* Before the commit: a reader that sees the row on disk must find its owner's slot saying so. */
     int64_t seq = commit.first_seq;
@@ -258,9 +215,8 @@ bool hit_log_keep_house(struct hit_log *log)
     if (atomic_load(&log->mark) > log->swept)
         return commit_rows(log, NULL, 0) == RESULT_OK;
     (void)log->inbox->driver->tidy(log->inbox, true);
-    free(log->values);
-    log->values = NULL;
-    log->value_rows = 0;
+    free(log->room.bytes);
+    log->room = (struct inbox_room){0};
     return false;
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "server/ids.h"
 #include "server/store/fold.h"
+#include "server/store/inbox.h"
 #include "server/store/internal.h"
 #include "tests/support/fill_store.h"
 
@@ -27,7 +28,7 @@ enum {
     FOLD_ROWS = 200000,
     PASS_ROWS = 100000,
     READS = 2000,
-    INBOX_COLUMN_COUNT = 12
+    ROW_COLUMNS = 12
 };
 
 static double wall_s(void)
@@ -209,6 +210,7 @@ static double thread_cpu_s(const char *name)
     return seconds;
 }
 
+/* A row of the bare loop, which keeps one a hit. */
 static void values_of(struct db_value *at, const struct hit *hit, int64_t seq)
 {
     const int64_t numbers[] = {seq,           hit->acts,       hit->id,    hit->act_at_ms, hit->owner_id,
@@ -218,9 +220,6 @@ static void values_of(struct db_value *at, const struct hit *hit, int64_t seq)
     at[10] = db_text(hit->family);
     at[11] = db_text(NULL);
 }
-
-#define INBOX_COLUMNS \
-    "seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, facts, channel, visitor_hash, family, referrer"
 
 /* COMMIT_ROWS at a time are handed over and waited for; what the writer's thread uses meanwhile is compared, sweeping and
  * checkpoints included, with a bare loop that only inserts. */
@@ -234,7 +233,7 @@ static void bench_append(struct store *store, const struct filling *filling, con
                   "earlier_id, facts, channel, visitor_hash, family, referrer); DELETE FROM t",
                   "INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     struct hit *hits = calloc(COMMIT_ROWS, sizeof *hits);
-    struct db_value *values = calloc((size_t)APPEND_COMMITS * COMMIT_ROWS * INBOX_COLUMN_COUNT, sizeof *values);
+    struct db_value *values = calloc((size_t)APPEND_COMMITS * COMMIT_ROWS * ROW_COLUMNS, sizeof *values);
     must(hits && values, "memory");
     double ours[ROUNDS], theirs[ROUNDS], ratios[ROUNDS];
     struct waiting waiting = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
@@ -243,12 +242,12 @@ static void bench_append(struct store *store, const struct filling *filling, con
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < APPEND_COMMITS * COMMIT_ROWS; i++) {
             fill_hit(&hits[0], filling);
-            values_of(&values[i * INBOX_COLUMN_COUNT], &hits[0], seq++);
-            values[i * INBOX_COLUMN_COUNT + 10] = db_text("Safari on iOS");
+            values_of(&values[i * ROW_COLUMNS], &hits[0], seq++);
+            values[i * ROW_COLUMNS + 10] = db_text("Safari on iOS");
         }
         double start = cpu_s();
         for (int i = 0; i < APPEND_COMMITS; i++)
-            bare_insert(&bare, &values[i * COMMIT_ROWS * INBOX_COLUMN_COUNT], INBOX_COLUMN_COUNT, COMMIT_ROWS);
+            bare_insert(&bare, &values[i * COMMIT_ROWS * ROW_COLUMNS], ROW_COLUMNS, COMMIT_ROWS);
         theirs[round] = (cpu_s() - start) / rows * 1e6;
         start = thread_cpu_s("hit-writer");
         for (int i = 0; i < APPEND_COMMITS; i++) {
@@ -317,24 +316,24 @@ static double bare_fold(const char *main_path, const struct filling *filling)
 static void queue_rows(struct store *store, const struct filling *filling)
 {
     struct db *inbox;
+    struct hit hits[COMMIT_ROWS];
+    struct inbox_room room = {0};
+    int64_t first, seq;
     must(store->driver->open(store->url, DB_INBOX, DB_WRITE, &inbox) == RESULT_OK, "inbox");
-    struct db_rows *rows;
-    must(db_one(inbox, "SELECT COALESCE(MAX(seq), 0) FROM hit_inbox", NULL, 0, &rows) == RESULT_OK, "seq");
-    int64_t seq = db_column_int(rows, 0);
-    db_finish(&rows);
+    must(inbox_ends(inbox, &first, &seq) == RESULT_OK, "seq");
     if (seq < hits_mark(store))
         seq = hits_mark(store);
     must(inbox->driver->begin(inbox) == RESULT_OK, "begin");
-    for (int i = 0; i < FOLD_ROWS; i++) {
-        struct hit hit;
-        struct db_value values[INBOX_COLUMN_COUNT];
-        fill_hit(&hit, filling);
-        values_of(values, &hit, ++seq);
-        must(inbox->driver->append(inbox, "INSERT INTO hit_inbox (" INBOX_COLUMNS ")", values, 12, 1) == RESULT_OK,
-             "append");
+    for (int i = 0; i < FOLD_ROWS; i += COMMIT_ROWS, seq += COMMIT_ROWS) {
+        for (int j = 0; j < COMMIT_ROWS; j++) {
+            fill_hit(&hits[j], filling);
+            hits[j].next = j + 1 < COMMIT_ROWS ? &hits[j + 1] : NULL;
+        }
+        must(inbox_append(inbox, hits, COMMIT_ROWS, seq + 1, &room) == RESULT_OK, "append");
     }
     must(inbox->driver->end(inbox, true) == RESULT_OK, "commit");
     inbox->driver->close(inbox);
+    free(room.bytes);
 }
 
 static struct store *open_store(const char *folder)

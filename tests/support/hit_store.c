@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "server/store/fold.h"
+#include "server/store/inbox.h"
 #include "server/store/internal.h"
 #include "tests/support/hit_store.h"
 
@@ -80,27 +81,13 @@ void place_bring(struct place *place, const struct hit *rows, size_t count)
     struct db *db;
     assert_int_equal(db_sqlite.open(place->url, DB_INBOX, DB_WRITE, &db), RESULT_OK);
     assert_int_equal(db_sqlite.begin(db), RESULT_OK);
+    struct inbox_room room = {0};
     for (size_t i = 0; i < count; i++) {
-        const struct hit *hit = &rows[i];
-        struct db_value values[] = {DB_INT(++place->inbox_seq),
-                                    DB_INT((int64_t)hit->acts),
-                                    DB_INT(hit->id),
-                                    DB_INT(hit->act_at_ms),
-                                    DB_INT(hit->owner_id),
-                                    DB_INT(hit->share_id),
-                                    DB_INT(hit->earlier_id),
-                                    DB_INT((int64_t)hit->facts),
-                                    DB_INT((int64_t)hit->channel),
-                                    DB_INT((int64_t)hit->visitor_hash),
-                                    db_text(hit->family),
-                                    db_text(hit->referrer)};
-        assert_int_equal(
-            db_sqlite.append(db,
-                             "INSERT INTO hit_inbox (seq, acts, id, act_at_ms, owner_id, share_id, earlier_id, "
-                             "facts, channel, visitor_hash, family, referrer)",
-                             values, 12, 1),
-            RESULT_OK);
+        struct hit hit = rows[i];
+        hit.next = NULL;
+        assert_int_equal(inbox_append(db, &hit, 1, ++place->inbox_seq, &room), RESULT_OK);
     }
+    free(room.bytes);
     assert_int_equal(db_sqlite.end(db, true), RESULT_OK);
     db_sqlite.close(db);
 }
