@@ -15,10 +15,16 @@ enum {
     TAKE_MS = 400
 };
 
+/* What hits have in common, and how many came. Robots bring no referrer and few have a long name, so mostly the first line of
+ * the processor's cache is all that is looked at. */
 struct kind {
-    struct hit like; /* what they have in common */
-    int64_t until_ms;
-    int64_t count;
+    _Alignas(64) int64_t share_id; /* 0: free */
+    int64_t until_ms, count, owner_id;
+    uint32_t facts;
+    uint16_t channel;
+    bool referred;
+    char family[AGENT_FAMILY_SIZE];
+    char referrer[REFERRER_HOST_SIZE];
 };
 
 struct repeats {
@@ -29,9 +35,10 @@ struct repeats {
 
 struct repeats *repeats_new(void)
 {
-    struct repeats *repeats = calloc(1, sizeof *repeats);
+    struct repeats *repeats = aligned_alloc(_Alignof(struct repeats), sizeof *repeats);
     if (!repeats)
         abort();
+    memset(repeats, 0, sizeof *repeats);
     pthread_mutex_init(&repeats->lock, NULL);
     atomic_init(&repeats->due_ms, INT64_MAX);
     return repeats;
@@ -45,37 +52,52 @@ void repeats_free(struct repeats *repeats)
     free(repeats);
 }
 
-static bool is_alike(const struct hit *a, const struct hit *b)
+static bool is_of(const struct hit *hit, const struct kind *kind)
 {
-    return a->share_id == b->share_id && a->facts == b->facts && a->channel == b->channel &&
-           strcmp(a->family, b->family) == 0 && strcmp(a->referrer, b->referrer) == 0;
+    return hit->share_id == kind->share_id && hit->facts == kind->facts && hit->channel == kind->channel &&
+           !hit->referrer[0] == !kind->referred && strcmp(hit->family, kind->family) == 0 &&
+           (!kind->referred || strcmp(hit->referrer, kind->referrer) == 0);
+}
+
+static void become(struct kind *kind, const struct hit *hit)
+{
+    kind->share_id = hit->share_id;
+    kind->owner_id = hit->owner_id;
+    kind->facts = hit->facts;
+    kind->channel = (uint16_t)hit->channel;
+    kind->referred = hit->referrer[0];
+    memcpy(kind->family, hit->family, sizeof kind->family);
+    memcpy(kind->referrer, hit->referrer, sizeof kind->referrer);
 }
 
 /* The kind of HIT, or a place for it, or NULL. */
-static struct kind *find(struct repeats *repeats, const struct hit *hit, int64_t now_ms)
+static struct kind *find(struct repeats *repeats, const struct hit *hit, int64_t now_ms, bool *known)
 {
     uint64_t hash = ((uint64_t)hit->share_id ^ (uint64_t)hit->facts << 48) * 0x9e3779b97f4a7c15u >> 40;
     struct kind *place = NULL;
+    *known = true;
     for (size_t i = 0; i < PROBES; i++) {
         struct kind *kind = &repeats->kinds[(hash + i) & (KINDS - 1)];
-        if (is_alike(&kind->like, hit))
+        if (is_of(hit, kind))
             return kind;
         if (!place && !kind->count && kind->until_ms <= now_ms)
             place = kind;
     }
+    *known = false;
     return place;
 }
 
 bool repeats_count(struct repeats *repeats, const struct hit *hit, bool *first)
 {
     int64_t now_ms = monotonic_ms();
+    bool known;
     pthread_mutex_lock(&repeats->lock);
-    struct kind *kind = find(repeats, hit, now_ms);
-    bool again = kind && kind->until_ms > now_ms && is_alike(&kind->like, hit);
+    struct kind *kind = find(repeats, hit, now_ms, &known);
+    bool again = known && kind->until_ms > now_ms;
     if (again)
         kind->count++;
     else if (kind)
-        kind->like = *hit;
+        become(kind, hit);
     if (kind)
         kind->until_ms = now_ms + SILENCE_MS;
     *first = again && atomic_load_explicit(&repeats->due_ms, memory_order_relaxed) == INT64_MAX;
@@ -102,13 +124,16 @@ static struct hit *hit_for(const struct kind *kind, struct hit *next)
     struct hit *hit = calloc(1, sizeof *hit);
     if (!hit)
         abort();
-    *hit = kind->like;
-    hit->id = id_new();
-    hit->repeats = kind->count - 1;
-    hit->visitor_hash = 0;
-    hit->next = next;
-    hit->done = done;
-    hit->owner = NULL;
+    *hit = (struct hit){.next = next,
+                        .done = done,
+                        .id = id_new(),
+                        .owner_id = kind->owner_id,
+                        .share_id = kind->share_id,
+                        .facts = kind->facts,
+                        .channel = kind->channel,
+                        .repeats = kind->count - 1};
+    memcpy(hit->family, kind->family, sizeof hit->family);
+    memcpy(hit->referrer, kind->referrer, sizeof hit->referrer);
     return hit;
 }
 
