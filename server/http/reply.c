@@ -209,13 +209,15 @@ struct ready_reply *ready_new(const void *bytes, size_t len, bool is_static, con
     return ready;
 }
 
-static struct MHD_Response *ready_response(struct ready_reply *ready, const struct http *http)
+/* The object that *KEPT holds, made now if it is the first time. */
+static struct MHD_Response *make_once(_Atomic(struct MHD_Response *) *kept, const struct http *http, const void *bytes,
+                                      size_t len, const struct head *head)
 {
-    struct MHD_Response *there = atomic_load(&ready->response);
+    struct MHD_Response *there = atomic_load_explicit(kept, memory_order_acquire);
     if (there)
         return there;
-    struct MHD_Response *made = make(http, ready->bytes, ready->len, MHD_RESPMEM_PERSISTENT, &ready->head);
-    if (atomic_compare_exchange_strong(&ready->response, &there, made))
+    struct MHD_Response *made = make(http, bytes, len, MHD_RESPMEM_PERSISTENT, head);
+    if (atomic_compare_exchange_strong(kept, &there, made))
         return made;
     MHD_destroy_response(made); /* another loop was first */
     return there;
@@ -271,7 +273,8 @@ struct place {
 };
 
 struct page_mould {
-    atomic_int references; /* the owner's and one for each reply */
+    atomic_int references;               /* the owner's and one for each reply */
+    _Atomic(struct MHD_Response *) bare; /* for HEAD, which gets no body: one for all, made when first sent */
     pthread_mutex_t lock;
     struct mould_copy *spare;
     int spare_count;
@@ -332,6 +335,9 @@ void mould_drop(struct page_mould *mould)
         mould->spare = copy->next;
         free_copy(copy);
     }
+    struct MHD_Response *bare = atomic_load(&mould->bare);
+    if (bare)
+        MHD_destroy_response(bare);
     free_head(&mould->head);
     pthread_mutex_destroy(&mould->lock);
     free(mould);
@@ -346,7 +352,7 @@ size_t mould_size(const struct page_mould *mould)
 void reply_mould(struct request *request, struct page_mould *mould, const char *const *values)
 {
     fill(request, 200, NULL, NULL, 0);
-    request->reply.mould = mould_hold(mould);
+    request->reply.mould = mould;
     for (int i = 0; i < mould->hole_count; i++)
         request->reply.mould_values[i] = values[i];
 }
@@ -451,7 +457,7 @@ static struct MHD_Response *build_short(const struct reply *reply)
 static struct MHD_Response *build(const struct exchange *exchange)
 {
     const struct reply *reply = &exchange->request.reply;
-    if (exchange->tight && !reply->ready && !exchange->copy)
+    if (exchange->tight && !reply->ready && !reply->mould)
         return build_short(reply);
     struct head head = {.content_type = reply->content_type, .csp = CSP_DEFAULT};
     const void *body = reply->body;
@@ -460,10 +466,10 @@ static struct MHD_Response *build(const struct exchange *exchange)
         head = reply->ready->head;
         body = reply->ready->bytes;
         len = reply->ready->len;
-    } else if (exchange->copy) {
-        head = exchange->copy->mould->head;
-        body = exchange->copy->bytes;
-        len = exchange->copy->mould->len;
+    } else if (reply->mould) {
+        head = reply->mould->head;
+        body = exchange->copy ? exchange->copy->bytes : reply->mould->bytes;
+        len = reply->mould->len;
     }
     if (reply->csp)
         head.csp = reply->csp;
@@ -479,19 +485,31 @@ static struct MHD_Response *build(const struct exchange *exchange)
     return response;
 }
 
+/* An object that serves this reply and others; NULL: it needs one of its own. */
+static struct MHD_Response *find_shared(const struct exchange *exchange)
+{
+    const struct reply *reply = &exchange->request.reply;
+    const struct http *http = exchange->loop->http;
+    if (reply->header_count || reply->csp || reply->cache)
+        return NULL;
+    if (reply->ready)
+        return make_once(&reply->ready->response, http, reply->ready->bytes, reply->ready->len, &reply->ready->head);
+    if (exchange->copy)
+        return exchange->copy->response;
+    if (reply->mould)
+        return make_once(&reply->mould->bare, http, reply->mould->bytes, reply->mould->len, &reply->mould->head);
+    return NULL;
+}
+
 enum MHD_Result reply_send(struct exchange *exchange)
 {
     struct reply *reply = &exchange->request.reply;
     struct loop *loop = exchange->loop;
-    if (reply->mould)
+    if (reply->mould && exchange->request.method != HTTP_HEAD)
         exchange->copy = take_copy(reply, loop->http);
     /* The full object with status 304: the library then sends no body and the right headers. */
     int status = reply->ready && is_unchanged(&exchange->request, reply->ready->head.etag) ? 304 : reply->status;
-    bool as_it_is = !reply->header_count && !reply->csp && !reply->cache;
-    struct MHD_Response *shared = !as_it_is        ? NULL
-                                  : reply->ready   ? ready_response(reply->ready, loop->http)
-                                  : exchange->copy ? exchange->copy->response
-                                                   : NULL;
+    struct MHD_Response *shared = find_shared(exchange);
     struct MHD_Response *response = shared ? shared : build(exchange);
     reply->body_is_malloced = false; /* the library's now */
     exchange->stage = STAGE_SENDING;

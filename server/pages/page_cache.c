@@ -10,7 +10,7 @@
 
 #include "server/ids.h"
 
-enum { BUCKETS = 1 << 16 };
+enum { BUCKETS_MIN = 256, BUCKETS_MAX = 1 << 16 };
 
 enum kind { KIND_SHARE, KIND_PAGE, KIND_READY };
 
@@ -19,28 +19,44 @@ struct page {
     struct page_mould *mould;
 };
 
+/* What a look-up reads comes first, on two lines of the processor's cache: among thousands of cards that is its cost. */
 struct entry {
-    struct entry *same_bucket, *newer, *older;
+    struct entry *same_bucket;
     uint64_t key[2];
     enum kind kind;
     bool used; /* since it was linked as the newest */
-    size_t bytes;
     union {
-        struct open_share share;
+        struct {
+            struct open_share share;
+            uint64_t page_key[2]; /* under which its page is kept */
+        };
         struct page *page;
         struct ready_reply *ready;
     };
+    struct entry *newer, *older;
+    size_t bytes;
 };
+enum { CACHE_LINE = 64 };
 
 struct page_cache {
     pthread_mutex_t lock;
     unsigned char key[crypto_shorthash_siphashx24_KEYBYTES];
     struct page_placeholders placeholders;
-    struct entry *buckets[BUCKETS];
+    struct entry **
+        buckets; /* a power of two of them, about as many as there are entries: a small cache is looked up in fast memory */
+    size_t bucket_count, count;
     struct entry *newest, *oldest;
     size_t bytes, bytes_max;
     uint64_t generation; /* how often something was forgotten */
 };
+
+static struct entry **buckets_new(size_t count)
+{
+    struct entry **buckets = calloc(count, sizeof(struct entry *));
+    if (!buckets)
+        abort();
+    return buckets;
+}
 
 struct page_cache *page_cache_open(size_t bytes_max)
 {
@@ -50,6 +66,8 @@ struct page_cache *page_cache_open(size_t bytes_max)
     pthread_mutex_init(&cache->lock, NULL);
     random_bytes(cache->key, sizeof cache->key);
     cache->bytes_max = bytes_max;
+    cache->buckets = buckets_new(BUCKETS_MIN);
+    cache->bucket_count = BUCKETS_MIN;
     unsigned char drawn[STAMP_LEN * 5 / 8];
     random_bytes(drawn, sizeof drawn);
     base32_encode(cache->placeholders.stamp, drawn, sizeof drawn);
@@ -72,12 +90,33 @@ static void hash_name(const struct page_cache *cache, enum kind kind, const void
     crypto_shorthash_siphashx24((unsigned char *)out, bytes, len + 1, cache->key);
 }
 
+static struct entry **bucket_of(struct page_cache *cache, const uint64_t key[2])
+{
+    return &cache->buckets[key[0] & (cache->bucket_count - 1)];
+}
+
 static struct entry *find(struct page_cache *cache, const uint64_t key[2])
 {
-    struct entry *entry = cache->buckets[key[0] % BUCKETS];
+    struct entry *entry = *bucket_of(cache, key);
     while (entry && (entry->key[0] != key[0] || entry->key[1] != key[1]))
         entry = entry->same_bucket;
     return entry;
+}
+
+static void link_bucket(struct page_cache *cache, struct entry *entry)
+{
+    struct entry **bucket = bucket_of(cache, entry->key);
+    entry->same_bucket = *bucket;
+    *bucket = entry;
+}
+
+static void widen(struct page_cache *cache)
+{
+    free(cache->buckets);
+    cache->bucket_count *= 2;
+    cache->buckets = buckets_new(cache->bucket_count);
+    for (struct entry *entry = cache->newest; entry; entry = entry->older)
+        link_bucket(cache, entry);
 }
 
 static void unlink_use(struct page_cache *cache, struct entry *entry)
@@ -98,7 +137,8 @@ static void link_newest(struct page_cache *cache, struct entry *entry)
  * noted, and the list is put in order when something must go: what was used since it was last looked at stays. */
 static void touch(struct entry *entry)
 {
-    entry->used = true;
+    if (!entry->used)
+        entry->used = true;
 }
 
 static void entry_free(struct entry *entry)
@@ -114,11 +154,12 @@ static void entry_free(struct entry *entry)
 
 static void drop(struct page_cache *cache, struct entry *entry)
 {
-    struct entry **at = &cache->buckets[entry->key[0] % BUCKETS];
+    struct entry **at = bucket_of(cache, entry->key);
     while (*at != entry)
         at = &(*at)->same_bucket;
     *at = entry->same_bucket;
     unlink_use(cache, entry);
+    cache->count--;
     cache->bytes -= entry->bytes;
     entry_free(entry);
 }
@@ -130,6 +171,7 @@ void page_cache_close(struct page_cache *cache)
     while (cache->oldest)
         drop(cache, cache->oldest);
     pthread_mutex_destroy(&cache->lock);
+    free(cache->buckets);
     free(cache);
 }
 
@@ -159,8 +201,9 @@ static void insert(struct page_cache *cache, struct entry *entry, uint64_t gener
     struct entry *older = find(cache, entry->key);
     if (older)
         drop(cache, older);
-    entry->same_bucket = cache->buckets[entry->key[0] % BUCKETS];
-    cache->buckets[entry->key[0] % BUCKETS] = entry;
+    if (cache->count++ == cache->bucket_count && cache->bucket_count < BUCKETS_MAX)
+        widen(cache);
+    link_bucket(cache, entry);
     link_newest(cache, entry);
     cache->bytes += entry->bytes;
     entry->used = true; /* its turn to go comes after the others' */
@@ -171,24 +214,29 @@ static void insert(struct page_cache *cache, struct entry *entry, uint64_t gener
 
 static struct entry *entry_new(enum kind kind, size_t more_bytes)
 {
-    struct entry *entry = calloc(1, sizeof *entry);
+    size_t size = (sizeof(struct entry) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    struct entry *entry = aligned_alloc(CACHE_LINE, size);
     if (!entry)
         abort();
-    entry->kind = kind;
-    entry->bytes = sizeof *entry + more_bytes;
+    *entry = (struct entry){.kind = kind, .bytes = size + more_bytes};
     return entry;
 }
 
-bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out)
+bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out, struct page_mould **out_page)
 {
     uint64_t key[2];
     hash_name(cache, KIND_SHARE, token, strlen(token), key);
     pthread_mutex_lock(&cache->lock);
-    struct entry *entry = find(cache, key);
+    struct entry *entry = find(cache, key), *page = NULL;
     if (entry) {
         *out = entry->share;
         touch(entry);
+        page = out_page ? find(cache, entry->page_key) : NULL;
     }
+    if (page)
+        touch(page);
+    if (out_page)
+        *out_page = page ? mould_hold(page->page->mould) : NULL;
     pthread_mutex_unlock(&cache->lock);
     return entry != NULL;
 }
@@ -201,33 +249,19 @@ uint64_t page_cache_generation(struct page_cache *cache)
     return generation;
 }
 
-void page_cache_add_share(struct page_cache *cache, const struct open_share *share, uint64_t generation)
-{
-    struct entry *entry = entry_new(KIND_SHARE, 0);
-    hash_name(cache, KIND_SHARE, share->token, strlen(share->token), entry->key);
-    entry->share = *share;
-    insert(cache, entry, generation);
-}
-
 static void hash_page(const struct page_cache *cache, const struct open_share *share, uint64_t out[2])
 {
     int64_t name[3] = {share->card_id, share->card_revision, share->own_page ? share->share_id : 0};
     hash_name(cache, KIND_PAGE, name, sizeof name, out);
 }
 
-bool page_cache_reply_card_page(struct page_cache *cache, struct request *request, const struct open_share *share,
-                                const char *token, const char *stamp)
+void page_cache_add_share(struct page_cache *cache, const struct open_share *share, uint64_t generation)
 {
-    uint64_t key[2];
-    hash_page(cache, share, key);
-    pthread_mutex_lock(&cache->lock);
-    struct entry *entry = find(cache, key);
-    if (entry) {
-        reply_mould(request, entry->page->mould, (const char *const[]){token, stamp});
-        touch(entry);
-    }
-    pthread_mutex_unlock(&cache->lock);
-    return entry;
+    struct entry *entry = entry_new(KIND_SHARE, 0);
+    hash_name(cache, KIND_SHARE, share->token, strlen(share->token), entry->key);
+    entry->share = *share;
+    hash_page(cache, share, entry->page_key);
+    insert(cache, entry, generation);
 }
 
 void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, const char *html, size_t len,

@@ -34,15 +34,14 @@ void page_cache_close(struct page_cache *cache);
 /* Owned by the cache, the same for its whole life. */
 const struct page_placeholders *page_cache_placeholders(const struct page_cache *cache);
 
-/* Copies the cached share out; false on a miss. */
-bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out);
+/* Copies the cached share out; false on a miss. *OUT_PAGE, unless OUT_PAGE is NULL, is a reference to its page for reply_mould,
+ * which wants the token and the stamp; NULL when that is not in the cache. */
+bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out,
+                      struct page_mould **out_page);
 /* GENERATION is page_cache_generation from before the database was read: when something was forgotten meanwhile, what was
  * read may be outdated and is not kept. */
 uint64_t page_cache_generation(struct page_cache *cache);
 void page_cache_add_share(struct page_cache *cache, const struct open_share *share, uint64_t generation);
-/* Answers with the page of this share, TOKEN and STAMP, which are the request's, filled in; false on a miss. */
-bool page_cache_reply_card_page(struct page_cache *cache, struct request *request, const struct open_share *share,
-                                const char *token, const char *stamp);
 /* Keeps a rendered page and how it is to be sent, for this share or for every share of its card without hands. */
 void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, const char *html, size_t len,
                               const struct ready_options *options, uint64_t generation);

@@ -22,40 +22,62 @@ enum { PAGE_MAX = 256 * 1024 };
 
 static const char CARD_CACHE[] = "private, no-store";
 
-enum result scan_open_share(struct app *app, const char *token_text, bool may_wait, struct open_share *out)
+/* Reads the share into the cache. On a worker. */
+static enum result load_share(struct app *app, const char *token, struct open_share *out)
+{
+    struct arena arena;
+    struct share share;
+    struct card card;
+    arena_init(&arena);
+    uint64_t generation = page_cache_generation(app->pages);
+    enum result result = store_share_find_by_token(app->store, &arena, token, &share);
+    if (result == RESULT_OK && !share_may_open(&share, now_ms()))
+        result = RESULT_NOT_FOUND;
+    if (result == RESULT_OK)
+        result = store_card_open(app->store, &arena, share.card_id, &card);
+    if (result == RESULT_OK) {
+        *out = (struct open_share){.share_id = share.id,
+                                   .owner_id = share.owner_id,
+                                   .card_id = share.card_id,
+                                   .card_revision = card.revision,
+                                   .expires_ms = share.expires_ms,
+                                   .channel = share.channel,
+                                   .own_page = share.chain_len > 1 || share.vouch};
+        memcpy(out->token, token, sizeof out->token);
+        page_cache_add_share(app->pages, out, generation);
+    }
+    arena_free(&arena);
+    return result;
+}
+
+/* scan_open_share, and a reference to the share's page if that is in the cache. *OUT_PAGE is NULL when it is not, or on error. */
+static enum result open_page(struct app *app, const char *token_text, bool may_wait, struct open_share *out,
+                             struct page_mould **out_page)
 {
     char token[TOKEN_SIZE];
+    *out_page = NULL;
     if (!token_text || !token_normalise(token, token_text, strlen(token_text)))
         return RESULT_NOT_FOUND;
-    if (!page_cache_share(app->pages, token, out)) {
-        if (!may_wait)
-            return RESULT_BUSY;
-        struct arena arena;
-        arena_init(&arena);
-        struct share share;
-        struct card card;
-        uint64_t generation = page_cache_generation(app->pages);
-        enum result result = store_share_find_by_token(app->store, &arena, token, &share);
-        if (result == RESULT_OK && !share_may_open(&share, now_ms()))
-            result = RESULT_NOT_FOUND;
-        if (result == RESULT_OK)
-            result = store_card_open(app->store, &arena, share.card_id, &card);
-        if (result == RESULT_OK) {
-            *out = (struct open_share){.share_id = share.id,
-                                       .owner_id = share.owner_id,
-                                       .card_id = share.card_id,
-                                       .card_revision = card.revision,
-                                       .expires_ms = share.expires_ms,
-                                       .channel = share.channel,
-                                       .own_page = share.chain_len > 1 || share.vouch};
-            memcpy(out->token, token, sizeof token);
-            page_cache_add_share(app->pages, out, generation);
-        }
-        arena_free(&arena);
+    if (!page_cache_share(app->pages, token, out, out_page)) {
+        enum result result = may_wait ? load_share(app, token, out) : RESULT_BUSY;
         if (result != RESULT_OK)
             return result;
+        struct open_share same;
+        (void)page_cache_share(app->pages, token, &same, out_page); /* another share of the card may have brought it */
     }
-    return out->expires_ms && out->expires_ms <= now_ms() ? RESULT_NOT_FOUND : RESULT_OK;
+    if (!out->expires_ms || out->expires_ms > now_ms())
+        return RESULT_OK;
+    mould_drop(*out_page);
+    *out_page = NULL;
+    return RESULT_NOT_FOUND;
+}
+
+enum result scan_open_share(struct app *app, const char *token, bool may_wait, struct open_share *out)
+{
+    struct page_mould *page;
+    enum result result = open_page(app, token, may_wait, out, &page);
+    mould_drop(page);
+    return result;
 }
 
 /* On the writer's thread: the hit is on disk, or could not be put there. */
@@ -129,8 +151,9 @@ struct scan {
     char token[TOKEN_SIZE], stamp[STAMP_SIZE];
 };
 
-/* Puts the page together and records its hit. RESULT_BUSY: the page is not in the cache. */
-static enum result answer(struct app *app, struct request *request, const struct open_share *share, bool self)
+/* Puts the page together, taking over the reference, and records its hit. */
+static void answer(struct app *app, struct request *request, const struct open_share *share, struct page_mould *page,
+                   bool self)
 {
     struct scan *scan = arena_alloc(&request->arena, sizeof *scan);
     struct hit *hit = &scan->hit;
@@ -138,11 +161,10 @@ static enum result answer(struct app *app, struct request *request, const struct
     memcpy(scan->token, share->token, sizeof scan->token);
     if (request->method != HTTP_HEAD) /* which gets no page to carry it */
         stamp_write(scan->stamp, app->keys.stamp, hit->id, share->share_id);
-    if (!page_cache_reply_card_page(app->pages, request, share, scan->token, scan->stamp))
-        return RESULT_BUSY;
+    reply_mould(request, page, (const char *const[]){scan->token, scan->stamp});
 
     struct visit visit;
-    visit_of(app->visits, request, share->owner_id, share->token, self, id_time_ms(hit->id), &visit);
+    visit_of(app->visits, request, share->owner_id, share->share_id, self, id_time_ms(hit->id), &visit);
     hit->owner_id = share->owner_id;
     hit->share_id = share->share_id;
     hit->facts = visit.facts;
@@ -152,7 +174,6 @@ static enum result answer(struct app *app, struct request *request, const struct
     memcpy(hit->referrer, visit.referrer, sizeof hit->referrer);
     if (!facts_are_a_robots(hit->facts) || !store_hit_repeats(app->store, hit))
         record(app, request, hit);
-    return RESULT_OK;
 }
 
 /* Whether the visitor is the card's own member, signed in. */
@@ -167,13 +188,15 @@ static bool is_self(struct app *app, struct request *request, const struct open_
 static enum result scan_on_worker(struct app *app, struct request *request, const char *token)
 {
     struct open_share share;
+    struct page_mould *page;
     for (int attempt = 0; attempt < 3; attempt++) {
-        enum result result = scan_open_share(app, token, true, &share);
+        enum result result = open_page(app, token, true, &share, &page);
         if (result != RESULT_OK)
             return result;
-        result = answer(app, request, &share, is_self(app, request, &share));
-        if (result != RESULT_BUSY)
-            return result;
+        if (page) {
+            answer(app, request, &share, page, is_self(app, request, &share));
+            return RESULT_OK;
+        }
         result = render(app, request, &share);
         if (result == RESULT_CONFLICT)
             page_cache_forget_share(app->pages, share.token);
@@ -187,16 +210,17 @@ enum result scan_page(struct app *app, struct request *request)
 {
     const char *token = request->params[0];
     struct open_share share;
+    struct page_mould *page = NULL;
     if (request_is_on_worker(request))
         return scan_on_worker(app, request, token);
-    enum result result = caller_has_cookie(request) ? RESULT_BUSY : scan_open_share(app, token, false, &share);
-    if (result == RESULT_OK)
-        result = answer(app, request, &share, false);
-    if (result == RESULT_BUSY) {
+    enum result result = caller_has_cookie(request) ? RESULT_BUSY : open_page(app, token, false, &share, &page);
+    if (result == RESULT_BUSY || (result == RESULT_OK && !page))
         request_defer(request);
-        return RESULT_OK;
-    }
-    return result;
+    else if (result != RESULT_OK)
+        return result;
+    else
+        answer(app, request, &share, page, false);
+    return RESULT_OK;
 }
 
 enum result scan_standing(struct app *app, struct request *request)

@@ -13,7 +13,7 @@
 enum {
     AGENTS = 1024,   /* remembered answers of facts_of: a hall full of phones has a few dozen agents */
     NETWORKS = 4096, /* remembered for the burst rule */
-    BURST_TOKENS = 4,
+    BURST_SHARES = 4,
     BURST_MS = 5000,
     DAY_MS = 86400000,
     HASHED_MAX = 1024
@@ -25,12 +25,12 @@ struct agent {
     char family[AGENT_FAMILY_SIZE];
 };
 
-/* The last tokens one network opened with one agent. Keyed by both: a hall's Wi-Fi is one network with many phones, a
+/* The last shares one network opened with one agent. Keyed by both: a hall's Wi-Fi is one network with many phones, a
  * scanner is one agent that goes through every link of a mail. */
 struct opener {
     uint64_t hash;
-    uint64_t tokens[BURST_TOKENS];
-    int64_t at_ms[BURST_TOKENS];
+    int64_t shares[BURST_SHARES];
+    int64_t at_ms[BURST_SHARES];
     int next;
 };
 
@@ -104,26 +104,27 @@ static uint32_t facts_remembered(struct visits *visits, const struct request_sig
     return agent->facts | moment;
 }
 
-/* Whether this opener has opened BURST_TOKENS different cards within BURST_MS. */
-static bool is_burst(struct visits *visits, uint64_t opener_hash, uint64_t token_hash, int64_t now_ms)
+/* Whether this opener has opened BURST_SHARES different shares within BURST_MS. */
+static bool is_burst(struct visits *visits, uint64_t opener_hash, int64_t share_id, int64_t now_ms)
 {
     struct opener *opener = &visits->openers[opener_hash % NETWORKS];
     if (opener->hash != opener_hash)
         *opener = (struct opener){.hash = opener_hash};
     int recent = 1;
-    for (int i = 0; i < BURST_TOKENS; i++) {
-        if (opener->tokens[i] == token_hash) {
+    bool known = false;
+    for (int i = 0; i < BURST_SHARES; i++) {
+        if (opener->shares[i] == share_id) {
             opener->at_ms[i] = now_ms;
-            token_hash = 0; /* known: nothing to add */
-        } else if (opener->tokens[i] && now_ms - opener->at_ms[i] < BURST_MS)
+            known = true;
+        } else if (opener->shares[i] && now_ms - opener->at_ms[i] < BURST_MS)
             recent++;
     }
-    if (token_hash) {
-        opener->tokens[opener->next] = token_hash;
+    if (!known) {
+        opener->shares[opener->next] = share_id;
         opener->at_ms[opener->next] = now_ms;
-        opener->next = (opener->next + 1) % BURST_TOKENS;
+        opener->next = (opener->next + 1) % BURST_SHARES;
     }
-    return recent >= BURST_TOKENS;
+    return recent >= BURST_SHARES;
 }
 
 static uint64_t short_hash(const void *bytes, size_t len, const unsigned char *key)
@@ -152,7 +153,7 @@ void visits_renew(struct visits *visits, int64_t now_ms)
     pthread_mutex_unlock(&visits->lock);
 }
 
-void visit_of(struct visits *visits, const struct request *request, int64_t owner_id, const char *token, bool self,
+void visit_of(struct visits *visits, const struct request *request, int64_t owner_id, int64_t share_id, bool self,
               int64_t now_ms, struct visit *out)
 {
     struct request_signs signs = signs_of(request, self);
@@ -169,11 +170,10 @@ void visit_of(struct visits *visits, const struct request *request, int64_t owne
 
     pthread_mutex_lock(&visits->lock);
     renew_salt(visits, now_ms);
-    signs.burst = is_burst(visits, short_hash(&who, sizeof who, visits->key),
-                           short_hash(token, strlen(token), visits->key) | 1, now_ms);
+    signs.burst = is_burst(visits, short_hash(&who, sizeof who, visits->key), share_id, now_ms);
     out->facts = facts_remembered(visits, &signs, agent_hash, out->family);
     who.owner_id = owner_id;
-    out->hash = signs.quiet ? 0 : short_hash(&who, sizeof who, visits->salt);
+    out->hash = signs.quiet || facts_are_a_robots(out->facts) ? 0 : short_hash(&who, sizeof who, visits->salt);
     pthread_mutex_unlock(&visits->lock);
     referrer_host(signs.referrer, out->referrer);
 }

@@ -14,15 +14,15 @@ void visits_close(struct visits *visits);
 /* Destroys the salt of a day that is over, also when nobody comes. Cheap: call it at every turn. */
 void visits_renew(struct visits *visits, int64_t now_ms);
 
-/* Facts, family and referrer of a request. TOKEN is the share's, for the burst rule; SELF: the member's own session.
- * *HASH is the daily hint (owner, network, agent), 0 when the visitor asked for none. */
+/* Facts, family and referrer of a request for a share's page. SELF: the member's own session. HASH is the daily hint (owner,
+ * network, agent), 0 when the visitor asked for none and for robots. */
 struct visit {
     uint32_t facts;
     uint64_t hash;
     char family[AGENT_FAMILY_SIZE];
     char referrer[REFERRER_HOST_SIZE];
 };
-void visit_of(struct visits *visits, const struct request *request, int64_t owner_id, const char *token, bool self,
+void visit_of(struct visits *visits, const struct request *request, int64_t owner_id, int64_t share_id, bool self,
               int64_t now_ms, struct visit *out);
 
 #endif

@@ -35,7 +35,7 @@ static const char *const HOLES[] = {"................", "_______________________
 
 static void fill_mould(struct bench *bench, struct request *request)
 {
-    reply_mould(request, bench->mould,
+    reply_mould(request, mould_hold(bench->mould),
                 (const char *const[]){"0123456789ABCDEF", "0123456789ABCDEF0123456789ABCDEF01234567"});
 }
 

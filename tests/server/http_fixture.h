@@ -94,7 +94,7 @@ static void site_dispatch(void *app, struct request *request)
         reply_ready(request, site->ready);
     } else if (strcmp(path, "/mould") == 0) {
         const char *hole = request_query(request, "hole");
-        reply_mould(request, site->mould, (const char *const[]){hole ? hole : "nobody"});
+        reply_mould(request, mould_hold(site->mould), (const char *const[]){hole ? hole : "nobody"});
     } else if (strcmp(path, "/wait") == 0) {
         pthread_t thread;
         request_wait(request);
