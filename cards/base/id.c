@@ -8,17 +8,20 @@ static const char DIGITS[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 enum { ID_DIGITS = 13, TIME_SHIFT = 21 };
 
+/* One more than the value of each Crockford digit, in either case and as it may be misread; 0 is none. */
+static const unsigned char VALUES[256] = {
+    ['0'] = 1,  ['O'] = 1,  ['o'] = 1,  ['1'] = 2,  ['I'] = 2,  ['i'] = 2,  ['L'] = 2,  ['l'] = 2,  ['2'] = 3,
+    ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['a'] = 11,
+    ['B'] = 12, ['b'] = 12, ['C'] = 13, ['c'] = 13, ['D'] = 14, ['d'] = 14, ['E'] = 15, ['e'] = 15, ['F'] = 16,
+    ['f'] = 16, ['G'] = 17, ['g'] = 17, ['H'] = 18, ['h'] = 18, ['J'] = 19, ['j'] = 19, ['K'] = 20, ['k'] = 20,
+    ['M'] = 21, ['m'] = 21, ['N'] = 22, ['n'] = 22, ['P'] = 23, ['p'] = 23, ['Q'] = 24, ['q'] = 24, ['R'] = 25,
+    ['r'] = 25, ['S'] = 26, ['s'] = 26, ['T'] = 27, ['t'] = 27, ['V'] = 28, ['v'] = 28, ['W'] = 29, ['w'] = 29,
+    ['X'] = 30, ['x'] = 30, ['Y'] = 31, ['y'] = 31, ['Z'] = 32, ['z'] = 32};
+
 /* The value of one Crockford digit, or -1. */
 static int digit_value(char c)
 {
-    if (c >= 'a' && c <= 'z')
-        c = (char)(c - 'a' + 'A');
-    if (c == 'O')
-        c = '0';
-    if (c == 'I' || c == 'L')
-        c = '1';
-    const char *at = c ? strchr(DIGITS, c) : NULL;
-    return at ? (int)(at - DIGITS) : -1;
+    return VALUES[(unsigned char)c] - 1;
 }
 
 char *id_format(char out[ID_TEXT_SIZE], const char *kind, int64_t id)

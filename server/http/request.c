@@ -45,11 +45,10 @@ static char *decode(struct arena *arena, const char *text, size_t len, bool plus
 
 /* ---- target ---- */
 
-/* What no browser sends unescaped (URL Standard, percent-encode sets). */
-static bool may_stand(unsigned char c, bool in_query)
-{
-    return c > ' ' && c < 0x7f && c != '"' && c != '<' && c != '>' && c != '#' && (in_query || c != '\\');
-}
+/* All but what no browser sends unescaped (URL Standard, percent-encode sets). */
+static const bool IN_QUERY[256] = {['!'] = true, ['$' ... ';'] = true, ['='] = true, ['?' ... '~'] = true};
+static const bool IN_PATH[256] = {
+    ['!'] = true, ['$'] = true, ['&' ... ';'] = true, ['='] = true, ['?' ... '['] = true, [']' ... '~'] = true};
 
 /* A segment that is "." or ".." once decoded. */
 static bool is_dots(const char *segment, size_t len)
@@ -69,10 +68,10 @@ static bool is_dots(const char *segment, size_t len)
 static bool path_is_clean(struct arena *arena, const char *path, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (!may_stand((unsigned char)path[i], false))
-            return false;
-        if (path[i] != '%')
+        if (IN_PATH[(unsigned char)path[i]])
             continue;
+        if (path[i] != '%')
+            return false;
         int byte = escaped_byte(path + i, len - i);
         if (byte < ' ' || byte == 0x7f || byte == '/' || byte == '\\')
             return false;
@@ -89,7 +88,7 @@ static bool path_is_clean(struct arena *arena, const char *path, size_t len)
 static bool query_is_clean(const char *query)
 {
     for (const char *c = query; *c; c++)
-        if (!may_stand((unsigned char)*c, true) || strncmp(c, "%00", 3) == 0)
+        if (!IN_QUERY[(unsigned char)*c] || strncmp(c, "%00", 3) == 0)
             return false;
     return true;
 }
@@ -175,12 +174,11 @@ bool request_has_too_many_fields(const struct request *request)
 
 /* ---- headers and cookies ---- */
 
-const char *request_header(const struct request *request, const char *name)
+const char *request_find_header(const struct request *request, const char *name, size_t name_len)
 {
     const struct exchange *exchange = (const struct exchange *)(const void *)request;
-    size_t len = strlen(name);
     for (int i = 0; i < exchange->header_count; i++)
-        if (exchange->headers[i].name_len == len && strcasecmp(exchange->headers[i].name, name) == 0)
+        if (exchange->headers[i].name_len == name_len && strcasecmp(exchange->headers[i].name, name) == 0)
             return exchange->headers[i].value;
     return NULL;
 }
@@ -222,6 +220,8 @@ const char *request_cookie_in(struct arena *arena, const char *cookies, const ch
 const char *request_cookie(struct request *request, const char *name)
 {
     const struct exchange *exchange = exchange_of(request);
+    if (!request_header(request, "Cookie"))
+        return NULL;
     for (int i = 0; i < exchange->header_count; i++) {
         const struct header *header = &exchange->headers[i];
         if (header->name_len != 6 || strcasecmp(header->name, "Cookie") != 0)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include "cards/base/arena.h"
 #include "server/http/address.h"
 #include "server/http/http.h"
@@ -28,6 +29,7 @@ struct request {
     const struct http_route *route;
     const char *params[PARAMS_MAX]; /* what the pattern's {…} matched, decoded; set by match */
     struct net_address client;      /* after trusted proxies */
+    uint64_t header_lengths;        /* http's own: bit N, a header has a name of N bytes (63: or more) */
     const char *body;               /* NUL-terminated, may hold NULs; "" if none */
     size_t body_len;
     struct reply reply;
@@ -36,7 +38,7 @@ struct request {
 };
 
 /* The value of a header, any case; the first of several. Borrowed; valid for the life of the request. */
-const char *request_header(const struct request *request, const char *name);
+static inline const char *request_header(const struct request *request, const char *name);
 /* A query parameter, decoded (+ is a space); "" when it has no value. */
 const char *request_query(struct request *request, const char *name);
 const char *request_cookie(struct request *request, const char *name);
@@ -59,5 +61,17 @@ void request_defer(struct request *request);
 bool request_is_on_worker(const struct request *request);
 /* The app pointer of http_handlers. */
 void *request_app(const struct request *request);
+
+static inline uint64_t header_length_bit(size_t name_len)
+{
+    return (uint64_t)1 << (name_len < 63 ? name_len : 63);
+}
+const char *request_find_header(const struct request *request, const char *name, size_t name_len);
+/* Most headers that are asked for are not there, and mostly their length tells. */
+static inline const char *request_header(const struct request *request, const char *name)
+{
+    size_t len = strlen(name);
+    return request->header_lengths & header_length_bit(len) ? request_find_header(request, name, len) : NULL;
+}
 
 #endif

@@ -28,7 +28,7 @@ struct hit_log {
     bool writer_waits, closed; /* closed: nothing is taken in any more */
 
     pthread_t writer;
-    struct db *inbox; /* the writer's */
+    struct db *inbox;       /* the writer's */
     struct inbox_room room; /* given back when idle */
     int64_t last_seq, swept;
     _Atomic int64_t committed; /* the last seq on disk */

@@ -18,7 +18,7 @@
 
 enum {
     FORM = 1,
-    NUMBER_MAX = 10,                                                                      /* bytes of 64 bits */
+    NUMBER_MAX = 10,                                                                 /* bytes of 64 bits */
     PACKED_MAX = 4 * 8 + 4 * NUMBER_MAX + 2 + AGENT_FAMILY_SIZE + REFERRER_HOST_SIZE /* bytes of a hit or an act */
 };
 _Static_assert(AGENT_FAMILY_SIZE <= 256 && REFERRER_HOST_SIZE <= 256, "a text's length is one byte");
@@ -91,9 +91,9 @@ enum result inbox_append(struct db *db, const struct hit *first, size_t count, i
     for (const struct hit *hit = first; hit; hit = hit->next, packed++)
         at = pack(at, hit);
     assert(packed == count);
-    return db_run(
-        db, "INSERT INTO hit_inbox (last_seq, first_seq, packed) VALUES ($1, $2, $3)",
-        DB_ARGS(DB_INT(first_seq + (int64_t)count - 1), DB_INT(first_seq), db_blob(room->bytes, (size_t)(at - room->bytes))));
+    return db_run(db, "INSERT INTO hit_inbox (last_seq, first_seq, packed) VALUES ($1, $2, $3)",
+                  DB_ARGS(DB_INT(first_seq + (int64_t)count - 1), DB_INT(first_seq),
+                          db_blob(room->bytes, (size_t)(at - room->bytes))));
 }
 
 enum result inbox_sweep(struct db *db, int64_t seq)
@@ -191,9 +191,8 @@ static bool unpack(struct inbox_reader *reader, struct hit *out)
 enum result inbox_begin(struct db *db, int64_t after, struct inbox_reader *out)
 {
     *out = (struct inbox_reader){.after = after};
-    return db_query(
-        db, "SELECT last_seq, first_seq, packed FROM hit_inbox WHERE last_seq > $1 ORDER BY last_seq",
-        DB_ARGS(DB_INT(after)), &out->rows);
+    return db_query(db, "SELECT last_seq, first_seq, packed FROM hit_inbox WHERE last_seq > $1 ORDER BY last_seq",
+                    DB_ARGS(DB_INT(after)), &out->rows);
 }
 
 /* A store whose file was damaged under it is not folded on: what can no longer be read would be swept away unseen. */

@@ -26,7 +26,8 @@ export const scratch = mkdtempSync(join(tmpdir(), 'meishi-bench-'))
 chmodSync(scratch, 0o755)
 const servers = []
 process.on('exit', () => {
-  for (const server of servers) server.process.kill('SIGKILL')
+  for (const server of servers)
+    for (const pid of pidsOf(server.process.pid)) process.kill(pid, 'SIGKILL') // nginx has workers
   rmSync(scratch, { recursive: true, force: true })
 })
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))

@@ -39,6 +39,7 @@ static void give_header(const char *name, const char *value)
 {
     exchange.headers[exchange.header_count++] =
         (struct header){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
+    exchange.request.header_lengths |= header_length_bit(strlen(name));
 }
 
 static void give_body(const char *body, size_t len)
