@@ -1,4 +1,8 @@
-/* See resolver.h. One lock, one table of questions; a question is a slot that goes free → waiting → running → answered. */
+/* See resolver.h. One lock, one table of questions; a question is a slot that goes free → waiting → running → answered.
+ *
+ * A thread can hang for ever: the C library reads an answer over TCP without any limit of time. So no thread is waited for. A
+ * question that is forgotten while it runs leaves its thread out of the count, another is started in its place, and whoever
+ * comes back to find the house full goes home. */
 #include "server/notify/resolver.h"
 
 #include <netdb.h>
@@ -7,15 +11,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "server/ids.h"
+#include "server/log.h"
 
-enum { TRY_MS = 1000 }; /* after which the system's resolver tries again: courier_scrub_environment */
+enum {
+    TRY_MS = 1000, /* after which the system's resolver tries again: courier_scrub_environment */
+    PROVEN_SLOTS = 1024
+};
 
 enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_RUNNING, SLOT_ANSWERED };
 
 struct slot {
     enum slot_state state;
     bool forgotten; /* while running */
+    bool unproven;  /* while running: counted so */
     uint64_t turn;  /* first come, first served */
     int64_t group;
     char host[RESOLVER_HOST_MAX + 1], port[6];
@@ -24,15 +34,35 @@ struct slot {
 
 struct resolver {
     pthread_mutex_t lock;
-    pthread_cond_t work;
-    pthread_t threads[RESOLVER_THREADS];
-    int thread_count;
-    bool closing;
+    pthread_cond_t work, left;
+    int threads, forgotten, unproven; /* all that live; of those, behind a forgotten question; for a group not proven */
+    bool closing, abandoned;
     uint64_t turns;
     void (*done)(void *context);
     void *context;
+    int64_t proven[PROVEN_SLOTS]; /* groups whose last name came, each at its own place; a later one takes it over */
     struct slot slots[RESOLVER_QUEUE_MAX];
 };
+
+static int64_t *proven_place(struct resolver *resolver, int64_t group)
+{
+    uint64_t mixed = (uint64_t)group * 0x9e3779b97f4a7c15;
+    return &resolver->proven[(mixed >> 32) % PROVEN_SLOTS];
+}
+
+static bool is_proven(struct resolver *resolver, int64_t group)
+{
+    return *proven_place(resolver, group) == group;
+}
+
+static void note_proven(struct resolver *resolver, int64_t group, bool came)
+{
+    int64_t *place = proven_place(resolver, group);
+    if (came)
+        *place = group;
+    else if (*place == group)
+        *place = 0;
+}
 
 static bool group_is_running(const struct resolver *resolver, int64_t group)
 {
@@ -42,14 +72,16 @@ static bool group_is_running(const struct resolver *resolver, int64_t group)
     return false;
 }
 
-/* The longest waiting question whose group has no thread yet; NULL: none. */
+/* The longest waiting question whose group may have a thread; NULL: none. */
 static struct slot *next_question(struct resolver *resolver)
 {
     struct slot *first = NULL;
     for (int i = 0; i < RESOLVER_QUEUE_MAX; i++) {
         struct slot *slot = &resolver->slots[i];
-        if (slot->state == SLOT_WAITING && (!first || slot->turn < first->turn) &&
-            !group_is_running(resolver, slot->group))
+        if (slot->state != SLOT_WAITING || (first && slot->turn > first->turn) ||
+            group_is_running(resolver, slot->group))
+            continue;
+        if (resolver->unproven < RESOLVER_UNPROVEN_MAX || is_proven(resolver, slot->group))
             first = slot;
     }
     return first;
@@ -73,26 +105,59 @@ static void look_up(const char *host, const char *port, struct resolved *answer)
     freeaddrinfo(list);
 }
 
+static void release(struct resolver *resolver)
+{
+    pthread_cond_destroy(&resolver->work);
+    pthread_cond_destroy(&resolver->left);
+    pthread_mutex_destroy(&resolver->lock);
+    free(resolver);
+}
+
+/* With the lock, which is let go while the name is looked up. */
+static void run_question(struct resolver *resolver, struct slot *slot)
+{
+    slot->state = SLOT_RUNNING;
+    slot->unproven = !is_proven(resolver, slot->group);
+    resolver->unproven += slot->unproven;
+    pthread_mutex_unlock(&resolver->lock);
+    look_up(slot->host, slot->port, &slot->answer);
+    pthread_mutex_lock(&resolver->lock);
+    resolver->unproven -= slot->unproven;
+    resolver->forgotten -= slot->forgotten;
+    note_proven(resolver, slot->group, !slot->answer.timed_out && !slot->forgotten);
+    slot->state = slot->forgotten ? SLOT_FREE : SLOT_ANSWERED;
+    pthread_cond_broadcast(&resolver->work); /* its group may go on */
+    if (!resolver->closing)
+        resolver->done(resolver->context);
+}
+
 static void *run(void *context)
 {
     struct resolver *resolver = context;
     pthread_mutex_lock(&resolver->lock);
-    while (!resolver->closing) {
+    while (!resolver->closing && resolver->threads - resolver->forgotten <= RESOLVER_THREADS) {
         struct slot *slot = next_question(resolver);
-        if (!slot) {
+        if (slot)
+            run_question(resolver, slot);
+        else
             pthread_cond_wait(&resolver->work, &resolver->lock);
-            continue;
-        }
-        slot->state = SLOT_RUNNING;
-        pthread_mutex_unlock(&resolver->lock);
-        look_up(slot->host, slot->port, &slot->answer);
-        pthread_mutex_lock(&resolver->lock);
-        slot->state = slot->forgotten ? SLOT_FREE : SLOT_ANSWERED;
-        pthread_cond_broadcast(&resolver->work); /* its group may go on */
-        resolver->done(resolver->context);
     }
+    bool last = --resolver->threads == 0 && resolver->abandoned;
+    pthread_cond_signal(&resolver->left);
     pthread_mutex_unlock(&resolver->lock);
+    if (last)
+        release(resolver);
     return NULL;
+}
+
+static bool start_thread(struct resolver *resolver)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run, resolver))
+        return false;
+    pthread_detach(thread);
+    resolver->threads++;
+    return true;
 }
 
 enum result resolver_open(void (*done)(void *context), void *context, struct resolver **out)
@@ -104,12 +169,19 @@ enum result resolver_open(void (*done)(void *context), void *context, struct res
     resolver->context = context;
     pthread_mutex_init(&resolver->lock, NULL);
     pthread_cond_init(&resolver->work, NULL);
-    for (int i = 0; i < RESOLVER_THREADS; i++) {
-        if (pthread_create(&resolver->threads[i], NULL, run, resolver)) {
-            resolver_close(resolver);
-            return RESULT_FAILED;
-        }
-        resolver->thread_count++;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&resolver->left, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    bool started = true;
+    pthread_mutex_lock(&resolver->lock);
+    for (int i = 0; i < RESOLVER_THREADS && started; i++)
+        started = start_thread(resolver);
+    pthread_mutex_unlock(&resolver->lock);
+    if (!started) {
+        resolver_close(resolver);
+        return RESULT_FAILED;
     }
     *out = resolver;
     return RESULT_OK;
@@ -156,6 +228,21 @@ enum result resolver_take(struct resolver *resolver, struct resolved *out)
     return result;
 }
 
+/* Whoever waited has given up, so this takes longer than the system's resolver is set to try: perhaps for ever. */
+static void leave_behind(struct resolver *resolver, struct slot *slot)
+{
+    slot->forgotten = true;
+    resolver->forgotten++;
+    resolver->unproven -= slot->unproven;
+    slot->unproven = false;
+    note_proven(resolver, slot->group, false);
+    if (resolver->threads - resolver->forgotten >= RESOLVER_THREADS)
+        return;
+    if (resolver->threads == RESOLVER_THREADS_MAX || !start_thread(resolver))
+        log_error("webhook-names", "hanging=%d words=\"look-ups of names hang, fewer are left for the others\"",
+                  resolver->forgotten);
+}
+
 void resolver_forget(struct resolver *resolver, int64_t ticket)
 {
     pthread_mutex_lock(&resolver->lock);
@@ -164,7 +251,7 @@ void resolver_forget(struct resolver *resolver, int64_t ticket)
         if (slot->state == SLOT_FREE || slot->forgotten || slot->answer.ticket != ticket)
             continue;
         if (slot->state == SLOT_RUNNING)
-            slot->forgotten = true;
+            leave_behind(resolver, slot);
         else
             slot->state = SLOT_FREE;
     }
@@ -175,13 +262,19 @@ void resolver_close(struct resolver *resolver)
 {
     if (!resolver)
         return;
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_nsec += (RESOLVER_CLOSE_MS % 1000) * 1000000;
+    end.tv_sec += RESOLVER_CLOSE_MS / 1000 + end.tv_nsec / 1000000000;
+    end.tv_nsec %= 1000000000;
     pthread_mutex_lock(&resolver->lock);
     resolver->closing = true;
     pthread_cond_broadcast(&resolver->work);
+    while (resolver->threads && !pthread_cond_timedwait(&resolver->left, &resolver->lock, &end))
+        continue;
+    bool empty = !resolver->threads;
+    resolver->abandoned = !empty;
     pthread_mutex_unlock(&resolver->lock);
-    for (int i = 0; i < resolver->thread_count; i++)
-        pthread_join(resolver->threads[i], NULL);
-    pthread_cond_destroy(&resolver->work);
-    pthread_mutex_destroy(&resolver->lock);
-    free(resolver);
+    if (empty)
+        release(resolver);
 }

@@ -1,6 +1,7 @@
 /* Names to addresses, off the courier's thread. getaddrinfo cannot be given a deadline, so it runs on a few threads of its
- * own and whoever waits gives up on time; a name server that never answers costs one thread a while, never the others'
- * webhooks, because one member's names never hold more than one thread. */
+ * own and whoever waits gives up on time. A name server that never answers costs one thread a while and never the others'
+ * webhooks: one group's names hold one thread at most, groups whose last name did not come share half of the threads, and a
+ * look-up that nobody waits for any more is left behind and its thread replaced. */
 #ifndef MEISHI_RESOLVER_H
 #define MEISHI_RESOLVER_H
 
@@ -12,7 +13,16 @@
 
 struct resolver;
 
-enum { RESOLVER_THREADS = 4, RESOLVER_QUEUE_MAX = 64, RESOLVER_ADDRESSES_MAX = 16, RESOLVER_HOST_MAX = 254 };
+enum {
+    RESOLVER_THREADS = 8,
+    RESOLVER_UNPROVEN_MAX =
+        RESOLVER_THREADS / 2,  /* for groups none of whose names has come yet, or whose last did not */
+    RESOLVER_THREADS_MAX = 24, /* with those that hang in a look-up nobody waits for */
+    RESOLVER_QUEUE_MAX = 64,
+    RESOLVER_ADDRESSES_MAX = 16,
+    RESOLVER_HOST_MAX = 254,
+    RESOLVER_CLOSE_MS = 2500
+};
 
 struct resolved {
     int64_t ticket;                                            /* the caller's own */
@@ -30,7 +40,7 @@ enum result resolver_ask(struct resolver *resolver, int64_t ticket, int64_t grou
 enum result resolver_take(struct resolver *resolver, struct resolved *out) MUST_CHECK;
 /* Forgets a question; its answer, should it still come, is dropped. */
 void resolver_forget(struct resolver *resolver, int64_t ticket);
-/* Waits for look-ups under way, at most as long as the system's resolver is set to try. */
+/* Waits for look-ups under way, at most RESOLVER_CLOSE_MS; what still hangs then is left to end with the process. */
 void resolver_close(struct resolver *resolver);
 
 #endif

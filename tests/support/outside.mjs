@@ -1,11 +1,11 @@
-// What stands outside the door of a street (street.mjs): the receivers of hostile.mjs, one to an address, canaries at every
-// private one, and a name server. Started there, in a network namespace of its own; it tells what it saw when asked.
+// What stands outside the door of a street (street.mjs): the receivers of hostile.mjs, one to an address, canaries at private
+// ones, and the name server of names.mjs. Started there, in a network namespace of its own; it tells what it saw when asked.
 import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { HOSTILE, addressOf } from './hostile.mjs'
-import { questions, serveNames } from './names.mjs'
+import { GOOD, questions, serveNames } from './names.mjs'
 import { CANARIES, CANARY_PORTS, NAME_SERVER } from './street.mjs'
 
 const folder = process.argv[2]
@@ -34,9 +34,8 @@ function wholeRequest(socket) {
   })
 }
 
-async function place(one, index) {
+async function place(one, address) {
   const seen = places[one.name] = { connections: 0, requests: [] }
-  const address = addressOf(index)
   if (one.route) return ip('route', 'add', 'table', 'local', one.route, `${address}/32`)
   if (one.nobody || one.unreachable) return
   if (one.full) return fullBacklog(address)
@@ -81,7 +80,8 @@ async function open() {
         canary.push(`${address}:${port}`)
         socket.destroy()
       }), port, address)
-  await Promise.all(HOSTILE.map(place))
+  await Promise.all(HOSTILE.map((one, i) => place(one, addressOf(i))))
+  await place({ name: 'good', answer: socket => socket.end('HTTP/1.1 204 No Content\r\n\r\n') }, GOOD)
   await serveNames(NAME_SERVER)
 }
 
