@@ -52,6 +52,7 @@ struct lead {
     bool consent_contact;     /* the box was ticked */
     int64_t created_ms, identified_ms, updated_ms; /* identified 0 while potential */
     int64_t revision;                              /* ETag of the API */
+    int64_t change;                                /* orders all changes of the owner's leads; filled by readers */
     struct share *share;                           /* with its chain; filled by readers */
 };
 

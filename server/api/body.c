@@ -210,11 +210,17 @@ static const char *link_to(struct request *request, const char *rel, const char 
 
 void answer_page(struct request *request, json_t *data, const char *kind, int64_t last_id)
 {
+    answer_page_with(request, json_object(), data, kind, last_id);
+}
+
+void answer_page_with(struct request *request, json_t *page, json_t *data, const char *kind, int64_t last_id)
+{
     char cursor[ID_TEXT_SIZE];
     if (last_id)
         id_format(cursor, kind, last_id);
-    answer_json(request, 200,
-                json_pack("{s:o, s:o}", "data", data, "next_cursor", last_id ? json_string(cursor) : json_null()));
+    json_object_set_new(page, "data", data);
+    json_object_set_new(page, "next_cursor", last_id ? json_string(cursor) : json_null());
+    answer_json(request, 200, page);
     const char *next = last_id ? link_to(request, "next", cursor) : NULL,
                *first = request_query(request, "cursor") ? link_to(request, "first", NULL) : NULL;
     if (next)

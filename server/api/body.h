@@ -48,6 +48,8 @@ void answer_json(struct request *request, int status, json_t *json);
 /* {"data":[…],"next_cursor":…} with Link headers (RFC 8288). DATA's reference is taken over. LAST_ID is the last row's when
  * there is a next page, else 0. */
 void answer_page(struct request *request, json_t *data, const char *kind, int64_t last_id);
+/* The same added to what PAGE holds already, whose reference is taken over too. */
+void answer_page_with(struct request *request, json_t *page, json_t *data, const char *kind, int64_t last_id);
 /* After body_read: answers 422 if anything was complained about; INVALID then. */
 enum result complaints_answer(struct request *request, const struct complaints *complaints) MUST_CHECK;
 

@@ -30,12 +30,54 @@ static void read_filter(struct request *request, struct lead_filter *filter, str
         complaints_add(complaints, "?channel", "There is no such channel.");
     if (share && !(filter->share_id = id_parse("shr", share)))
         complaints_add(complaints, "?share", "share is the id of a share.");
-    if (since && !(filter->since_ms = time_parse(since)))
-        complaints_add(complaints, "?since", "since is a time like 2026-11-22T09:00:00Z.");
-    filter->set_aside = aside && !strcmp(aside, "true");
+    filter->q = request_query(request, "q");
+    if (since && !(filter->since_ms = time_parse(since)) && (filter->q || !id_parse("chg", since)))
+        complaints_add(complaints, "?since",
+                       filter->q
+                           ? "since is a time like 2026-11-22T09:00:00Z."
+                           : "since is a time like 2026-11-22T09:00:00Z, or the next_since of an earlier answer.");
+    filter->set_aside = aside ? !strcmp(aside, "true") : since && !filter->q ? -1 : 0;
     if (aside && !filter->set_aside && strcmp(aside, "false"))
         complaints_add(complaints, "?set_aside", "set_aside is true or false.");
-    filter->q = request_query(request, "q");
+}
+
+/* ---- the feed ---- */
+
+/* The change after which a feed starts: that of ?cursor=, or of ?since=, or the last one before a time. */
+static int64_t feed_start(struct request *request, const struct page *page, int64_t since_ms)
+{
+    static const int64_t TIME_MAX_MS = ((int64_t)1 << 42) - 1; /* the last that an id can have, in 2109 */
+    if (page->before)
+        return page->before;
+    if (!since_ms)
+        return id_parse("chg", request_query(request, "since"));
+    return id_at_ms(since_ms < TIME_MAX_MS ? since_ms : TIME_MAX_MS) - 1;
+}
+
+/* With ?since= the list is one to keep a copy by: in the order of the changes, and read on from where one was. */
+static enum result answer_feed(struct app *app, struct request *request, const struct page *page,
+                               struct lead_filter *filter)
+{
+    struct lead_feed feed;
+    char id[ID_TEXT_SIZE];
+    filter->limit = page->limit;
+    enum result result = store_lead_feed(app->store, &request->arena, request_caller(request)->member.id, filter,
+                                         feed_start(request, page, filter->since_ms), &feed);
+    if (result != RESULT_OK)
+        return result;
+    json_t *data = json_array(), *gone = json_array();
+    for (size_t i = 0; i < feed.count; i++)
+        json_array_append_new(data, lead_to_json(&feed.leads[i]));
+    for (size_t i = 0; i < feed.gone_count; i++)
+        json_array_append_new(gone, json_string(id_format(id, "led", feed.gone[i].id)));
+    json_t *json = json_pack("{s:o, s:s}", "gone", gone, "next_since", id_format(id, "chg", feed.last));
+    answer_page_with(request, json, data, "chg", feed.more ? feed.last : 0);
+    return RESULT_OK;
+}
+
+static bool is_feed(struct request *request)
+{
+    return request_query(request, "since") && !request_query(request, "q");
 }
 
 enum result api_lead_list(struct app *app, struct request *request)
@@ -47,11 +89,13 @@ enum result api_lead_list(struct app *app, struct request *request)
     size_t count;
     static const char *const NAMES[] = {"limit", "cursor", "kind", "stage",     "channel",
                                         "share", "since",  "q",    "set_aside", NULL};
-    page_read(request, "led", &page, &complaints);
+    page_read(request, is_feed(request) ? "chg" : "led", &page, &complaints);
     parameters_only(request, NAMES, &complaints);
     read_filter(request, &filter, &complaints);
     if (complaints_answer(request, &complaints) != RESULT_OK)
         return RESULT_OK;
+    if (is_feed(request))
+        return answer_feed(app, request, &page, &filter);
     filter.before = page.before;
     filter.limit = page.limit + 1;
     enum result result =

@@ -38,7 +38,6 @@ static const char *const STEPS[] = {
     "DELETE FROM lead_moments WHERE owner_id = $1 AND lead_id = $2",
     /* Whom a share was sent to, if that is who they were. */
     "UPDATE shares SET recipient = NULL WHERE owner_id = $1 AND " SENT_TO_THEM,
-    "UPDATE leads SET endorser_lead_id = NULL WHERE owner_id = $1 AND endorser_lead_id = $2",
     "DELETE FROM leads WHERE owner_id = $1 AND id = $2",
 };
 
@@ -157,6 +156,30 @@ static enum result take_out_of_others(struct store *store, struct db *db, int64_
 
 /* ---- forgetting ---- */
 
+/* Those whom they recommended are told of without them from now on: that is a change. */
+static enum result forget_endorser(struct db *db, int64_t owner_id, int64_t lead_id)
+{
+    struct arena arena;
+    struct db_rows *rows;
+    int64_t *ids = NULL;
+    size_t count = 0, room = 0;
+    arena_init(&arena);
+    enum result result = db_query(
+        db, "UPDATE leads SET endorser_lead_id = NULL WHERE owner_id = $1 AND endorser_lead_id = $2 RETURNING id",
+        DB_ARGS(DB_INT(owner_id), DB_INT(lead_id)), &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
+        ids = db_rows_grow(&arena, ids, count, &room, sizeof *ids);
+        ids[count++] = db_column_int(rows, 0);
+    }
+    db_finish(&rows);
+    if (result == RESULT_NOT_FOUND)
+        result = RESULT_OK;
+    for (size_t i = 0; i < count && result == RESULT_OK; i++)
+        result = lead_changed(db, owner_id, ids[i]);
+    arena_free(&arena);
+    return result;
+}
+
 static enum result forget(struct store *store, struct db *db, int64_t owner_id, int64_t lead_id, int64_t now_ms)
 {
     enum result result = db_run(db,
@@ -165,8 +188,12 @@ static enum result forget(struct store *store, struct db *db, int64_t owner_id, 
                                 DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(now_ms)));
     for (int sent = 0; sent < 2 && result == RESULT_OK; sent++)
         result = take_out_of_others(store, db, owner_id, lead_id, sent);
+    if (result == RESULT_OK)
+        result = forget_endorser(db, owner_id, lead_id);
     for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS && result == RESULT_OK; i++)
         result = db_run(db, STEPS[i], DB_ARGS(DB_INT(owner_id), DB_INT(lead_id)));
+    if (result == RESULT_OK)
+        result = lead_gone(db, owner_id, lead_id);
     return result == RESULT_OK ? search_remove(db, owner_id, lead_id) : result;
 }
 

@@ -100,6 +100,10 @@ enum result lead_claim_shares(struct store *store, struct db *db, int64_t owner_
 /* leads.c: one line of a lead's timeline, in the running transaction. WORDS may be NULL. */
 enum result lead_moment_add(struct db *db, int64_t owner_id, int64_t lead_id, int64_t at_ms, const char *kind,
                             const char *words) MUST_CHECK;
+/* lead_changes.c: the number of the owner's next change, in the running transaction; the lead takes one; and it is no more. */
+enum result lead_change_next(struct db *db, int64_t owner_id, int64_t *out) MUST_CHECK;
+enum result lead_changed(struct db *db, int64_t owner_id, int64_t lead_id) MUST_CHECK;
+enum result lead_gone(struct db *db, int64_t owner_id, int64_t lead_id) MUST_CHECK;
 /* lead_rows.c: the lead with its share, chain and consent. */
 enum result lead_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id,
                       struct lead *out) MUST_CHECK;

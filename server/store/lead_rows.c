@@ -10,7 +10,7 @@
 
 #define LEAD_COLUMNS                                                                                                              \
     "id, card_id, share_id, visitor_hit_id, referral, stage, endorser_member_id, endorser_lead_id, name, email, phone, company, " \
-    "message, recipient, set_aside, created_ms, identified_ms, updated_ms, revision"
+    "message, recipient, set_aside, created_ms, identified_ms, updated_ms, revision, change_seq"
 
 enum { LIST_MAX = 256, FOUND_MAX = 64, POTENTIAL_COUNTED_MAX = 10000 };
 
@@ -37,6 +37,7 @@ static void lead_of_row(const struct db_rows *rows, struct arena *arena, int64_t
         .identified_ms = db_column_int(rows, 16),
         .updated_ms = db_column_int(rows, 17),
         .revision = db_column_int(rows, 18),
+        .change = db_column_int(rows, 19),
     };
 }
 
@@ -140,7 +141,7 @@ static void choose_trays(struct listing *listing)
     const struct lead_filter *filter = listing->filter;
     bool *trays = listing->trays;
     listing->stage = filter->stage >= 0 ? filter->stage : -1;
-    if (filter->set_aside) {
+    if (filter->set_aside == 1) {
         trays[TRAY_SET_ASIDE] = true;
         return;
     }
@@ -291,6 +292,77 @@ enum result store_lead_list(struct store *store, struct arena *arena, int64_t ow
     store_read_end(store, listing.db);
     *out = listing.leads;
     *count = listing.count;
+    return result;
+}
+
+/* ---- the feed ---- */
+
+/* The filter without trays: who keeps a copy wants to hear of a lead wherever it lies now. */
+static enum result read_changed(struct listing *listing, int64_t after)
+{
+    const struct lead_filter *filter = listing->filter;
+    struct db_rows *rows;
+    enum result result = db_query(
+        listing->db,
+        "SELECT " LEAD_COLUMNS " FROM leads WHERE owner_id = $1 AND change_seq > $2 AND (stage = $3 OR $3 < 0) "
+        "AND (channel = $4 OR $4 < 0) AND (referral = $5 OR $5 < 0) AND (share_id = $6 OR $6 = 0) "
+        "AND (CASE WHEN set_aside IS NULL THEN 0 ELSE 1 END = $7 OR $7 < 0) ORDER BY change_seq LIMIT $8",
+        DB_ARGS(DB_INT(listing->owner_id), DB_INT(after), DB_INT(filter->stage), DB_INT(filter->channel),
+                DB_INT(kind_parameter(filter->kind)), DB_INT(filter->share_id), DB_INT(filter->set_aside),
+                DB_INT((int64_t)listing->limit)),
+        &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
+        lead_of_row(rows, listing->arena, listing->owner_id, &listing->leads[listing->count++]);
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+static enum result read_gone(const struct listing *listing, int64_t after, struct gone *out, size_t *count)
+{
+    struct db_rows *rows;
+    enum result result = db_query(
+        listing->db,
+        "SELECT change_seq, lead_id FROM leads_gone WHERE owner_id = $1 AND change_seq > $2 ORDER BY change_seq LIMIT $3",
+        DB_ARGS(DB_INT(listing->owner_id), DB_INT(after), DB_INT((int64_t)listing->limit)), &rows);
+    *count = 0;
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
+        out[(*count)++] = (struct gone){.change = db_column_int(rows, 0), .id = db_column_int(rows, 1)};
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+/* The first of both, in their common order, up to the limit. */
+static void merge(const struct listing *listing, const struct gone *gone, size_t gone_count, struct lead_feed *out)
+{
+    const struct lead *leads = listing->leads;
+    size_t limit = listing->limit - 1;
+    while (out->count + out->gone_count < limit && (out->count < listing->count || out->gone_count < gone_count)) {
+        bool is_lead = out->gone_count == gone_count ||
+                       (out->count < listing->count && leads[out->count].change < gone[out->gone_count].change);
+        out->last = is_lead ? leads[out->count++].change : gone[out->gone_count++].change;
+    }
+    out->more = out->count < listing->count || out->gone_count < gone_count;
+}
+
+enum result store_lead_feed(struct store *store, struct arena *arena, int64_t owner_id,
+                            const struct lead_filter *filter, int64_t after, struct lead_feed *out)
+{
+    struct listing listing = {.arena = arena, .owner_id = owner_id, .filter = filter, .limit = filter->limit + 1};
+    struct gone *gone = arena_alloc(arena, listing.limit * sizeof *gone);
+    size_t gone_count = 0;
+    listing.leads = arena_alloc(arena, listing.limit * sizeof *listing.leads);
+    *out = (struct lead_feed){.leads = listing.leads, .gone = gone, .last = after};
+    enum result result = store_read_begin(store, &listing.db);
+    if (result != RESULT_OK)
+        return result;
+    result = read_changed(&listing, after);
+    if (result == RESULT_OK)
+        result = read_gone(&listing, after, gone, &gone_count);
+    if (result == RESULT_OK) {
+        merge(&listing, gone, gone_count, out);
+        result = read_shares(listing.db, arena, out->leads, out->count);
+    }
+    store_read_end(store, listing.db);
     return result;
 }
 

@@ -53,18 +53,23 @@ static void decide_kind(struct lead *lead, const struct share *share)
 /* OK, or CONFLICT when the visitor has a lead already. */
 static enum result insert_lead(struct db *db, const struct lead *lead, const char *key)
 {
-    enum result result = db_run(
+    int64_t change;
+    enum result result = lead_change_next(db, lead->owner_id, &change);
+    if (result != RESULT_OK)
+        return result;
+    result = db_run(
         db,
         "INSERT INTO leads (owner_id, id, card_id, share_id, channel, visitor_hit_id, referral, stage, tray, endorser_member_id, "
         "endorser_lead_id, name, email, email_key, phone, company, message, recipient, set_aside, created_ms, identified_ms, updated_ms, "
-        "revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $20, 1) "
+        "revision, change_seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $20, 1, $22) "
         "ON CONFLICT (owner_id, visitor_hit_id) DO NOTHING",
         DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(lead->card_id), DB_INT(lead->share_id),
                 DB_INT(lead->share->channel), db_int_or_null(lead->visitor_hit_id), DB_INT(lead->referral),
                 DB_INT(lead->stage), DB_INT(lead_tray(lead)), db_int_or_null(lead->endorser_member_id),
                 db_int_or_null(lead->endorser_lead_id), db_text(lead->name), db_text(lead->email), db_text(key),
                 db_text(lead->phone), db_text(lead->company), db_text(lead->message), db_text(lead->recipient),
-                db_text(lead->set_aside), DB_INT(lead->created_ms), db_int_or_null(lead->identified_ms)));
+                db_text(lead->set_aside), DB_INT(lead->created_ms), db_int_or_null(lead->identified_ms),
+                DB_INT(change)));
     return result == RESULT_OK && !db_changes(db) ? RESULT_CONFLICT : result;
 }
 
@@ -108,11 +113,15 @@ enum result lead_claim_shares(struct store *store, struct db *db, int64_t owner_
 /* The first visitor of a share that was sent to somebody by name is that somebody. */
 static enum result meet_recipient(struct db *db, const struct share *share, int64_t hit_id, int64_t now_ms)
 {
-    enum result result = db_run(
+    int64_t change;
+    enum result result = lead_change_next(db, share->owner_id, &change);
+    if (result != RESULT_OK)
+        return result;
+    result = db_run(
         db,
-        "UPDATE leads SET visitor_hit_id = $3, updated_ms = $4, revision = revision + 1 "
+        "UPDATE leads SET visitor_hit_id = $3, updated_ms = $4, revision = revision + 1, change_seq = $5 "
         "WHERE owner_id = $1 AND share_id = $2 AND recipient IS NOT NULL AND visitor_hit_id IS NULL AND tray = 2",
-        DB_ARGS(DB_INT(share->owner_id), DB_INT(share->id), DB_INT(hit_id), DB_INT(now_ms)));
+        DB_ARGS(DB_INT(share->owner_id), DB_INT(share->id), DB_INT(hit_id), DB_INT(now_ms), DB_INT(change)));
     return result == RESULT_OK && !db_changes(db) ? RESULT_NOT_FOUND : result;
 }
 
@@ -260,13 +269,16 @@ static enum result absorb(struct db *db, int64_t owner_id, int64_t potential_id,
         if (result != RESULT_OK)
             return result;
     }
-    return search_remove(db, owner_id, potential_id);
+    enum result result = lead_gone(db, owner_id, potential_id);
+    return result == RESULT_OK ? search_remove(db, owner_id, potential_id) : result;
 }
 
 static enum result touch(struct db *db, int64_t owner_id, int64_t lead_id, int64_t now_ms)
 {
-    return db_run(db, "UPDATE leads SET updated_ms = $3, revision = revision + 1 WHERE owner_id = $1 AND id = $2",
-                  DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(now_ms)));
+    enum result result =
+        db_run(db, "UPDATE leads SET updated_ms = $3, revision = revision + 1 WHERE owner_id = $1 AND id = $2",
+               DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(now_ms)));
+    return result == RESULT_OK ? lead_changed(db, owner_id, lead_id) : result;
 }
 
 static enum result tell(struct addition *addition, struct db *db, enum event_type type, int64_t lead_id)
@@ -292,7 +304,7 @@ static enum result join_lead(struct addition *addition, struct db *db, int64_t l
 
 static enum result identify(struct db *db, const struct lead *lead, const char *key)
 {
-    return db_run(
+    enum result result = db_run(
         db,
         "UPDATE leads SET referral = $3, stage = $4, tray = $5, endorser_member_id = $6, endorser_lead_id = $7, name = $8, "
         "email = $9, email_key = $10, phone = $11, company = $12, message = $13, set_aside = $14, identified_ms = $15, "
@@ -302,6 +314,7 @@ static enum result identify(struct db *db, const struct lead *lead, const char *
                 db_int_or_null(lead->endorser_lead_id), db_text(lead->name), db_text(lead->email), db_text(key),
                 db_text(lead->phone), db_text(lead->company), db_text(lead->message), db_text(lead->set_aside),
                 DB_INT(lead->identified_ms)));
+    return result == RESULT_OK ? lead_changed(db, lead->owner_id, lead->id) : result;
 }
 
 static enum result make_lead(struct addition *addition, struct db *db, int64_t potential_id)
@@ -474,6 +487,8 @@ static enum result change_body(struct db *db, void *context)
                    "WHERE owner_id = $1 AND id = $2",
                    DB_ARGS(DB_INT(lead->owner_id), DB_INT(lead->id), DB_INT(lead->stage), DB_INT(lead_tray(lead)),
                            db_text(lead->set_aside), DB_INT(changing->now_ms)));
+    if (result == RESULT_OK)
+        result = lead_changed(db, lead->owner_id, lead->id);
     lead->updated_ms = changing->now_ms;
     lead->revision++;
     if (result != RESULT_OK || lead->set_aside)

@@ -27,12 +27,28 @@ struct lead_filter {
     int64_t share_id; /* 0: any */
     int64_t since_ms; /* changed at or after; 0: any */
     const char *q;    /* words, folded by the verb; NULL: any */
-    bool set_aside;   /* only those set aside, else only the others */
+    int set_aside;    /* 1 only those set aside, 0 only the others; -1 any, of the feed alone */
     int64_t before;   /* lead id of the cursor; newest first */
     size_t limit;
 };
 enum result store_lead_list(struct store *store, struct arena *arena, int64_t owner_id,
                             const struct lead_filter *filter, struct lead **out, size_t *count) MUST_CHECK;
+/* The same leads in the order in which they changed, from the change after AFTER on, up to filter->limit with those that are
+ * gone; `stage` is one or negative for any, `since_ms`, `q` and `before` are not looked at. Whoever goes on from `last` misses nothing,
+ * whatever is written meanwhile: see lead_changes.c. The ids of those that were erased, or that turned out to be another,
+ * come whatever the filter. */
+struct gone {
+    int64_t change, id;
+};
+struct lead_feed {
+    struct lead *leads;
+    struct gone *gone;
+    size_t count, gone_count;
+    int64_t last; /* AFTER when nothing has changed */
+    bool more;
+};
+enum result store_lead_feed(struct store *store, struct arena *arena, int64_t owner_id,
+                            const struct lead_filter *filter, int64_t after, struct lead_feed *out) MUST_CHECK;
 /* What the inbox's tabs say. Potential ones are counted to 10,000 and no further. */
 struct lead_totals {
     int64_t referrals_new, referrals, leads_new, leads, customers, potential, set_aside;

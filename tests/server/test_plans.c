@@ -195,6 +195,8 @@ static void use_leads(struct fresh *fresh)
         struct lead_filter filter = {
             .stage = -2, .channel = -1, .limit = 50, .q = words[with / 2], .share_id = with % 2 ? sent.id : 0};
         MUST(store_lead_list(store, arena, jane, &filter, &leads, &count));
+        struct lead_feed feed;
+        MUST(store_lead_feed(store, arena, jane, &filter, 0, &feed));
     }
     MUST(store_lead_totals(store, jane, &totals));
     MUST(store_lead_find(store, arena, jane, ada.id, &ada));
