@@ -46,6 +46,28 @@ for (const form of document.querySelectorAll("form[data-send]")) {
   });
 }
 
+/* --- A message to a webhook: followed while it is on its way ------------------------------------------------------------- */
+
+async function follow(said) {
+  for (let i = 0; i < 30; i++) {
+    const answer = await fetch(said.dataset.delivery, { headers: { Accept: "application/json" } });
+    if (!answer.ok || answer.redirected) return;
+    const { tried, words } = await answer.json();
+    if (tried) {
+      said.textContent = words;
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 250 + i * 50));
+  }
+}
+for (const said of document.querySelectorAll("[data-delivery]")) follow(said).catch(() => {}); // offline: a reload tells
+for (const code of document.querySelectorAll("[data-json]"))
+  try {
+    code.textContent = JSON.stringify(JSON.parse(code.textContent), null, 2);
+  } catch {
+    // as it was sent, then
+  }
+
 /* --- The code held up ---------------------------------------------------------------------------------------------------- */
 
 async function keepAwake() {

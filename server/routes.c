@@ -111,9 +111,14 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/shares/{}/hold", MEMBER, WORKER, NULL, 0, share_hold_page),
     ROUTE(GET, "/shares/{}/print", MEMBER, WORKER, NULL, 0, share_print_page),
     ROUTE(GET, "/webhooks", MEMBER, WORKER, NULL, 0, webhook_list_page),
-    ROUTE(POST, "/webhooks", MEMBER, WORKER, FORM, 16 * KB, webhook_add),
+    ROUTE(GET, "/webhooks/new", MEMBER, WORKER, NULL, 0, webhook_new_page),
+    ROUTE(POST, "/webhooks/new", MEMBER, WORKER, FORM, 16 * KB, webhook_add),
     ROUTE(GET, "/webhooks/{}", MEMBER, WORKER, NULL, 0, webhook_page),
     ROUTE(POST, "/webhooks/{}", MEMBER, WORKER, FORM, 2 * KB, webhook_act),
+    ROUTE(GET, "/webhooks/{}/edit", MEMBER, WORKER, NULL, 0, webhook_edit_page),
+    ROUTE(POST, "/webhooks/{}/edit", MEMBER, WORKER, FORM, 16 * KB, webhook_edit),
+    ROUTE(GET, "/deliveries/{}", MEMBER, WORKER, NULL, 0, delivery_page),
+    ROUTE(POST, "/deliveries/{}", MEMBER, WORKER, FORM, 1 * KB, delivery_resend),
 
     /* the house */
     ROUTE(GET, "/assets/{*}", ANYONE, INLINE, NULL, 0, asset_serve),

@@ -6,14 +6,18 @@
 #include "cards/base/escape.h"
 #include "cards/base/id.h"
 #include "server/auth/caller.h"
+#include "server/pages/hook_health.h"
 
 enum { PAGE_MAX = 512 * 1024, LINK_MAX = 8192 };
 
-struct desk_view desk_frame(const struct request *request, const char *title, const char *here)
+struct desk_view desk_frame(struct request *request, const char *title, const char *here)
 {
     const struct caller *caller = request_caller(request);
-    return (struct desk_view){
+    struct desk_view desk = {
         .title = title, .here = here, .form_token = caller->form_token, .name = caller->member.name};
+    if (strcmp(here, "webhooks")) /* those say it themselves */
+        hook_alarm(request_app(request), request, &desk);
+    return desk;
 }
 
 void desk_begin(struct request *request, struct str *html)

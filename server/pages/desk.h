@@ -8,7 +8,7 @@
 #include "server/pages/views.h"
 
 /* The frame of a page called TITLE, in the part of the desk called HERE ("people", "cards", "webhooks", "account"). */
-struct desk_view desk_frame(const struct request *request, const char *title, const char *here);
+struct desk_view desk_frame(struct request *request, const char *title, const char *here);
 /* Room for a page. */
 void desk_begin(struct request *request, struct str *html);
 /* Answers with it; FAILED when it did not fit. */

@@ -7,14 +7,16 @@
 #include "cards/consent.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
-#include "server/pages/deliveries.h"
 #include "server/pages/desk.h"
+#include "server/pages/hook_words.h"
 #include "server/pages/page_cache.h"
 #include "server/pages/pages.h"
 #include "server/pages/way.h"
 #include "server/pages/when.h"
 #include "server/store/store.h"
 #include "templates.h"
+
+enum { TOLD_SHOWN = 8 };
 
 static const struct {
     const char *kind, *words;
@@ -27,8 +29,6 @@ static const struct {
     {"stage", "Moved on"},
     {"note", "Note"},
     {"told", "Told your other systems"},
-    {"telling", "Telling your other systems"},
-    {"untold", "Your other systems were not told"},
     {"set-aside", "Set aside"},
 };
 
@@ -72,38 +72,12 @@ static int newest_first(const void *a, const void *b)
     return one->id < other->id ? 1 : one->id > other->id ? -1 : 0;
 }
 
-/* What was told is on the timeline already; what was not, for now or for good, is put beside it. */
-static enum result add_untold(struct app *app, const struct lead *lead, struct arena *arena,
-                              struct lead_moment **moments, size_t *count)
-{
-    struct delivery *deliveries;
-    size_t delivery_count;
-    enum result result =
-        store_delivery_list_of_lead(app->store, arena, lead->owner_id, lead->id, &deliveries, &delivery_count);
-    if (result != RESULT_OK)
-        return result;
-    struct lead_moment *all = arena_alloc(arena, (*count + delivery_count + 1) * sizeof *all);
-    if (*count)
-        memcpy(all, *moments, *count * sizeof *all);
-    for (size_t i = 0; i < delivery_count; i++)
-        if (deliveries[i].state != DELIVERY_DELIVERED && deliveries[i].state != DELIVERY_ERASED)
-            all[(*count)++] =
-                (struct lead_moment){.id = deliveries[i].id,
-                                     .at_ms = deliveries[i].created_ms,
-                                     .kind = deliveries[i].state == DELIVERY_PENDING ? "telling" : "untold",
-                                     .words = delivery_words(&deliveries[i], arena)};
-    *moments = all;
-    return RESULT_OK;
-}
-
 static enum result fill_moments(struct app *app, struct lead_view *view, const struct lead *lead, struct arena *arena)
 {
     struct lead_moment *moments;
     size_t count;
     int64_t now = now_ms();
     enum result result = store_lead_timeline(app->store, arena, lead->owner_id, lead->id, &moments, &count);
-    if (result == RESULT_OK)
-        result = add_untold(app, lead, arena, &moments, &count);
     if (result != RESULT_OK)
         return result;
     struct moment_view *lines = arena_alloc(arena, (count + 1) * sizeof *lines);
@@ -118,6 +92,37 @@ static enum result fill_moments(struct app *app, struct lead_view *view, const s
     }
     view->moments = lines;
     view->moments_count = (int)count;
+    return RESULT_OK;
+}
+
+static const char *host_of(const struct webhook *webhooks, size_t count, int64_t id, struct arena *arena)
+{
+    for (size_t i = 0; i < count; i++)
+        if (webhooks[i].id == id)
+            return hook_host(webhooks[i].url, arena);
+    return "A webhook that you removed";
+}
+
+static enum result fill_told(struct app *app, struct lead_view *view, const struct lead *lead, struct arena *arena)
+{
+    struct delivery *rows;
+    struct webhook *webhooks;
+    size_t count, webhook_count;
+    int64_t now = now_ms();
+    enum result result = store_delivery_list_of_lead(app->store, arena, lead->owner_id, lead->id, &rows, &count);
+    if (result == RESULT_OK)
+        result = store_webhook_list(app->store, arena, lead->owner_id, &webhooks, &webhook_count);
+    if (result != RESULT_OK)
+        return result;
+    struct delivery_view *told = arena_alloc(arena, (count + 1) * sizeof *told);
+    for (size_t i = 0; i < count; i++) {
+        told[i] = hook_delivery_view(&rows[i], now, arena);
+        told[i].host = host_of(webhooks, webhook_count, rows[i].webhook_id, arena);
+    }
+    view->told = told;
+    view->told_count = (int)(count < TOLD_SHOWN ? count : TOLD_SHOWN);
+    view->told_before = told + view->told_count;
+    view->told_before_count = (int)count - view->told_count;
     return RESULT_OK;
 }
 
@@ -169,6 +174,8 @@ static enum result show(struct app *app, struct request *request, int status, st
     enum result result = find(app, request, &lead);
     if (result == RESULT_OK)
         result = fill_moments(app, view, &lead, &request->arena);
+    if (result == RESULT_OK)
+        result = fill_told(app, view, &lead, &request->arena);
     if (result != RESULT_OK)
         return result;
     fill(app, request, &lead, view);

@@ -33,7 +33,9 @@ handler share_page, share_revoke, share_hold_page, share_print_page; /* /shares/
 handler card_list_page, card_new_page, card_new, card_edit_page, card_edit,
     card_retire; /* /cards, /cards/new, /cards/{id} */
 handler card_portrait, card_portrait_remove;
-handler webhook_list_page, webhook_add, webhook_page, webhook_act; /* /webhooks */
+handler webhook_list_page, webhook_new_page, webhook_add;           /* /webhooks, /webhooks/new */
+handler webhook_page, webhook_act, webhook_edit_page, webhook_edit; /* /webhooks/{id} */
+handler delivery_page, delivery_resend;                             /* /deliveries/{id} */
 
 handler health_alive; /* GET /healthz */
 handler health_ready; /* GET /readyz */

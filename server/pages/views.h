@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include "cards/card.h"
 #include "server/pages/views_desk.h"
+#include "server/pages/views_webhooks.h"
 
 struct error_view {
     int status;        /* HTTP status code */

@@ -15,6 +15,30 @@ struct when_view {
 struct desk_view {
     const char *title, *here, *name;
     const char *form_token;
+    const char *alarm, *alarm_href; /* a webhook that fails */
+};
+
+/* A state by shape and word, never by colour alone. */
+struct sign_view {
+    const char *name; /* "ok", "slow", "failing", "off", "new" */
+    const char *word;
+    const char *path; /* SVG path data in 24 by 24 */
+};
+
+/* What went to a webhook in a day, hour by hour: what arrived above the line, what did not below. */
+struct day_view {
+    const char *arrived, *missed; /* SVG path data in 95 by 22; NULL: there was nothing */
+    const char *words;
+};
+
+/* One message on its way to a webhook, or what became of it. */
+struct delivery_view {
+    const char *id, *href, *event, *host, *words;
+    struct sign_view sign;
+    struct when_view when;
+    const char *clock;
+    const char *lead_href;
+    bool may_resend;
 };
 
 struct sign_in_view {
@@ -120,6 +144,8 @@ struct lead_view {
     int stages_count;
     const struct moment_view *moments;
     int moments_count;
+    const struct delivery_view *told, *told_before; /* messages to webhooks: the latest, and the rest */
+    int told_count, told_before_count;
     const char *note, *note_error, *error;
     long long revision;
 };
@@ -270,44 +296,6 @@ struct card_form_view {
     struct choice_view accents[6], themes[3];
     int accents_count, themes_count;
     const char *handle, *handle_error;
-};
-
-struct hook_view {
-    const char *href, *shown, *health;
-    struct when_view when;
-    bool is_bad;
-};
-
-struct event_view {
-    const char *name, *words;
-    bool is_chosen;
-};
-
-struct webhooks_view {
-    struct desk_view desk;
-    const struct hook_view *hooks;
-    int hooks_count;
-    const char *secret, *made_href; /* of one that was made a moment ago */
-    const char *url, *url_error, *events_error;
-    const struct event_view *events;
-    int events_count;
-};
-
-/* One message on its way, or what became of it. */
-struct delivery_view {
-    const char *id, *words, *state, *lead_href, *clock;
-    struct when_view when;
-    bool may_resend;
-};
-
-struct webhook_view {
-    struct desk_view desk;
-    const char *id, *url, *shown, *health, *events, *said;
-    struct when_view success, failure;
-    bool is_on;
-    const struct delivery_view *deliveries;
-    int deliveries_count;
-    const char *next_href;
 };
 
 #endif

@@ -42,3 +42,23 @@ struct when_view when_ago(int64_t at_ms, int64_t now_ms, struct arena *arena)
         when.words = arena_printf(arena, "%d min", (int)(past_ms / MINUTE_MS));
     return when;
 }
+
+const char *when_until(int64_t at_ms, int64_t now_ms, struct arena *arena)
+{
+    int64_t left_ms = at_ms - now_ms;
+    if (left_ms <= 0)
+        return "now";
+    if (left_ms >= 2 * (int64_t)DAY_MS)
+        return arena_printf(arena, "in %d d", (int)(left_ms / DAY_MS));
+    if (left_ms >= 2 * HOUR_MS)
+        return arena_printf(arena, "in %d h", (int)(left_ms / HOUR_MS));
+    return arena_printf(arena, "in %d min", (int)((left_ms + MINUTE_MS - 1) / MINUTE_MS));
+}
+
+const char *when_weekday(int64_t at_ms, struct arena *arena)
+{
+    static const char *const DAYS[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+    struct tm utc = utc_of(at_ms);
+    return arena_printf(arena, "%s %d %s, %02d:%02d UTC", DAYS[utc.tm_wday], utc.tm_mday, MONTHS[utc.tm_mon],
+                        utc.tm_hour, utc.tm_min);
+}

@@ -11,5 +11,9 @@
 struct when_view when_ago(int64_t at_ms, int64_t now_ms, struct arena *arena);
 /* "22 November 2026", in UTC; with the time of day if asked. */
 const char *when_day(int64_t at_ms, bool with_time, struct arena *arena);
+/* How long until: "now", "in 9 min", "in 3 h", "in 7 d". */
+const char *when_until(int64_t at_ms, int64_t now_ms, struct arena *arena);
+/* "Tuesday 24 November, 14:00 UTC": of a day that is near. */
+const char *when_weekday(int64_t at_ms, struct arena *arena);
 
 #endif
