@@ -9,7 +9,8 @@ export MEISHI="$PWD/$BUILD/meishi" MEISHI_VCARD_WRITER="$PWD/$BUILD/tests/cards/
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 output=$work/output times=$work/times
-chmod 755 "$work" && mkdir -m 1777 "$work/reports" || exit 1
+chmod 755 "$work" && mkdir -m 1777 "$work/reports" "$work/contract" || exit 1
+export CONTRACT_SEEN="$work/contract" # what of the API's contract was exercised: tests/node/openapi_seen.test.mjs looks
 export ASAN_OPTIONS="log_path=$work/reports/asan:detect_stack_use_after_return=1:verify_asan_link_order=0"
 export UBSAN_OPTIONS="log_path=$work/reports/ubsan:print_stacktrace=1"
 export LSAN_OPTIONS="suppressions=$PWD/tests/leaks.txt:print_suppressions=0"

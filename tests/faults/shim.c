@@ -1,6 +1,7 @@
 /* A disk that fails on demand: preloaded into the server by the fault tests. While the file named by FAULT_FILE holds
  *   full    writes to the store's files fail with ENOSPC
  *   sync    one sync of the store's files fails with EIO, then the file is emptied
+ *   hang    syncs of the store's files wait until the word is gone
  *   lie     syncs succeed without doing anything (the negative control of power cuts)
  * Every failure it causes adds a byte to FAULT_FILE.count, so that a test can tell it was there. */
 #include <dlfcn.h>
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+enum { HANG_LOOK_US = 10000 };
 
 static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
@@ -77,6 +80,11 @@ static bool is_full(int fd)
 /* -1: fails; 1: lies; 0: does it. */
 static int sync_fault(int fd)
 {
+    bool hangs = asked_for("hang") && is_of_store(fd);
+    if (hangs)
+        note(false);
+    while (hangs && asked_for("hang"))
+        usleep(HANG_LOOK_US);
     bool lies = asked_for("lie");
     if ((!lies && !asked_for("sync")) || !is_of_store(fd))
         return 0;

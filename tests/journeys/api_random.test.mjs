@@ -116,7 +116,7 @@ test(`${COUNT} requests made at random are answered as the contract says (API_SE
       const response = await fetch(`${meishi.url}/api/v1${asked.path}`, asked)
       const text = await response.text()
       const told = `${asked.method} ${asked.path} ${JSON.stringify(asked.headers)} ${asked.body} → ${response.status} ${text}`
-      assert.ok(response.status < 500, told)
+      assert.ok(response.status < 500 || (response.status === 503 && /portrait/.test(asked.path)), told) // pictures are few at a time
       assert.equal(judge(asked.method, asked.path.split('?')[0], { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : null }), undefined, told)
       statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1)
     }

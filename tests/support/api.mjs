@@ -1,17 +1,18 @@
-// Calls of the API, each answer held against the contract, for the journeys.
+// Calls of the API for the journeys. The proxy before the server holds each against the contract.
 import assert from 'node:assert/strict'
-import { contract, judge, seen } from './contract.mjs'
+import { contract, seen } from './contract.mjs'
+import { refuseBreach } from './proxy.mjs'
 
 // api(token, method, path, body, headers) of a server; a body that is text or bytes goes as it is, all else as JSON.
 export const client = meishi => async (token, method, path, body, headers = {}) => {
   const raw = typeof body === 'string' || body instanceof Uint8Array
-  const response = await fetch(`${meishi.url}/api/v1${path}`, {
+  const response = await fetch(`${meishi.apiUrl}/api/v1${path}`, {
     method, body: body === undefined || raw ? body : JSON.stringify(body),
     headers: { ...(token ? { Authorization: `Bearer ${token}` } : {}), ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers }
   })
+  refuseBreach(response.headers)
   const text = await response.text()
   const answer = { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : null }
-  assert.equal(judge(method, path.split('?')[0], answer), undefined)
   assert.match(answer.headers.get('link'), /<\/api\/openapi.yaml>; rel="service-desc"/)
   assert.equal(answer.headers.get('x-robots-tag'), 'noindex')
   return answer
@@ -30,13 +31,14 @@ const HOMES = {
 const homeOf = path => Object.keys(HOMES).find(home => HOMES[home].includes(path)) ?? 'main'
 export const pathsOf = home => Object.keys(contract.paths).filter(path => homeOf(path) === home)
 
-// Which statuses of this home's routes nobody was answered, but 429 and RACES, which take a fault or a race.
+// Which statuses of this home's routes nobody was answered, but those that
+// api_contract.test.mjs brings about, and RACES.
 export function unanswered(home, races = []) {
   const missing = []
   for (const path of pathsOf(home))
     for (const [method, { responses }] of Object.entries(contract.paths[path]))
       for (const status of Object.keys(responses ?? {}))
-        if (!['default', '429'].includes(status)) missing.push(`${method.toUpperCase()} ${path} ${status}`)
+        if (!['default', '429', '503'].includes(status)) missing.push(`${method.toUpperCase()} ${path} ${status}`)
   return missing.filter(line => !seen.has(line) && !races.includes(line))
 }
 

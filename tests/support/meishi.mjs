@@ -1,11 +1,12 @@
-// A real server for journeys: the built binary on a free port with a store of its own in a temporary folder, and a receiver
-// of webhooks. Everything is started by start() and gone after stop().
+// A real server for journeys: the built binary on a free port with a store of its own in a temporary folder, a proxy before its
+// API that knows the contract, and a receiver of webhooks. Everything is started by start() and gone after stop().
 import { spawn, execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { ContractProxy, refuseBreach } from './proxy.mjs'
 
 const run = promisify(execFile)
 export const BINARY = process.env.MEISHI ?? 'build/meishi'
@@ -36,7 +37,12 @@ export class Meishi {
     // Only what a clean machine has: no setting of the caller's leaks in.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MEISHI')))
     meishi.env = { ...env, MEISHI_STORE: `sqlite:${meishi.folder}/store`, MEISHI_LISTEN: '127.0.0.1:0', ...settings }
-    await meishi.serve()
+    meishi.proxy = await ContractProxy.start(() => meishi.url)
+    await meishi.serve().catch(error => {
+      meishi.proxy.stop()
+      throw error
+    })
+    meishi.apiUrl = meishi.proxy.url // the same server, with the contract looking on
     return meishi
   }
 
@@ -65,7 +71,9 @@ export class Meishi {
 
   async stop() {
     if (this.process.exitCode === null && this.process.signalCode === null) await this.kill('SIGTERM')
+    this.proxy.stop()
     await rm(this.folder, { recursive: true, force: true })
+    if (this.proxy.breaches.length) throw new Error(`Not as in the contract: ${this.proxy.breaches.join('\n')}`)
   }
 
   // A command of the binary: { code, out, words }.
@@ -97,11 +105,12 @@ export class Meishi {
   }
 
   async api(token, method, path, body, headers = {}) {
-    const answer = await fetch(`${this.url}/api/v1${path}`, {
+    const answer = await fetch(`${this.apiUrl}/api/v1${path}`, {
       method,
       headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers },
       body: body === undefined ? undefined : JSON.stringify(body)
     })
+    refuseBreach(answer.headers)
     const text = await answer.text()
     return { status: answer.status, headers: answer.headers, body: text ? JSON.parse(text) : null }
   }
@@ -147,6 +156,7 @@ export class Receiver {
       })
     })
     await new Promise(resolve => receiver.server.listen(0, '127.0.0.1', resolve))
+    receiver.server.unref() // a test that fails before it stops this ends all the same
     receiver.port = receiver.server.address().port
     receiver.url = `http://127.0.0.1:${receiver.port}/hook`
     receiver.allow = `127.0.0.1/32:${receiver.port}`
