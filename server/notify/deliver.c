@@ -19,6 +19,7 @@ enum {
     LEASE_MS = 60000, /* well over COURIER_DEADLINE_MS and the time to record */
     SLEEP_MAX_MS = 60000,
     PAUSE_MS = 1000, /* after the store would not answer */
+    AGAIN_MS = 1,
     INTERRUPTED_MS = 1000,
     STOP_MS = 5000
 };
@@ -28,6 +29,7 @@ struct flight {
     int64_t delivery_id; /* 0: free */
     int64_t at_ms;
     int attempts; /* before this one */
+    enum endpoint_lane lane;
 };
 
 struct sender {
@@ -58,7 +60,7 @@ static struct flight *flight_of(struct sender *sender, int64_t delivery_id)
 
 static void send_one(struct sender *sender, const struct delivery *delivery, struct arena *arena)
 {
-    char message_id[ID_TEXT_SIZE], signature[WEBHOOK_SIGNATURE_SIZE];
+    char message_id[ID_TEXT_SIZE];
     int64_t now = now_ms(), now_s = now / 1000;
     struct webhook_message message;
     const struct webhook_event event = {.format = delivery->webhook.format,
@@ -70,7 +72,8 @@ static void send_one(struct sender *sender, const struct delivery *delivery, str
     if (webhook_format_write(&event, arena, &message) != RESULT_OK)
         return; /* erased since it was claimed: there is nothing left to tell */
     id_format(message_id, "msg", delivery->event_id);
-    webhook_sign(signature, delivery->keys.secret, message_id, now_s, message.body);
+    const char *signatures = webhook_signatures(&delivery->keys, delivery->has_old_keys ? &delivery->old_keys : NULL,
+                                                message_id, now_s, message.body, arena);
     struct send_job job = {
         .id = delivery->id,
         .group = delivery->owner_id,
@@ -78,39 +81,49 @@ static void send_one(struct sender *sender, const struct delivery *delivery, str
         .headers = {"Content-Type: application/json", "User-Agent: Meishi-Webhooks/1",
                     arena_printf(arena, "webhook-id: %s", message_id),
                     arena_printf(arena, "webhook-timestamp: %" PRId64, now_s),
-                    arena_printf(arena, "webhook-signature: %s", signature)},
+                    arena_printf(arena, "webhook-signature: %s", signatures)},
         .body = message.body,
     };
     struct flight *flight = flight_of(sender, 0);
     if (!flight || courier_add(sender->courier, &job) != RESULT_OK)
         return; /* cannot be: only as many are claimed as are free; the lease would bring it back */
-    *flight = (struct flight){.delivery_id = delivery->id, .at_ms = now, .attempts = delivery->attempts};
+    *flight = (struct flight){
+        .delivery_id = delivery->id, .at_ms = now, .attempts = delivery->attempts, .lane = delivery->lane};
     atomic_fetch_add(&sender->attempts, 1);
     atomic_fetch_add(&sender->in_flight, 1);
 }
 
-/* Claims as many as there is room for and sends them; says how long nothing more will be due. */
+static struct delivery_load load_of(const struct sender *sender)
+{
+    struct delivery_load load = {.places = COURIER_JOBS_MAX};
+    for (int i = 0; i < COURIER_JOBS_MAX; i++)
+        if (sender->flights[i].delivery_id)
+            load.under_way[sender->flights[i].lane]++;
+    return load;
+}
+
+/* Claims as many as there are places for and sends them; says how long nothing more will be due. A claim does a bounded
+ * part of what is to be done, so what is left is looked at again at once, and other writers come in between. */
 static int claim_and_send(struct sender *sender)
 {
     struct arena arena;
     struct delivery *deliveries;
-    size_t count, room = COURIER_JOBS_MAX - courier_busy(sender->courier);
+    const struct delivery_load load = load_of(sender);
+    size_t count;
     int64_t now = now_ms(), next_due_ms;
     arena_init(&arena);
     enum result result =
-        store_delivery_claim(sender->store, &arena, now, LEASE_MS, room, &deliveries, &count, &next_due_ms);
+        store_delivery_claim(sender->store, &arena, now, LEASE_MS, &load, &deliveries, &count, &next_due_ms);
     for (size_t i = 0; i < count; i++) {
         send_one(sender, &deliveries[i], &arena);
         sodium_memzero(&deliveries[i].keys, sizeof deliveries[i].keys);
+        sodium_memzero(&deliveries[i].old_keys, sizeof deliveries[i].old_keys);
     }
     arena_free(&arena);
     if (result != RESULT_OK)
         return PAUSE_MS;
     int64_t wait = next_due_ms ? next_due_ms - now : SLEEP_MAX_MS;
-    if (wait > SLEEP_MAX_MS)
-        return SLEEP_MAX_MS;
-    /* More than there was room for: outcomes will make room, and end the sleep. */
-    return wait > 0 ? (int)wait : PAUSE_MS;
+    return wait < AGAIN_MS ? AGAIN_MS : wait < SLEEP_MAX_MS ? (int)wait : SLEEP_MAX_MS;
 }
 
 /* ---- back ---- */
@@ -143,6 +156,8 @@ static struct outcome judge_outcome(const struct send_outcome *sent, const struc
         outcome.gone = true;
         return outcome;
     }
+    outcome.certificate = send_error_is_certificate(sent->error);
+    outcome.refused = sent->error == SEND_REFUSED_ADDRESS;
     outcome.retry_at_ms =
         delivery_retry_at(flight->attempts + 1, now_ms(), random_u64(), is_slow(sent), sent->retry_after_ms);
     outcome.state = outcome.retry_at_ms ? DELIVERY_PENDING : DELIVERY_FAILED;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "server/http/request.h"
+#include "server/ids.h"
 #include "server/notify/deliver.h"
 #include "server/pages/pages.h"
 #include "server/store/store.h"
@@ -34,6 +35,7 @@ enum result metrics_page(struct app *app, struct request *request)
 {
     struct http_figures http;
     struct store_figures store;
+    struct webhook_figures webhooks;
     struct str out;
     str_init(&out, &request->arena, METRICS_MAX);
     http_figures(app->http, &http);
@@ -66,6 +68,17 @@ enum result metrics_page(struct app *app, struct request *request)
     metric(&out, "webhook_attempts_total", "counter", "Webhook attempts made.", sender.attempts);
     metric(&out, "webhook_delivered_total", "counter", "Webhook attempts that succeeded.", sender.delivered);
     metric(&out, "webhook_in_flight", "gauge", "Webhook attempts under way.", sender.in_flight);
+    if (store_webhook_figures(app->store, now_ms(), &webhooks) == RESULT_OK) {
+        metric(&out, "webhook_queue", "gauge", "Deliveries that wait.", webhooks.pending);
+        metric(&out, "webhook_endpoints_waiting", "gauge", "Endpoints that deliveries wait for.", webhooks.waiting);
+        metric(&out, "webhook_endpoints_resting", "gauge", "Endpoints that rest after many failures.",
+               webhooks.resting);
+    }
+    str_add(&out, "# HELP meishi_webhook_deliveries_total Deliveries that ended, by how.\n"
+                  "# TYPE meishi_webhook_deliveries_total counter\n");
+    for (int state = DELIVERY_PENDING + 1; state < DELIVERY_STATE_COUNT; state++)
+        str_addf(&out, "meishi_webhook_deliveries_total{outcome=\"%s\"} %lld\n",
+                 delivery_state_name((enum delivery_state)state), (long long)webhooks.ended[state]);
     reply_bytes(request, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
     return RESULT_OK;
 }

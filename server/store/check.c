@@ -12,11 +12,15 @@ static const struct rule rules[] = {
      "FROM day_counts) AS counted GROUP BY owner_id HAVING sum(n) <> 0) AS wrong",
      "members have other counts by day than by share: run meishi rejudge."},
     {"SELECT count(*) FROM deliveries AS d JOIN webhooks AS w ON w.owner_id = d.owner_id AND w.id = d.webhook_id "
-     "WHERE d.state = 0 AND w.removed_ms IS NOT NULL",
+     "WHERE d.state = 0 AND w.removed_ms IS NOT NULL AND w.next_due_ms IS NULL",
      "deliveries wait for an endpoint that was removed."},
-    {"SELECT count(*) FROM webhooks AS w WHERE w.disabled_ms IS NULL AND w.removed_ms IS NULL AND w.next_due_ms IS NULL AND "
-     "EXISTS (SELECT 1 FROM deliveries AS d WHERE d.owner_id = w.owner_id AND d.webhook_id = w.id AND d.state = 0)",
+    {"SELECT count(*) FROM webhooks AS w WHERE w.listener = 0 AND w.next_due_ms IS NULL AND EXISTS (SELECT 1 FROM deliveries "
+     "AS d WHERE d.owner_id = w.owner_id AND d.webhook_id = w.id AND d.state = 0)",
      "endpoints have deliveries waiting that are never due."},
+    {"SELECT count(*) FROM webhooks AS w WHERE w.pending <> (SELECT count(*) FROM deliveries AS d WHERE d.owner_id = "
+     "w.owner_id AND d.webhook_id = w.id AND d.state = 0) OR w.paused <> (SELECT count(*) FROM deliveries AS d WHERE "
+     "d.owner_id = w.owner_id AND d.webhook_id = w.id AND d.state = 0 AND d.queue = 2)",
+     "endpoints count their waiting deliveries wrongly."},
     {"SELECT count(*) FROM deliveries WHERE state <> 0 AND finished_ms IS NULL", "deliveries ended without a time."},
     {"SELECT count(*) FROM cards AS c WHERE NOT EXISTS (SELECT 1 FROM shares AS s WHERE s.owner_id = c.owner_id AND "
      "s.id = c.standing_share_id AND s.standing = 1)",

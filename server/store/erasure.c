@@ -182,10 +182,7 @@ static enum result forget_endorser(struct db *db, int64_t owner_id, int64_t lead
 
 static enum result forget(struct store *store, struct db *db, int64_t owner_id, int64_t lead_id, int64_t now_ms)
 {
-    enum result result = db_run(db,
-                                "UPDATE deliveries SET state = 4, finished_ms = $3, leased_until_ms = NULL "
-                                "WHERE owner_id = $1 AND lead_id = $2 AND state = 0",
-                                DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(now_ms)));
+    enum result result = outbox_erase(store, db, owner_id, lead_id, now_ms);
     for (int sent = 0; sent < 2 && result == RESULT_OK; sent++)
         result = take_out_of_others(store, db, owner_id, lead_id, sent);
     if (result == RESULT_OK)

@@ -18,11 +18,10 @@ struct trying {
     int64_t window_ms, now_ms, tries;
 };
 
-static enum result count_try(struct db *db, void *context)
+enum result guard_count(struct db *db, const char *key, int64_t window_ms, int64_t now_ms, int64_t *out)
 {
-    struct trying *trying = context;
     enum result result = db_run(db, "DELETE FROM throttles WHERE opened_ms < $1",
-                                DB_ARGS(DB_INT(trying->now_ms - (int64_t)THROTTLE_KEPT_DAYS * DAY_MS)));
+                                DB_ARGS(DB_INT(now_ms - (int64_t)THROTTLE_KEPT_DAYS * DAY_MS)));
     if (result != RESULT_OK)
         return result;
     struct db_rows *rows;
@@ -33,12 +32,17 @@ static enum result count_try(struct db *db, void *context)
                     "THEN throttles.tries + 1 ELSE 1 END, "
                     "opened_ms = CASE WHEN throttles.opened_ms > $3 AND throttles.opened_ms <= excluded.opened_ms "
                     "THEN throttles.opened_ms ELSE excluded.opened_ms END RETURNING tries",
-                    DB_ARGS(db_text(trying->key), DB_INT(trying->now_ms), DB_INT(trying->now_ms - trying->window_ms)),
-                    &rows);
+                    DB_ARGS(db_text(key), DB_INT(now_ms), DB_INT(now_ms - window_ms)), &rows);
     if (result == RESULT_OK)
-        trying->tries = db_column_int(rows, 0);
+        *out = db_column_int(rows, 0);
     db_finish(&rows);
     return result;
+}
+
+static enum result count_try(struct db *db, void *context)
+{
+    struct trying *trying = context;
+    return guard_count(db, trying->key, trying->window_ms, trying->now_ms, &trying->tries);
 }
 
 enum result store_throttle_count(struct store *store, const char *key, int64_t window_ms, int64_t now_ms, int64_t *out)

@@ -22,10 +22,12 @@ struct store {
     unsigned char seal_key[32];
     bool read_only;
 
-    struct turns writing;       /* the one writing connection of DB_MAIN and what stands below it */
-    struct db *writer;          /* NULL when read_only */
-    bool outbox_filled;         /* set by outbox_add, looked at after the commit */
-    struct outbox_wants *wants; /* outbox.c: who wants which events; NULL when it must be read anew */
+    struct turns writing;                        /* the one writing connection of DB_MAIN and what stands below it */
+    struct db *writer;                           /* NULL when read_only */
+    bool outbox_filled;                          /* set by outbox_add, looked at after the commit */
+    int64_t ended[DELIVERY_STATE_COUNT];         /* deliveries that ended so in the running transaction, */
+    atomic_llong ended_so[DELIVERY_STATE_COUNT]; /* and in all since the start */
+    struct outbox_wants *wants;                  /* outbox.c: who wants which events; NULL when it must be read anew */
 
     pthread_mutex_t read_lock; /* the pool of DB_MAIN readers: an idle one, or one more up to reader_count, or wait */
     pthread_cond_t reader_returned;
@@ -116,24 +118,20 @@ enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms)
 enum result outbox_add(struct store *store, struct db *db, int64_t owner_id, enum event_type type, json_t *data,
                        int64_t lead_id, int64_t now_ms) MUST_CHECK;
 
-/* outbox.c: its two halves, for a ping to one endpoint alone. */
+/* outbox.c: its two halves, for a ping to one endpoint alone. ENDPOINT (endpoints.h) is changed and written. */
+struct endpoint;
 enum result outbox_add_event(struct db *db, int64_t owner_id, enum event_type type, json_t *data, int64_t lead_id,
                              int64_t now_ms, int64_t *out_id) MUST_CHECK;
-enum result outbox_add_delivery(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id,
-                                int64_t event_id, enum event_type type, int64_t lead_id, int64_t now_ms,
-                                int64_t *out_id) MUST_CHECK;
-/* outbox.c: whether any enabled endpoint of the owner wants the event: from memory, so the fold may ask for every row. */
+enum result outbox_add_delivery(struct store *store, struct db *db, struct endpoint *endpoint, int64_t event_id,
+                                enum event_type type, int64_t lead_id, int64_t now_ms, int64_t *out_id) MUST_CHECK;
+/* outbox.c: whether any endpoint of the owner wants the event, also one that is off: from memory, so the fold may ask for
+ * every row. */
 bool outbox_wanted(struct store *store, struct db *db, int64_t owner_id, enum event_type type);
 /* outbox.c: endpoints were changed in the running transaction; and at the store's end. */
 void outbox_forget_wants(struct store *store);
-/* outbox.c: works out again when the endpoint's next delivery may start, after its deliveries were changed. */
-enum result outbox_reschedule(struct db *db, int64_t owner_id, int64_t webhook_id) MUST_CHECK;
-/* outbox.c: turns the endpoint off; what is pending for it ends `disabled`. */
-enum result outbox_disable(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id, const char *why,
-                           int64_t now_ms) MUST_CHECK;
-
-/* deliveries.queue, while a delivery is pending. */
-enum delivery_queue { QUEUE_FRESH, QUEUE_AGAIN, QUEUE_PAUSED };
+/* outbox.c: what waits about a lead ends `erased`. STORE may be NULL. */
+enum result outbox_erase(struct store *store, struct db *db, int64_t owner_id, int64_t lead_id,
+                         int64_t now_ms) MUST_CHECK;
 
 /* webhooks.c: an endpoint from row columns selected as WEBHOOK_COLUMNS from webhooks. */
 #define WEBHOOK_COLUMNS                                                                                             \
@@ -144,6 +142,8 @@ enum delivery_queue { QUEUE_FRESH, QUEUE_AGAIN, QUEUE_PAUSED };
 enum { WEBHOOK_COLUMN_COUNT = 28 };
 void webhook_from_row(const struct db_rows *rows, struct arena *arena, struct webhook *out);
 
+/* guards.c: store_throttle_count in the running transaction. */
+enum result guard_count(struct db *db, const char *key, int64_t window_ms, int64_t now_ms, int64_t *out) MUST_CHECK;
 /* guards.c: answers kept for the member's Idempotency-Keys that hold TEXT are gone, in the running transaction. */
 enum result answers_forget(const struct store *store, struct db *db, int64_t member_id, const char *text) MUST_CHECK;
 

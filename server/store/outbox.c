@@ -1,14 +1,16 @@
 /* The outbox: what happened, and its deliveries to those who want to hear, written in the transaction of the cause. An
  * event that was committed is delivered or ends visibly; one that was rolled back was never told.
  *
- * Endpoints take turns: each knows when its next delivery may start (webhooks.next_due_ms), so claiming reads endpoints, a
- * handful, and never the backlog of one. */
+ * For an endpoint that is off deliveries are born `disabled`: so its member can have what was missed sent, once it is on
+ * again. After thirty days off nobody is thought to come back for them, and no more are made. */
 #include <stdlib.h>
 #include <string.h>
 #include "server/ids.h"
-#include "server/store/internal.h"
+#include "server/store/endpoints.h"
 
-/* Every owner with an enabled endpoint, in order, and the union of what their endpoints want. The fold asks for each of
+static const int64_t KEPT_WHILE_OFF_MS = 30LL * 24 * 60 * 60 * 1000;
+
+/* Every owner with an endpoint, in order, and the union of what their endpoints want. The fold asks for each of
  * thousands of owners a batch, so it is kept in memory, below the lock of the one writing connection. */
 struct outbox_wants {
     size_t count;
@@ -27,8 +29,7 @@ void outbox_forget_wants(struct store *store)
 static enum result count_owners(struct db *db, int64_t *out)
 {
     struct db_rows *rows;
-    enum result result =
-        db_one(db, "SELECT COUNT(*) FROM webhooks WHERE disabled_ms IS NULL AND removed_ms IS NULL", NULL, 0, &rows);
+    enum result result = db_one(db, "SELECT COUNT(*) FROM webhooks WHERE removed_ms IS NULL", NULL, 0, &rows);
     if (result == RESULT_OK) {
         *out = db_column_int(rows, 0);
         db_finish(&rows);
@@ -46,9 +47,8 @@ static enum result read_wants(struct store *store, struct db *db)
     struct outbox_wants *wants = calloc(1, sizeof *wants + (size_t)most * sizeof *wants->owners);
     if (!wants)
         return RESULT_FAILED;
-    result = db_query(
-        db, "SELECT owner_id, events FROM webhooks WHERE disabled_ms IS NULL AND removed_ms IS NULL ORDER BY owner_id",
-        NULL, 0, &rows);
+    result = db_query(db, "SELECT owner_id, events FROM webhooks WHERE removed_ms IS NULL ORDER BY owner_id", NULL, 0,
+                      &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         int64_t owner_id = db_column_int(rows, 0);
         if (!wants->count || wants->owners[wants->count - 1].owner_id != owner_id)
@@ -81,40 +81,55 @@ bool outbox_wanted(struct store *store, struct db *db, int64_t owner_id, enum ev
            store->wants->owners[low].events >> type & 1;
 }
 
-static enum result listeners(struct db *db, int64_t owner_id, enum event_type type, int64_t *ids, size_t *count)
+static enum result listeners(struct db *db, struct arena *arena, int64_t owner_id, enum event_type type, int64_t now_ms,
+                             struct endpoint *out, size_t *count)
 {
     struct db_rows *rows;
-    enum result result = db_query(
-        db, "SELECT id, events FROM webhooks WHERE owner_id = $1 AND disabled_ms IS NULL AND removed_ms IS NULL",
-        DB_ARGS(DB_INT(owner_id)), &rows);
     *count = 0;
-    while (result == RESULT_OK && *count < WEBHOOKS_MAX && (result = db_next(rows)) == RESULT_OK)
-        if (db_column_int(rows, 1) >> type & 1)
-            ids[(*count)++] = db_column_int(rows, 0);
+    enum result result =
+        db_query(db, "SELECT " ENDPOINT_COLUMNS " FROM webhooks WHERE owner_id = $1 AND removed_ms IS NULL",
+                 DB_ARGS(DB_INT(owner_id)), &rows);
+    while (result == RESULT_OK && *count < WEBHOOKS_MAX && (result = db_next(rows)) == RESULT_OK) {
+        struct endpoint *endpoint = &out[*count];
+        endpoint_from_row(rows, arena, endpoint);
+        const struct webhook *webhook = &endpoint->webhook;
+        *count +=
+            webhook->events >> type & 1 && (!webhook->disabled_ms || now_ms - webhook->disabled_ms < KEPT_WHILE_OFF_MS);
+    }
     db_finish(&rows);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result outbox_add_delivery(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id,
-                                int64_t event_id, enum event_type type, int64_t lead_id, int64_t now_ms,
-                                int64_t *out_id)
+/* ---- births ---- */
+
+enum result outbox_add_delivery(struct store *store, struct db *db, struct endpoint *endpoint, int64_t event_id,
+                                enum event_type type, int64_t lead_id, int64_t now_ms, int64_t *out_id)
 {
+    struct webhook *webhook = &endpoint->webhook;
+    bool is_off = webhook->disabled_ms;
     int64_t id = id_new();
+    webhook->sequence++;
     enum result result =
         db_run(db,
-               "INSERT INTO deliveries (owner_id, id, webhook_id, event_id, lead_id, type, state, created_ms, "
-               "due_ms, attempts) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $7, 0)",
-               DB_ARGS(DB_INT(owner_id), DB_INT(id), DB_INT(webhook_id), DB_INT(event_id), db_int_or_null(lead_id),
-                       DB_INT(type), DB_INT(now_ms)));
-    if (result == RESULT_OK)
-        result = db_run(db,
-                        "UPDATE webhooks SET next_due_ms = $3 WHERE owner_id = $1 AND id = $2 "
-                        "AND (next_due_ms IS NULL OR next_due_ms > $3)",
-                        DB_ARGS(DB_INT(owner_id), DB_INT(webhook_id), DB_INT(now_ms)));
-    store->outbox_filled = true;
+               "INSERT INTO deliveries (owner_id, id, webhook_id, event_id, lead_id, type, state, created_ms, due_ms, "
+               "finished_ms, attempts, sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, 0, $10)",
+               DB_ARGS(DB_INT(webhook->owner_id), DB_INT(id), DB_INT(webhook->id), DB_INT(event_id),
+                       db_int_or_null(lead_id), DB_INT(type), DB_INT(is_off ? DELIVERY_DISABLED : DELIVERY_PENDING),
+                       DB_INT(now_ms), db_int_or_null(is_off ? now_ms : 0), DB_INT(webhook->sequence)));
+    if (result != RESULT_OK)
+        return result;
     if (out_id)
         *out_id = id;
-    return result;
+    if (is_off) {
+        store->ended[DELIVERY_DISABLED]++;
+        return endpoint_write(db, endpoint);
+    }
+    store->outbox_filled = true;
+    webhook->pending++;
+    if (webhook->pending - webhook->paused > ENDPOINT_PENDING_MAX)
+        return endpoint_settle(db, endpoint, now_ms);
+    endpoint_call(endpoint, now_ms);
+    return endpoint_write(db, endpoint);
 }
 
 enum result outbox_add_event(struct db *db, int64_t owner_id, enum event_type type, json_t *data, int64_t lead_id,
@@ -134,40 +149,68 @@ enum result outbox_add_event(struct db *db, int64_t owner_id, enum event_type ty
 enum result outbox_add(struct store *store, struct db *db, int64_t owner_id, enum event_type type, json_t *data,
                        int64_t lead_id, int64_t now_ms)
 {
-    int64_t ids[WEBHOOKS_MAX], event_id;
+    struct endpoint endpoints[WEBHOOKS_MAX];
+    struct arena arena;
     size_t count;
-    enum result result = listeners(db, owner_id, type, ids, &count);
+    int64_t event_id;
+    arena_init(&arena);
+    enum result result = listeners(db, &arena, owner_id, type, now_ms, endpoints, &count);
     if (result != RESULT_OK || !count) {
         json_decref(data);
-        return result;
+        goto done;
     }
     result = outbox_add_event(db, owner_id, type, data, lead_id, now_ms, &event_id);
     for (size_t i = 0; i < count && result == RESULT_OK; i++)
-        result = outbox_add_delivery(store, db, owner_id, ids[i], event_id, type, lead_id, now_ms, NULL);
+        result = outbox_add_delivery(store, db, &endpoints[i], event_id, type, lead_id, now_ms, NULL);
+done:
+    arena_free(&arena);
     return result;
 }
 
-enum result outbox_reschedule(struct db *db, int64_t owner_id, int64_t webhook_id)
+/* ---- an end before its time ---- */
+
+struct ended {
+    int64_t webhook_id;
+    bool paused;
+};
+
+static enum result end_of_lead(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id, int64_t now_ms,
+                               struct ended **out, size_t *count)
 {
-    return db_run(
-        db,
-        "UPDATE webhooks SET next_due_ms = (SELECT MIN(due_ms) FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 "
-        "AND state = 0) WHERE owner_id = $1 AND id = $2",
-        DB_ARGS(DB_INT(owner_id), DB_INT(webhook_id)));
+    struct db_rows *rows;
+    size_t room = 0;
+    *out = NULL;
+    *count = 0;
+    enum result result = db_query(db,
+                                  "UPDATE deliveries SET state = 4, finished_ms = $3, leased_until_ms = NULL "
+                                  "WHERE owner_id = $1 AND lead_id = $2 AND state = 0 RETURNING webhook_id, queue",
+                                  DB_ARGS(DB_INT(owner_id), DB_INT(lead_id), DB_INT(now_ms)), &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
+        *out = db_rows_grow(arena, *out, *count, &room, sizeof **out);
+        (*out)[(*count)++] = (struct ended){db_column_int(rows, 0), db_column_int(rows, 1) == QUEUE_PAUSED};
+    }
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-enum result outbox_disable(struct store *store, struct db *db, int64_t owner_id, int64_t webhook_id, const char *why,
-                           int64_t now_ms)
+enum result outbox_erase(struct store *store, struct db *db, int64_t owner_id, int64_t lead_id, int64_t now_ms)
 {
-    outbox_forget_wants(store);
-    enum result result = db_run(db,
-                                "UPDATE deliveries SET state = 3, finished_ms = $3, leased_until_ms = NULL "
-                                "WHERE owner_id = $1 AND webhook_id = $2 AND state = 0",
-                                DB_ARGS(DB_INT(owner_id), DB_INT(webhook_id), DB_INT(now_ms)));
-    if (result != RESULT_OK)
-        return result;
-    return db_run(db,
-                  "UPDATE webhooks SET disabled_ms = $3, disabled_why = $4, next_due_ms = NULL "
-                  "WHERE owner_id = $1 AND id = $2 AND disabled_ms IS NULL",
-                  DB_ARGS(DB_INT(owner_id), DB_INT(webhook_id), DB_INT(now_ms), db_text(why)));
+    struct arena arena;
+    struct ended *ended;
+    size_t count;
+    arena_init(&arena);
+    enum result result = end_of_lead(db, &arena, owner_id, lead_id, now_ms, &ended, &count);
+    for (size_t i = 0; i < count && result == RESULT_OK; i++) {
+        struct endpoint endpoint;
+        result = endpoint_read(db, &arena, owner_id, ended[i].webhook_id, &endpoint);
+        if (result != RESULT_OK)
+            break;
+        endpoint.webhook.pending--;
+        endpoint.webhook.paused -= ended[i].paused;
+        result = endpoint_settle(db, &endpoint, now_ms);
+    }
+    if (store)
+        store->ended[DELIVERY_ERASED] += (int64_t)count;
+    arena_free(&arena);
+    return result == RESULT_NOT_FOUND ? RESULT_FAILED : result;
 }

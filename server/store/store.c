@@ -43,10 +43,13 @@ enum result store_write(struct store *store, const char *name, db_body *body, vo
         return RESULT_FAILED;
     turns_take(&store->writing);
     store->outbox_filled = false;
+    memset(store->ended, 0, sizeof store->ended);
     enum result result = db_transaction(store->writer, name, body, context);
     /* Below the lock, so that whoever takes the callback back is not called any more. */
     if (result == RESULT_OK && store->outbox_filled && store->wake_outbox)
         store->wake_outbox(store->wake_context);
+    for (int state = 0; state < DELIVERY_STATE_COUNT && result == RESULT_OK; state++)
+        atomic_fetch_add(&store->ended_so[state], store->ended[state]);
     bool broken = store->writer->broken;
     turns_give(&store->writing);
     note_write(store, result);

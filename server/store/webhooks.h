@@ -75,6 +75,10 @@ const char *delivery_state_name(enum delivery_state state);
 enum { DELIVERY_STATE_COUNT = DELIVERY_ERASED + 1 };
 enum delivery_state delivery_state_parse(const char *name); /* DELIVERY_STATE_COUNT: none */
 
+/* The lines in which endpoints stand for a place: how they answered last, and what they wait for. The last is for what the
+ * store itself has to do for them. */
+enum endpoint_lane { LANE_PROMPT, LANE_UNPROVEN, LANE_RETRIES, LANE_CHORES, LANE_COUNT };
+
 struct delivery {
     int64_t id, owner_id, webhook_id, lead_id, created_ms, due_ms, finished_ms;
     int64_t event_id; /* shown as msg_…: the webhook-id, the same for every attempt */
@@ -83,13 +87,13 @@ struct delivery {
     enum delivery_state state;
     bool paused; /* pending, but too many are before it */
     int attempts;
-    int last_status;          /* HTTP, 0 when none came */
-    const char *last_error;   /* an error class: "timeout", "refused address", …; NULL */
-    const char *url;          /* of its endpoint; only from list_of_lead and find */
-    const char *body;         /* only from claim and delivery_find: event_body's */
-    struct webhook webhook;   /* only from claim */
-    struct webhook_keys keys; /* only from claim */
-    struct webhook_keys old_keys;
+    int last_status;         /* HTTP, 0 when none came */
+    const char *last_error;  /* an error class: "timeout", "refused address", …; NULL */
+    const char *url;         /* of its endpoint; only from list_of_lead and find */
+    const char *body;        /* only from claim and delivery_find: event_body's */
+    enum endpoint_lane lane; /* only from claim, like what follows */
+    struct webhook webhook;
+    struct webhook_keys keys, old_keys;
     bool has_old_keys;
 };
 struct attempt {
@@ -125,10 +129,15 @@ enum result store_webhook_replay(struct store *store, int64_t owner_id, int64_t 
 enum result store_webhook_missed(struct store *store, int64_t owner_id, int64_t id, int64_t since_ms,
                                  int64_t *out_count) MUST_CHECK;
 
-/* Claims up to LIMIT due deliveries of enabled endpoints until now + LEASE_MS; *next_due_ms is when the next one will be
- * due (0: none is waiting). Listeners' are never claimed. */
+/* What a sender has under way, by line, and how many places in all: no line may fill them alone. */
+struct delivery_load {
+    int places, under_way[LANE_CHORES];
+};
+/* Claims due deliveries of enabled endpoints for the places that are free until now + LEASE_MS; *next_due_ms is when the next
+ * one will be due that there is a place for (0: none is waiting). Listeners' are never claimed. */
 enum result store_delivery_claim(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms,
-                                 size_t limit, struct delivery **out, size_t *count, int64_t *next_due_ms) MUST_CHECK;
+                                 const struct delivery_load *load, struct delivery **out, size_t *count,
+                                 int64_t *next_due_ms) MUST_CHECK;
 struct outcome {
     int64_t delivery_id;
     struct attempt attempt;
@@ -144,8 +153,9 @@ enum result store_delivery_record(struct store *store, const struct outcome *out
 /* Called from the committing thread whenever outbox rows were committed; set once at start. */
 void store_on_outbox(struct store *store, void (*wake)(void *context), void *context);
 
-struct webhook_figures { /* now, of all members' endpoints that have something waiting */
-    int64_t waiting, resting, pending;
+struct webhook_figures {
+    int64_t waiting, resting, pending;   /* now: endpoints that have something waiting, that rest of them, deliveries */
+    int64_t ended[DELIVERY_STATE_COUNT]; /* deliveries since the start of the process */
 };
 enum result store_webhook_figures(struct store *store, int64_t now_ms, struct webhook_figures *out) MUST_CHECK;
 

@@ -249,13 +249,13 @@ static void deliver__killed_between_send_and_record_sends_the_same_id_again(void
     size_t count;
     char message_id[ID_TEXT_SIZE];
     assert_int_equal(receiver_get(receiver, "/slow-ok", 0, &first), 0);
-    assert_int_equal(
-        store_delivery_claim(fresh->store, &fresh->arena, now_ms(), 1000, 10, &claimed, &count, &next_due_ms),
-        RESULT_OK);
+    assert_int_equal(store_delivery_claim(fresh->store, &fresh->arena, now_ms(), 1000,
+                                          &(struct delivery_load){.places = 10}, &claimed, &count, &next_due_ms),
+                     RESULT_OK);
     assert_int_equal(count, 0); /* its lease has not ended: somebody else might be sending it */
-    assert_int_equal(
-        store_delivery_claim(fresh->store, &fresh->arena, next_due_ms, 1000, 10, &claimed, &count, &next_due_ms),
-        RESULT_OK);
+    assert_int_equal(store_delivery_claim(fresh->store, &fresh->arena, next_due_ms, 1000,
+                                          &(struct delivery_load){.places = 10}, &claimed, &count, &next_due_ms),
+                     RESULT_OK);
     assert_int_equal(count, 1);
     assert_int_equal(claimed[0].id, id);
     assert_string_equal(id_format(message_id, "msg", claimed[0].event_id), first.id);

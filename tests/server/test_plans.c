@@ -23,10 +23,10 @@ static const struct {
     {"SCAN fold_mark", ""},
     {"SCAN hit_months", ""},
     {"SCAN CONSTANT ROW", ""},
-    {"SCAN counted", "LIMIT $2) AS counted"},                                     /* to ten thousand */
-    {"SCAN webhooks", "SELECT COUNT(*) FROM webhooks WHERE disabled_ms IS NULL"}, /* once a change of endpoints */
-    {"SCAN webhooks", "SELECT owner_id, events FROM webhooks WHERE disabled_ms IS NULL"}, /* the same */
-    {"SCAN members", "SELECT 1 FROM members LIMIT 1"},                                    /* stops at the first row */
+    {"SCAN counted", "LIMIT $2) AS counted"},                                    /* to ten thousand */
+    {"SCAN webhooks", "SELECT COUNT(*) FROM webhooks WHERE removed_ms IS NULL"}, /* once a change of endpoints */
+    {"SCAN webhooks", "SELECT owner_id, events FROM webhooks WHERE removed_ms IS NULL"}, /* the same */
+    {"SCAN members", "SELECT 1 FROM members LIMIT 1"},                                   /* stops at the first row */
     {"SCAN schema_version", ""},
     {"SCAN sessions", "DELETE FROM sessions WHERE expires_ms"},           /* ten a member, once an hour */
     {"SCAN sign_in_links", "DELETE FROM sign_in_links WHERE expires_ms"}, /* a few a member, once an hour */
@@ -223,7 +223,8 @@ static void use_webhooks(struct fresh *fresh, struct webhook *webhook)
     MUST(store_webhook_find(store, arena, jane, webhook->id, &found));
     MUST(store_webhook_ping(store, jane, webhook->id, now, &id));
     MUST(fresh_form(fresh, &fresh->share, id_new(), "Carl", "carl@example.org", &lead));
-    MUST(store_delivery_claim(store, arena, now, 60000, 10, &deliveries, &count, &next));
+    MUST(store_delivery_claim(store, arena, now, 60000, &(struct delivery_load){.places = 10}, &deliveries, &count,
+                              &next));
     assert_true(count > 0);
     for (size_t i = 0; i < count; i++) {
         struct outcome outcome = {.delivery_id = deliveries[i].id,

@@ -46,11 +46,10 @@ CREATE INDEX webhooks_due ON webhooks (lane, next_due_ms, id) WHERE next_due_ms 
 CREATE INDEX webhooks_waiting ON webhooks (waits_for, turn_ms) WHERE waits_for IS NOT NULL;
 
 -- queue: 0 never tried, 1 to be tried again, 2 to be tried again but paused, because too many wait. sequence counts the
--- deliveries of one endpoint. What is under way says to which target and in which lane, so that it can be counted.
+-- deliveries of one endpoint. What is under way says to which target, so that it can be counted.
 ALTER TABLE deliveries ADD COLUMN queue BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE deliveries ADD COLUMN sequence BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE deliveries ADD COLUMN leased_target BIGINT;
-ALTER TABLE deliveries ADD COLUMN leased_lane BIGINT;
 UPDATE deliveries SET queue = 1 WHERE state = 0 AND attempts > 0;
 UPDATE webhooks SET pending = (SELECT COUNT(*) FROM deliveries AS d WHERE d.owner_id = webhooks.owner_id
     AND d.webhook_id = webhooks.id AND d.state = 0);
@@ -58,7 +57,7 @@ UPDATE webhooks SET pending = (SELECT COUNT(*) FROM deliveries AS d WHERE d.owne
 DROP INDEX deliveries_due;
 DROP INDEX deliveries_leased;
 CREATE INDEX deliveries_due ON deliveries (owner_id, webhook_id, queue, due_ms, id) WHERE state = 0;
-CREATE INDEX deliveries_leased ON deliveries (leased_until_ms, owner_id, webhook_id, leased_target, leased_lane)
+CREATE INDEX deliveries_leased ON deliveries (leased_until_ms, owner_id, webhook_id, leased_target)
     WHERE leased_until_ms IS NOT NULL;
 CREATE INDEX deliveries_missed ON deliveries (owner_id, webhook_id, id) WHERE state IN (2, 3);
 

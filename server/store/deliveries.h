@@ -1,0 +1,15 @@
+/* The row of a delivery, shared by the files that hand deliveries out, record and show them. */
+#ifndef MEISHI_STORE_DELIVERIES_H
+#define MEISHI_STORE_DELIVERIES_H
+
+#include "server/store/internal.h"
+
+/* Selected from deliveries alone. */
+#define DELIVERY_COLUMNS                                                                                                 \
+    "owner_id, id, webhook_id, event_id, lead_id, type, state, created_ms, due_ms, finished_ms, attempts, last_status, " \
+    "last_error, sequence, queue"
+enum { DELIVERY_COLUMN_COUNT = 15 };
+void delivery_from_row(const struct db_rows *rows, struct arena *arena, struct delivery *out);
+enum result delivery_read_body(struct db *db, struct arena *arena, struct delivery *delivery) MUST_CHECK;
+
+#endif

@@ -1,0 +1,166 @@
+/* What became of deliveries that were handed out: the log of attempts, the end or the next try, what it says about the
+ * endpoint, and whose turn that makes it.
+ *
+ * If the sender dies between sending and recording, nothing here has happened: the lease ends, and the same event is sent
+ * again with the same id. If the commit fails, likewise. */
+#include <string.h>
+#include "server/ids.h"
+#include "server/store/deliveries.h"
+#include "server/store/endpoints.h"
+
+enum { CALLED_AT_ONCE = 2 };
+
+struct recording {
+    struct store *store;
+    const struct outcome *outcomes;
+    size_t count;
+    int64_t now_ms;
+};
+
+struct flight {
+    struct delivery delivery;
+    struct endpoint endpoint;
+    int64_t target;
+};
+
+static enum result find_flight(struct db *db, struct arena *arena, int64_t delivery_id, struct flight *out)
+{
+    struct db_rows *rows;
+    enum result result = db_one(db, "SELECT " DELIVERY_COLUMNS ", leased_target FROM deliveries WHERE id = $1",
+                                DB_ARGS(DB_INT(delivery_id)), &rows);
+    if (result != RESULT_OK)
+        return result;
+    delivery_from_row(rows, arena, &out->delivery);
+    out->target = db_column_int(rows, DELIVERY_COLUMN_COUNT);
+    db_finish(&rows);
+    return endpoint_read(db, arena, out->delivery.owner_id, out->delivery.webhook_id, &out->endpoint);
+}
+
+/* ---- one attempt ---- */
+
+static enum result log_attempt(struct db *db, const struct delivery *delivery, const struct attempt *attempt)
+{
+    return db_run(
+        db,
+        "INSERT INTO delivery_attempts (owner_id, delivery_id, id, at_ms, status, latency_ms, error, webhook_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        DB_ARGS(DB_INT(delivery->owner_id), DB_INT(delivery->id), DB_INT(id_new()), DB_INT(attempt->at_ms),
+                DB_INT(attempt->status), DB_INT(attempt->latency_ms), db_text(attempt->error),
+                DB_INT(delivery->webhook_id)));
+}
+
+static enum result move_on(struct recording *recording, struct db *db, const struct outcome *outcome,
+                           struct flight *flight)
+{
+    const struct delivery *delivery = &flight->delivery;
+    bool pending = outcome->state == DELIVERY_PENDING;
+    if (!pending) {
+        flight->endpoint.webhook.pending--;
+        recording->store->ended[outcome->state]++;
+    }
+    return db_run(db,
+                  "UPDATE deliveries SET state = $3, due_ms = $4, finished_ms = $5, last_status = $6, last_error = $7, "
+                  "leased_until_ms = NULL, attempts = attempts + 1, queue = 1 WHERE owner_id = $1 AND id = $2",
+                  DB_ARGS(DB_INT(delivery->owner_id), DB_INT(delivery->id), DB_INT(outcome->state),
+                          DB_INT(pending ? outcome->retry_at_ms : delivery->due_ms),
+                          db_int_or_null(pending ? 0 : recording->now_ms), db_int_or_null(outcome->attempt.status),
+                          db_text(outcome->attempt.error)));
+}
+
+/* The host of an endpoint's URL, for the lead's timeline. */
+static const char *host_of(const char *url, struct arena *arena)
+{
+    const char *host = url ? strstr(url, "://") : NULL;
+    return host ? arena_strndup(arena, host + 3, strcspn(host + 3, "/?")) : url;
+}
+
+static enum result note_told(struct db *db, struct arena *arena, const struct flight *flight, int64_t at_ms)
+{
+    const struct delivery *delivery = &flight->delivery;
+    if (!delivery->lead_id || delivery->type != EVENT_LEAD_CREATED)
+        return RESULT_OK;
+    return lead_moment_add(db, delivery->owner_id, delivery->lead_id, at_ms, "told",
+                           host_of(flight->endpoint.webhook.url, arena));
+}
+
+/* OK with *WHY not NULL: the endpoint is to be turned off. */
+static enum result note_attempt(struct recording *recording, struct db *db, struct arena *arena,
+                                const struct outcome *outcome, struct flight *flight, const char **why)
+{
+    const struct attempt *attempt = &outcome->attempt;
+    const struct attempt_facts facts = {.success = outcome->state == DELIVERY_DELIVERED,
+                                        .certificate = outcome->certificate,
+                                        .refused = outcome->refused,
+                                        .gone = outcome->gone,
+                                        .answered = attempt->status != 0,
+                                        .latency_ms = attempt->latency_ms};
+    enum result result = log_attempt(db, &flight->delivery, attempt);
+    if (result == RESULT_OK)
+        result = move_on(recording, db, outcome, flight);
+    if (result == RESULT_OK && facts.success)
+        result = note_told(db, arena, flight, attempt->at_ms);
+    *why = endpoint_note_attempt(&flight->endpoint.webhook.health, &facts, recording->now_ms);
+    return result;
+}
+
+/* By our own fault: nobody's attempt. It keeps its place among the fresh or the retries. */
+static enum result put_back(struct db *db, const struct outcome *outcome, const struct delivery *delivery)
+{
+    return db_run(db, "UPDATE deliveries SET due_ms = $3, leased_until_ms = NULL WHERE owner_id = $1 AND id = $2",
+                  DB_ARGS(DB_INT(delivery->owner_id), DB_INT(delivery->id), DB_INT(outcome->retry_at_ms)));
+}
+
+/* ---- whose turn that makes it ---- */
+
+/* A place came free: those of the crowd who have waited longest are looked at again. Two, because one may find that it
+ * waits for another crowd as well. */
+static enum result call_crowd(struct db *db, int64_t crowd_id, int64_t now_ms)
+{
+    return db_run(db,
+                  "UPDATE webhooks SET waits_for = NULL, next_due_ms = $2 WHERE waits_for = $1 AND id IN (SELECT id "
+                  "FROM webhooks WHERE waits_for = $1 ORDER BY turn_ms LIMIT $3)",
+                  DB_ARGS(DB_INT(crowd_id), DB_INT(now_ms), DB_INT(CALLED_AT_ONCE)));
+}
+
+static enum result record_one(struct recording *recording, struct db *db, struct arena *arena,
+                              const struct outcome *outcome, struct flight *flight)
+{
+    const char *why = NULL;
+    enum result result = outcome->interrupted ? put_back(db, outcome, &flight->delivery)
+                                              : note_attempt(recording, db, arena, outcome, flight, &why);
+    if (result != RESULT_OK)
+        return result;
+    return why ? endpoint_disable(recording->store, db, &flight->endpoint, why, recording->now_ms)
+               : endpoint_settle(db, &flight->endpoint, recording->now_ms);
+}
+
+static enum result record_body(struct db *db, void *context)
+{
+    struct recording *recording = context;
+    struct arena arena;
+    enum result result = RESULT_OK;
+    arena_init(&arena);
+    for (size_t i = 0; i < recording->count && result == RESULT_OK; i++) {
+        struct flight flight;
+        result = find_flight(db, &arena, recording->outcomes[i].delivery_id, &flight);
+        if (result == RESULT_NOT_FOUND) {
+            result = RESULT_OK;
+            continue;
+        }
+        /* Erased, disabled or recorded meanwhile: that end stands. */
+        if (result == RESULT_OK && flight.delivery.state == DELIVERY_PENDING)
+            result = record_one(recording, db, &arena, &recording->outcomes[i], &flight);
+        if (result == RESULT_OK)
+            result = call_crowd(db, flight.delivery.owner_id, recording->now_ms);
+        if (result == RESULT_OK && flight.target)
+            result = call_crowd(db, flight.target, recording->now_ms);
+    }
+    arena_free(&arena);
+    return result;
+}
+
+enum result store_delivery_record(struct store *store, const struct outcome *outcomes, size_t count, int64_t now_ms)
+{
+    struct recording recording = {.store = store, .outcomes = outcomes, .count = count, .now_ms = now_ms};
+    return store_write(store, "delivery_record", record_body, &recording);
+}
