@@ -141,8 +141,8 @@ static json_t *teams_line(json_t *first, json_t *second)
 static json_t *teams_title(const char *title)
 {
     json_t *run = teams_run(title);
-    set(run, "weight", json_string("Bolder"));
-    set(run, "size", json_string("Medium"));
+    set(run, "weight", json_string("bolder"));
+    set(run, "size", json_string("medium"));
     return teams_line(run, NULL);
 }
 
@@ -151,7 +151,7 @@ static json_t *teams_fact(const struct notice_fact *fact, struct arena *arena)
     json_t *label = teams_run(arena_printf(arena, "%s: ", fact->label));
     set(label, "isSubtle", json_true());
     json_t *line = teams_line(label, teams_run(fact_text(fact, CHAT_LITERAL, TEAMS_FACT_MAX, TEXT_BYTES, arena)));
-    set(line, "spacing", json_string("Small"));
+    set(line, "spacing", json_string("small"));
     return line;
 }
 
@@ -164,7 +164,7 @@ static json_t *teams_message(const char *message, struct arena *arena)
         size_t len = json_array_size(lines) + 1 < TEAMS_LINES_MAX ? strcspn(text, "\n") : strlen(text);
         if (len) {
             json_t *line = teams_line(teams_run(arena_strndup(arena, text, len)), NULL);
-            set(line, "spacing", json_string("None"));
+            set(line, "spacing", json_string("none"));
             append(lines, line);
         }
         text += len + (text[len] == '\n');

@@ -4,9 +4,16 @@
 #include <string.h>
 #include "cards/base/str.h"
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Of another script too, but not the punctuation and signs from U+2000 to U+2FFF. */
 static bool is_alnum(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) ||
+           ((unsigned char)c >= 0x80 && (unsigned char)c != 0xE2);
 }
 
 static bool is_gap(char c)
@@ -14,20 +21,19 @@ static bool is_gap(char c)
     return !c || c == ' ' || c == '\n';
 }
 
+/* A dot is parted on both sides: some find hosts by what comes after it, Mattermost any that begins with "www." */
+static bool is_host_dot(char before, char c, char after)
+{
+    return c == '.' && is_alnum(before) && is_alnum(after);
+}
+
 static bool must_part(char before, char c, char after)
 {
-    switch (c) {
-    case '@':
-    case '#':
-    case '~':
+    if (c == '@' || c == '#' || c == '~')
         return !is_gap(after);
-    case ':': /* not in 10:30 */
-        return !is_gap(after) && !(after >= '0' && after <= '9');
-    case '.':
-        return is_alnum(before) && is_alnum(after);
-    default:
-        return false;
-    }
+    if (c == ':')
+        return !is_gap(after) && !(is_digit(before) && is_digit(after)); /* not 10:30 */
+    return is_host_dot(before, c, after);
 }
 
 /* What Markdown reads anywhere, and what it reads at the start of a line. */
@@ -45,19 +51,21 @@ static const char *reference(char c)
 static const char *escape(const char *text, enum chat_place place, bool part, struct arena *arena)
 {
     static const char PARTING[] = "\u200b";
-    enum { GROWTH = 5 }; /* &amp;, or a backslash, a character and U+200B */
+    enum { GROWTH = 7 }; /* a dot between two U+200B */
     struct str out;
     bool starts = true, marked = place == CHAT_DISCORD || place == CHAT_MATTERMOST;
     str_init(&out, arena, strlen(text) * GROWTH + 1);
     for (size_t i = 0; text[i]; i++) {
-        char c = text[i];
+        char c = text[i], before = i ? text[i - 1] : '\0', after = text[i + 1];
+        if (part && is_host_dot(before, c, after))
+            str_add(&out, PARTING);
         if (marked && (strchr(MARKS[place], c) || (starts && strchr(LINE_MARKS, c))))
             str_add_char(&out, '\\');
         if (place == CHAT_SLACK && reference(c))
             str_add(&out, reference(c));
         else
             str_add_char(&out, c);
-        if (part && must_part(i ? text[i - 1] : '\0', c, text[i + 1]))
+        if (part && must_part(before, c, after))
             str_add(&out, PARTING);
         starts = c == '\n' || (starts && c == ' ');
     }

@@ -289,10 +289,8 @@ static json_t *thin_data(enum event_type type, const json_t *data, const char *b
         set(thin, "share", json = copy_members(share, SHARE));
         add_api_url(json, base_url, "shares");
     }
-    if (webhook) {
-        set(thin, "webhook", json = copy_members(webhook, ID));
-        add_api_url(json, base_url, "webhooks");
-    }
+    if (webhook)
+        set(thin, "webhook", copy_members(webhook, ID));
     return thin;
 }
 

@@ -3,6 +3,7 @@
 
 #include "cards/base/escape.h"
 #include "cards/base/id.h"
+#include "cards/webhook_format.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
 #include "server/pages/desk.h"
@@ -55,6 +56,19 @@ static enum result answer_json(struct request *request, const struct shown *show
     return RESULT_OK;
 }
 
+/* The bytes that leave, which are made anew for each try: what is kept is the event, the webhook says in which words. */
+static const char *body_of(const struct shown *shown, const char *base_url, struct arena *arena)
+{
+    struct webhook_message message;
+    const struct webhook_event event = {.format = shown->webhook.format,
+                                        .thin = shown->webhook.thin,
+                                        .sequence = shown->delivery.sequence,
+                                        .url = shown->webhook.id ? shown->webhook.url : "",
+                                        .body = shown->delivery.body,
+                                        .base_url = base_url};
+    return webhook_format_write(&event, arena, &message) == RESULT_OK ? message.body : NULL;
+}
+
 static void fill_tries(const struct shown *shown, struct arena *arena, struct delivery_page_view *view)
 {
     struct try_view *tries = arena_alloc(arena, (shown->attempt_count + 1) * sizeof *tries);
@@ -99,9 +113,9 @@ enum result delivery_page(struct app *app, struct request *request)
         .message_id = desk_id_text(arena, "msg", delivery->event_id),
         .type = event_name(delivery->type),
         .clock = line.clock,
-        .body = delivery->body,
-        .may_resend = line.may_resend && shown.webhook.id && !shown.webhook.disabled_ms && *delivery->body,
+        .body = body_of(&shown, store_base_url(app->store), arena),
     };
+    view.may_resend = line.may_resend && shown.webhook.id && !shown.webhook.disabled_ms && view.body;
     fill_tries(&shown, arena, &view);
     desk_begin(request, &html);
     template_delivery(&html, &view);

@@ -46,11 +46,13 @@ static const char *bars(const int counts[BARS], int peak, bool up, struct arena 
 
 static const char *sum_words(bool cut, int arrived, int missed, struct arena *arena)
 {
-    const char *when = cut ? "Of the latest 200 messages" : "In the last 24 hours";
-    if (!missed)
-        return arena_printf(arena, "%s %d arrived, all of them", when, arrived);
-    return arrived ? arena_printf(arena, "%s %d arrived and %d did not", when, arrived, missed)
-                   : arena_printf(arena, "%s %d did not arrive, none did", when, missed);
+    const char *when = cut ? "Of the latest 200" : "In the last 24 hours";
+    int all = arrived + missed;
+    if (all == 1)
+        return arena_printf(arena, "%s the only message %s", when, arrived ? "arrived" : "did not arrive");
+    if (arrived && missed)
+        return arena_printf(arena, "%s %d of %d messages arrived", when, arrived, all);
+    return arena_printf(arena, "%s %s %d messages arrived", when, arrived ? "all" : "none of", all);
 }
 
 struct day_view hook_day(const struct delivery *rows, size_t count, int64_t now_ms, struct arena *arena)

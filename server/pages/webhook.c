@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cards/base/id.h"
+#include "cards/webhook_format.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
 #include "server/notify/sign.h"
@@ -130,6 +131,9 @@ static void fill(struct request *request, const struct webhook *webhook, struct 
     view->success = when_ago(webhook->health.last_success_ms, now, arena);
     view->failure = when_ago(webhook->health.last_failure_ms, now, arena);
     view->failures = webhook->health.failures_in_a_row;
+    view->format = webhook_format_label(webhook->format);
+    view->payload = webhook->thin ? "Only that it happened" : "Everything";
+    view->is_signed = webhook->format == FORMAT_STANDARD;
     view->events = hook_events(webhook->events, "\n", arena);
     view->waiting = webhook->pending;
     view->is_listener = webhook->listener;

@@ -1,7 +1,7 @@
 /* /webhooks/new and /webhooks/{id}/edit: where to send, and of what. Whatever is wrong is said beside it, and nothing that
  * was typed is lost. */
-#include <string.h>
-
+#include "cards/base/text.h"
+#include "cards/webhook_format.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
 #include "server/notify/courier.h"
@@ -27,6 +27,15 @@ static void fill_events(struct webhook_form_view *view, uint32_t chosen, struct 
     view->events = events;
 }
 
+static void fill_formats(struct webhook_form_view *view, enum webhook_format chosen, struct arena *arena)
+{
+    struct option_view *formats = arena_alloc(arena, FORMAT_COUNT * sizeof *formats);
+    for (enum webhook_format format = FORMAT_STANDARD; format < FORMAT_COUNT; format++)
+        formats[view->formats_count++] = (struct option_view){webhook_format_name(format), webhook_format_label(format),
+                                                              webhook_format_hint(format), format == chosen};
+    view->formats = formats;
+}
+
 static enum result show(struct request *request, int status, const struct webhook *webhook,
                         struct webhook_form_view *view)
 {
@@ -37,6 +46,9 @@ static enum result show(struct request *request, int status, const struct webhoo
     view->back_href = webhook->id ? desk_href(arena, "webhooks", "whk", webhook->id) : "/webhooks";
     view->action = webhook->id ? arena_printf(arena, "%s/edit", view->back_href) : "/webhooks/new";
     view->url = webhook->url;
+    view->is_thin = webhook->thin;
+    view->is_asymmetric = webhook->asymmetric;
+    fill_formats(view, webhook->format, arena);
     fill_events(view, webhook->events, arena);
     desk_begin(request, &html);
     template_webhook_form(&html, view);
@@ -58,11 +70,19 @@ static uint32_t read_events(struct request *request)
 /* Fills WEBHOOK from the form; false with the complaints in VIEW. */
 static bool read_form(struct app *app, struct request *request, struct webhook *webhook, struct webhook_form_view *view)
 {
-    const char *url = request_form(request, "url");
-    webhook->url = url ? url : "";
+    struct arena *arena = &request->arena;
+    if (text_clean(request_form(request, "url"), TEXT_LINE, arena, &webhook->url) != RESULT_OK || !webhook->url)
+        webhook->url = "";
+    webhook->format = webhook_format_parse(request_form(request, "format"));
+    if (webhook->format == FORMAT_COUNT)
+        webhook->format = FORMAT_STANDARD;
+    webhook->thin = desk_form_is(request, "payload", "thin");
+    webhook->asymmetric = desk_form_is(request, "asymmetric", "1");
     webhook->events = read_events(request);
     view->url_error =
         *webhook->url ? webhook_url_complaint(webhook->url, &app->webhook_policy) : "Please say where to send it.";
+    if (!view->url_error)
+        view->url_error = webhook_format_complaint(webhook->format, webhook->url);
     view->events_error = webhook->events ? NULL : "Please choose at least one.";
     return !view->url_error && !view->events_error;
 }

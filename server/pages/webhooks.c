@@ -1,4 +1,5 @@
 /* /webhooks: where events are told, and whether that goes well, at a glance. */
+#include "cards/webhook_format.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
 #include "server/pages/desk.h"
@@ -26,7 +27,10 @@ static enum result fill_hook(struct app *app, struct arena *arena, const struct 
         .health = health.words,
         .warning = health.warning,
         .waiting = webhook->pending ? arena_printf(arena, "%lld waiting", (long long)webhook->pending) : NULL,
-        .told = hook_events(webhook->events, " · ", arena),
+        .told = webhook->format == FORMAT_STANDARD
+                    ? hook_events(webhook->events, " · ", arena)
+                    : arena_printf(arena, "%s · %s", webhook_format_label(webhook->format),
+                                   hook_events(webhook->events, " · ", arena)),
         .sign = health.sign,
         .day = hook_day(rows, count, now, arena),
     };

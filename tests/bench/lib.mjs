@@ -13,8 +13,8 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 export const BUILD = process.env.BUILD ?? 'build'
 export const QUICK = process.env.BENCH_QUICK === '1'
-export const ROUNDS = Number(process.env.BENCH_ROUNDS ?? (QUICK ? 3 : 5))
-export const SECONDS = Number(process.env.BENCH_SECONDS ?? (QUICK ? 1 : 2))
+export const ROUNDS = Number(process.env.BENCH_ROUNDS ?? (QUICK ? 3 : 11))
+export const SECONDS = Number(process.env.BENCH_SECONDS ?? 1)
 export const BIG_HITS = Number(process.env.BENCH_ROWS ?? (QUICK ? 200000 : 10000000))
 export const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) ' +
   'Version/18.1 Mobile/15E148 Safari/604.1'

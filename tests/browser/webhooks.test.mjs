@@ -126,9 +126,31 @@ test('a message is sent again under the same id', async () => {
   await until(async () => { await plain.reload(); return await plain.locator('.line li').count() === 2 })
 })
 
+test('a chat gets the message it can show, and its page shows those very bytes', async () => {
+  await removeAll()
+  await plain.goto('/webhooks/new')
+  await plain.check('[value=ntfy]')
+  await plain.fill('#url', well.url.replace('/hook', '/two/steps'))
+  await plain.click('text=Make it')
+  assert.match(await text(plain, '#url-error'), /For ntfy, give the address of a topic/)
+  assert.equal(await plain.isChecked('[value=ntfy]'), true)
+  await plain.check('[value=slack]')
+  await plain.check('[value=thin]')
+  await plain.click('text=Make it')
+  await plain.waitForSelector('text=Send a test')
+  assert.match(await text(plain, '.facts'), /Written for ?Slack.*How much it says ?Only that it happened/)
+  const before = well.requests.length
+  await plain.click('text=Send a test')
+  await until(() => well.requests.length > before)
+  const { body } = well.requests.at(-1)
+  assert.ok(JSON.parse(body).blocks)
+  await plain.click('text=See how it went')
+  assert.equal(await plain.textContent('pre'), body)
+  await removeAll()
+})
+
 test('what a webhook is told can be changed', async () => {
-  await plain.goto('/webhooks')
-  await plain.click('.hooks h3 a')
+  await plain.goto((await webhook(well.url)).href)
   await plain.click('text=Change this')
   assert.equal(await plain.inputValue('#url'), well.url)
   await plain.fill('#url', 'https://')
@@ -139,6 +161,7 @@ test('what a webhook is told can be changed', async () => {
   await plain.click('text=Save')
   await plain.waitForURL(/webhooks\/whk_[^/]*$/)
   assert.match(await text(plain, '.facts'), /A link was made/)
+  assert.match(await text(plain, '.facts'), /JSON \(Standard Webhooks\).*Everything/)
 })
 
 test('a webhook that fails says so in its list, on its page and above every other page', async () => {

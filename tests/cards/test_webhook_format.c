@@ -225,10 +225,12 @@ static void every_event__has_words_in_every_chat(void **state)
 static void literal__parts_what_would_call_or_link(void **state)
 {
     (void)state;
-    const char *text = chat_text("@channel see https://evil.example, www.evil.example: at 10:30. #here ~town C# 3 .",
-                                 CHAT_LITERAL, 500, TEXT_UTF16, &arena);
-    assert_string_equal(text, "@\u200bchannel see https:\u200b//evil.\u200bexample, www.\u200bevil.\u200bexample: at "
-                              "10:30. #\u200bhere ~\u200btown C# 3 .");
+    const char *text =
+        chat_text("@channel see https://evil.example, www.evil.example: at 10:30. #here ~town C# :100: 3 .",
+                  CHAT_LITERAL, 500, TEXT_UTF16, &arena);
+    assert_string_equal(text, "@\u200bchannel see https:\u200b//evil\u200b.\u200bexample, "
+                              "www\u200b.\u200bevil\u200b.\u200bexample: at 10:30. #\u200bhere ~\u200btown C# "
+                              ":\u200b100: 3 .");
 }
 
 static void slack__references_what_it_parses(void **state)
