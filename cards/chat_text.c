@@ -1,6 +1,7 @@
 /* See chat_text.h. */
 #include "cards/chat_text.h"
 
+#include <assert.h>
 #include <string.h>
 #include "cards/base/str.h"
 
@@ -74,6 +75,7 @@ static const char *escape(const char *text, enum chat_place place, bool part, st
 
 const char *chat_text(const char *text, enum chat_place place, size_t max, enum text_unit unit, struct arena *arena)
 {
+    assert(max >= 32);
     /* How much escapes add is known only once they stand there: too much, and less is kept. */
     for (size_t keep = max;; keep -= keep / 8 + 1) {
         const char *escaped = escape(text_fit(text, keep, unit, arena), place, true, arena);

@@ -18,7 +18,8 @@ enum chat_place {
     CHAT_MATTERMOST /* CommonMark with mentions, tags and emoji, found after the escapes were read */
 };
 
-/* TEXT for that place, at most MAX units with everything that was put in, cut between what people see as characters. */
+/* TEXT for that place, at most MAX units (32 and more) with everything that was put in, cut between what people see as
+ * characters. */
 const char *chat_text(const char *text, enum chat_place place, size_t max, enum text_unit unit, struct arena *arena);
 /* The same for an address to be copied: nothing is put in that would spoil it. Only for what chat_is_address allows. */
 const char *chat_address(const char *text, enum chat_place place, struct arena *arena);

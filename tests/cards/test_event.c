@@ -193,9 +193,13 @@ static void event__body_always_fits(void **state)
         lead.message = of_length(2000, round == 0 ? "𠮷" : round == 1 ? "\n" : "\"");
         const char *body =
             event_body(EVENT_LEAD_CREATED, NOW_MS, json_pack("{s:o}", "lead", lead_to_json(&lead)), &arena);
-        assert_true(strlen(body) <= EVENT_BODY_MAX);
-        json_t *json = json_loads(body, 0, NULL);
+        const char *sent = event_number(body, INT64_MAX, &arena);
+        assert_true(strlen(sent) <= EVENT_BODY_MAX);
+        assert_true(strlen(sent) > EVENT_BODY_MAX / 2);
+        json_t *json = json_loads(sent, 0, NULL);
         assert_non_null(json);
+        assert_true(json_is_true(json_object_get(json, "cut")));
+        assert_true(json_integer_value(json_object_get(json, "sequence")) == INT64_MAX);
         json_t *told = json_object_get(json_object_get(json, "data"), "lead");
         assert_int_equal(json_array_size(json_object_get(told, "chain")), SHARE_CHAIN_MAX);
         assert_string_equal(json_string_value(json_object_get(told, "email")), lead.email);
@@ -209,6 +213,16 @@ static void event__body_that_fits_is_not_cut(void **state)
     const struct lead lead = {.id = 1, .message = of_length(2000, "é"), .share = &share};
     const char *body = event_body(EVENT_LEAD_CREATED, NOW_MS, json_pack("{s:o}", "lead", lead_to_json(&lead)), &arena);
     assert_non_null(strstr(body, lead.message));
+    assert_null(strstr(body, "\"cut\""));
+}
+
+static void event__of_erased_words_has_no_number(void **state)
+{
+    (void)state;
+    assert_null(event_number("", 1, &arena));
+    assert_null(event_number("{}", 1, &arena));
+    assert_null(event_thin("", 1, "https://cards.example"));
+    assert_null(event_thin("[]", 1, "https://cards.example"));
 }
 
 static int open_arena(void **state)
@@ -239,6 +253,7 @@ int main(void)
         CASE(event__body_is_type_timestamp_and_data),
         CASE(event__body_always_fits),
         CASE(event__body_that_fits_is_not_cut),
+        CASE(event__of_erased_words_has_no_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,22 @@ static void text__is_cut_between_characters(void **state)
     assert_string_equal(text_cut("山田太郎", 1, &arena), "…");
 }
 
+static void text__is_cut_between_what_people_see_as_characters(void **state)
+{
+    (void)state;
+    const char *family = "👩‍👩‍👧"; /* five code points, eight UTF-16 units, eighteen bytes */
+    assert_int_equal(text_measure(family, TEXT_POINTS), 5);
+    assert_int_equal(text_measure(family, TEXT_UTF16), 8);
+    assert_int_equal(text_measure(family, TEXT_BYTES), 18);
+    assert_string_equal(text_fit("ab👩‍👩‍👧👩‍👩‍👧", 12, TEXT_UTF16, &arena),
+                        "ab👩‍👩‍👧…");
+    assert_string_equal(text_fit("ab👩‍👩‍👧", 12, TEXT_BYTES, &arena), "ab…");
+    assert_string_equal(text_cut("e\u0301e\u0301e\u0301", 4, &arena), "e\u0301…");
+    assert_string_equal(text_cut("🇩🇪🇫🇷🇯🇵", 4, &arena), "🇩🇪…");
+    assert_string_equal(text_fit("abc", 3, TEXT_BYTES, &arena), "abc");
+    assert_string_equal(text_fit("abcd", 3, TEXT_BYTES, &arena), "…");
+}
+
 static void text__folds_alike_what_a_search_takes_for_alike(void **state)
 {
     (void)state;
@@ -191,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(text__is_trimmed_of_every_white_space),
+        CASE(text__is_cut_between_what_people_see_as_characters),
         CASE(text__that_shows_nothing_is_none),
         CASE(text__is_composed),
         CASE(text__loses_controls_and_direction_overrides),

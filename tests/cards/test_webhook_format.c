@@ -277,8 +277,8 @@ static void cutting__keeps_what_people_see_as_one_character(void **state)
     assert_string_equal(text_fit(arena_printf(&arena, "ab%s", family), 12, TEXT_BYTES, &arena), "ab…");
     assert_string_equal(text_fit("e\u0301e\u0301e\u0301", 4, TEXT_POINTS, &arena), "e\u0301…");
     assert_string_equal(text_fit("abc", 3, TEXT_BYTES, &arena), "abc");
-    for (size_t max = 10; max < 40; max++) {
-        const char *text = chat_text("&&&&&&&&&&&& &&&&&&&& &&&&", CHAT_SLACK, max, TEXT_UTF16, &arena);
+    for (size_t max = 32; max < 70; max++) {
+        const char *text = chat_text("&&&&&&&&&&&& &&&&&&&& &&&& &&&&&&&&&&&&", CHAT_SLACK, max, TEXT_UTF16, &arena);
         assert_true(text_measure(text, TEXT_UTF16) <= max);
         assert_true(text_measure(text, TEXT_UTF16) > max / 2);
     }
