@@ -14,6 +14,7 @@
 #include "cards/base/text.h"
 #include "server/cli/control.h"
 #include "server/cli/open.h"
+#include "server/notify/sending.h"
 #include "server/portrait.h"
 #include "server/store/store.h"
 
@@ -379,6 +380,8 @@ int cli_run(int argc, char **argv, char **environment)
     signal(SIGPIPE, SIG_IGN);
     if (argc == 1 && !strcmp(argv[0], "portrait-worker"))
         return portrait_worker_main();
+    if (argc == 1 && !strcmp(argv[0], SENDING_COMMAND))
+        sending_main();
     for (int i = 0; i < argc; i++)
         if (!text_is_utf8(argv[i], strlen(argv[i]))) {
             fprintf(stderr, "meishi: word %d of the command is not UTF-8.\n", i + 1);

@@ -4,10 +4,11 @@
 #include "server/notify/address.h"
 
 #include <arpa/inet.h>
-#include <ifaddrs.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { V4_BITS = 96 /* where an IPv4 address starts among the 128 */ };
 
@@ -134,23 +135,34 @@ enum address_verdict address_judge(const struct address_policy *policy, const st
     return ADDRESS_PUBLIC;
 }
 
+bool address_is_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    unsigned char bits_of_a[16], bits_of_b[16];
+    int port_of_a, port_of_b;
+    return a->ss_family == b->ss_family && bits_of((const struct sockaddr *)a, sizeof *a, bits_of_a, &port_of_a) &&
+           bits_of((const struct sockaddr *)b, sizeof *b, bits_of_b, &port_of_b) && port_of_a == port_of_b &&
+           !memcmp(bits_of_a, bits_of_b, sizeof bits_of_a);
+}
+
+/* The kernel is asked from where it would speak to the address: what is its own it speaks to from there itself. A datagram
+ * socket is connected without a packet being sent. Unlike a list of interfaces this knows routes that call whole networks
+ * local, and needs no netlink socket in a process that may open none. */
 bool address_is_own(const struct sockaddr *address)
 {
-    unsigned char wanted[16], bits[16];
-    int port;
+    struct sockaddr_storage target = {0}, source = {0};
     socklen_t len = address->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    struct ifaddrs *list;
-    if (!bits_of(address, len, wanted, &port) || getifaddrs(&list))
-        return false;
-    bool own = false;
-    for (const struct ifaddrs *at = list; at && !own; at = at->ifa_next) {
-        if (!at->ifa_addr)
-            continue;
-        len = at->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-        own = bits_of(at->ifa_addr, len, bits, &port) && !memcmp(bits, wanted, sizeof bits);
-    }
-    freeifaddrs(list);
-    return own;
+    socklen_t source_len = sizeof source;
+    memcpy(&target, address, len);
+    int probe = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        return errno != EAFNOSUPPORT; /* who cannot be asked about is not trusted */
+    bool own = !connect(probe, (struct sockaddr *)&target, len) &&
+               !getsockname(probe, (struct sockaddr *)&source, &source_len);
+    close(probe);
+    unsigned char wanted[16], found[16];
+    int port;
+    return own && bits_of(address, len, wanted, &port) &&
+           bits_of((struct sockaddr *)&source, source_len, found, &port) && !memcmp(wanted, found, sizeof found);
 }
 
 /* A whole decimal number from LOW to HIGH, or -1. */

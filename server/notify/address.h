@@ -37,6 +37,8 @@ enum address_verdict {
 /* Link-local addresses (169.254/16, fe80::/10), where clouds keep their keys, are refused whatever the policy says. Any
  * family but IPv4 and IPv6 is refused. */
 enum address_verdict address_judge(const struct address_policy *policy, const struct sockaddr *address, socklen_t len);
+/* The same address and port; other families are never the same. */
+bool address_is_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 /* Whether one of this machine's interfaces has the address. */
 bool address_is_own(const struct sockaddr *address);
 

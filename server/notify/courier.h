@@ -1,12 +1,13 @@
-/* Sends HTTP requests to places that strangers chose: jobs in, outcomes out. It knows nothing of the store, of members or
- * of secrets, so that it can live in a process of its own.
+/* Sends HTTP requests to places that strangers chose: jobs in, outcomes out. It knows nothing of the store or of members. It looks
+ * names up and judges addresses; the calls are made by a process of their own (sending.h), which it keeps alive.
  *
  * It refuses to speak to addresses the policy does not allow, to follow redirects, to use proxies, to keep cookies or
- * bodies, and to wait longer than COURIER_DEADLINE_MS for anything. One thread drives it; only courier_wake may be called
- * from others. */
+ * bodies, and to wait longer than COURIER_DEADLINE_MS for anything. One thread drives it; only courier_wake, courier_attach and
+ * courier_figures may be called from others. */
 #ifndef MEISHI_COURIER_H
 #define MEISHI_COURIER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "cards/base/result.h"
@@ -44,6 +45,7 @@ struct send_outcome {
 
 struct courier_limits { /* 0: the values above; tests shorten them */
     int name_ms, connect_ms, answer_ms, deadline_ms;
+    const char *authorities; /* a file of certificates to trust; NULL: the system's. Outlives the courier */
 };
 
 /* Takes every proxy, key log and curl setting out of this process's environment, and bounds the system's resolver. Before
@@ -60,6 +62,17 @@ size_t courier_run(struct courier *courier, int wait_ms, struct send_outcome *ou
 size_t courier_busy(const struct courier *courier);
 /* Ends a sleep in courier_run, now or the next. From any thread. */
 void courier_wake(struct courier *courier);
+/* FD is a stream socket to a worker (sending.h) that shall make the calls from now on; it is the courier's then. CONFLICT:
+ * another one does, FD stays the caller's. From any thread. */
+enum result courier_attach(struct courier *courier, int fd) MUST_CHECK;
+
+struct courier_figures {
+    int64_t restarts; /* of our own sending process */
+    int64_t process;  /* its id, 0 while none is ready */
+    bool worker;      /* one is attached */
+};
+/* From any thread. */
+void courier_figures(struct courier *courier, struct courier_figures *out);
 /* Drops what is under way. */
 void courier_close(struct courier *courier);
 
