@@ -12,6 +12,7 @@ struct request;
 struct store;
 struct http;
 struct sender;
+struct mailer;
 struct throttle;
 struct page_cache;
 struct visits;
@@ -31,6 +32,7 @@ struct app {
     struct http *http;
     struct address_policy webhook_policy;    /* where webhooks may go */
     struct sender *sender;                   /* webhooks; NULL in the CLI */
+    struct mailer *mailer;                   /* NULL: no mail */
     struct throttle *throttle;               /* visitors and networks, in memory */
     struct turnstile *passwords, *portraits; /* each takes much memory or time */
     struct visits *visits;                   /* what tells visitors apart, in memory */

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include "server/notify/mail.h"
 
 struct setting {
     const char *variable, *flag, *standard;
@@ -128,6 +129,22 @@ static enum result check_origins(const struct config *config, struct arena *aren
     return RESULT_OK;
 }
 
+static enum result check_mail(const struct config *config, struct arena *arena, const char **why)
+{
+    const char *complaint = config->smtp_url ? mail_url_complaint(config->smtp_url) : NULL;
+    if (complaint)
+        *why = arena_printf(arena, "MEISHI_SMTP_URL: %s", complaint);
+    else if (config->smtp_url && !config->mail_from)
+        *why = "MEISHI_SMTP_URL is set, so MEISHI_MAIL_FROM must say whom mail comes from.";
+    else if (config->mail_from && !mail_address_in(config->mail_from, arena))
+        *why =
+            arena_printf(arena, "MEISHI_MAIL_FROM must be an address, as in Meishi <meishi@example.org>; it is \"%s\".",
+                         config->mail_from);
+    else
+        return RESULT_OK;
+    return RESULT_INVALID;
+}
+
 enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out,
                         const char **why)
 {
@@ -147,11 +164,7 @@ enum result config_read(int *argc, char **argv, char **environment, struct arena
         *why = arena_printf(arena, "MEISHI_TRUSTED_PROXIES: %s", bad);
         result = RESULT_INVALID;
     }
-    if (result == RESULT_OK && out->smtp_url && !out->mail_from) {
-        *why = "MEISHI_SMTP_URL is set, so MEISHI_MAIL_FROM must say whom mail comes from.";
-        result = RESULT_INVALID;
-    }
-    return result;
+    return result == RESULT_OK ? check_mail(out, arena, why) : result;
 }
 
 void config_to_environment(const struct config *config)

@@ -85,6 +85,7 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/sign-in", ANYONE, WORKER, NULL, 0, sign_in_page),
     ROUTE(POST, "/sign-in", VISITOR, WORKER, FORM, 8 * KB, sign_in_try),
     ROUTE(GET, "/sign-in/{}", ANYONE, WORKER, NULL, 0, sign_in_link_page),
+    ROUTE(POST, "/sign-in/mail", VISITOR, WORKER, FORM, 8 * KB, sign_in_mail),
     ROUTE(POST, "/sign-in/{}", VISITOR, WORKER, FORM, 1 * KB, sign_in_link_redeem),
     ROUTE(POST, "/sign-out", MEMBER, WORKER, FORM, 1 * KB, sign_out),
     ROUTE(GET, "/account", MEMBER, WORKER, NULL, 0, account_page),

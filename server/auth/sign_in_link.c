@@ -14,7 +14,8 @@ static void hash_of(const char *secret, unsigned char out[HASH_SIZE])
     crypto_hash_sha256(out, (const unsigned char *)secret, strlen(secret));
 }
 
-enum result sign_in_link_make(struct app *app, struct arena *arena, int64_t member_id, const char **out_url)
+enum result sign_in_link_make(struct app *app, struct arena *arena, int64_t member_id, int minutes,
+                              const char **out_url)
 {
     unsigned char bytes[SECRET_BYTES], hash[HASH_SIZE];
     char secret[SECRET_TEXT_SIZE];
@@ -22,7 +23,7 @@ enum result sign_in_link_make(struct app *app, struct arena *arena, int64_t memb
     base32_encode(secret, bytes, sizeof bytes);
     hash_of(secret, hash);
     int64_t now = now_ms();
-    enum result result = store_sign_in_link_add(app->store, hash, member_id, now, now + SIGN_IN_LINK_HOURS * 3600000LL);
+    enum result result = store_sign_in_link_add(app->store, hash, member_id, now, now + minutes * 60000LL);
     if (result == RESULT_OK)
         *out_url = arena_printf(arena, "%s/sign-in/%s", app->config->url, secret);
     return result;

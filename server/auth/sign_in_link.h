@@ -6,13 +6,14 @@
 
 struct request;
 
-enum { SIGN_IN_LINK_HOURS = 24 };
+enum { SIGN_IN_LINK_HOURS = 24, MAILED_LINK_MINUTES = 30 };
 
-/* Mints a link for the member; its address, in the arena, is shown once: the store keeps only a hash. */
-enum result sign_in_link_make(struct app *app, struct arena *arena, int64_t member_id, const char **out_url) MUST_CHECK;
+/* Mints a link for the member, good for MINUTES; its address, in the arena, is shown once: the store keeps only a hash. */
+enum result sign_in_link_make(struct app *app, struct arena *arena, int64_t member_id, int minutes,
+                              const char **out_url) MUST_CHECK;
 /* Whom the link of SECRET would sign in; it stays as it is. NOT_FOUND: unknown, used or too old. */
 enum result sign_in_link_find(struct app *app, const char *secret, int64_t *out_member_id) MUST_CHECK;
-/* Redeems the SECRET of a link, once. NOT_FOUND: unknown, used or older than SIGN_IN_LINK_HOURS. */
+/* Redeems the SECRET of a link, once. NOT_FOUND: unknown, used or too old. */
 enum result sign_in_link_use(struct app *app, const char *secret, int64_t *out_member_id) MUST_CHECK;
 
 #endif

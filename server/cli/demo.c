@@ -220,7 +220,7 @@ int cli_demo(struct app *app, struct cli_call *call, int argc, char **argv)
     if (result == RESULT_OK)
         result = fill(&demo);
     if (result == RESULT_OK)
-        result = sign_in_link_make(app, call->arena, member.id, &url);
+        result = sign_in_link_make(app, call->arena, member.id, SIGN_IN_LINK_HOURS * 60, &url);
     if (result != RESULT_OK)
         return cli_outcome(call, result, "The example");
     if (call->json)

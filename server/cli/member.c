@@ -52,7 +52,7 @@ int cli_member_add(struct app *app, struct cli_call *call, int argc, char **argv
         return cli_say(call, EX_DATAERR, "There is a member with that handle or e-mail already.");
     const char *url = NULL;
     if (result == RESULT_OK)
-        result = sign_in_link_make(app, call->arena, member.id, &url);
+        result = sign_in_link_make(app, call->arena, member.id, SIGN_IN_LINK_HOURS * 60, &url);
     if (result != RESULT_OK)
         return cli_outcome(call, result, "The member");
     char id[ID_TEXT_SIZE];
@@ -71,7 +71,7 @@ int cli_member_link(struct app *app, struct cli_call *call, int argc, char **arg
     int code = cli_no_more(call, argc, argv);
     if (code || (code = cli_member(app, call, handle, &id)))
         return code;
-    enum result result = sign_in_link_make(app, call->arena, id, &url);
+    enum result result = sign_in_link_make(app, call->arena, id, SIGN_IN_LINK_HOURS * 60, &url);
     if (result != RESULT_OK)
         return cli_outcome(call, result, "The link");
     if (call->json)

@@ -25,6 +25,7 @@
 #include "server/log.h"
 #include "server/notify/courier.h"
 #include "server/notify/deliver.h"
+#include "server/notify/mail.h"
 #include "server/pages/page_cache.h"
 #include "server/pages/visitor.h"
 #include "server/routes.h"
@@ -130,6 +131,10 @@ static enum result start(struct server *server, struct arena *arena, const char 
     result = store_start(app->store);
     if (result == RESULT_OK)
         result = sender_start(app->store, server->config.webhook_allow, arena, &app->sender, why);
+    if (result == RESULT_OK && server->config.smtp_url) {
+        *why = "The thread that sends mail could not be started.";
+        result = mailer_open(server->config.smtp_url, server->config.mail_from, &app->mailer);
+    }
     const char *folder = store_folder(server->config.store, arena);
     if (result == RESULT_OK && folder) {
         server->control = control_open(app, folder, arena, why);
@@ -146,6 +151,7 @@ static void stop(struct server *server)
     control_close(server->control);
     if (app->sender)
         sender_stop(app->sender);
+    mailer_close(app->mailer);
     app_close(app);
     page_cache_close(app->pages);
     turnstile_close(app->portraits);

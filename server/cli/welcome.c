@@ -61,7 +61,7 @@ enum result welcome(struct app *app, struct str *out)
     else if ((result = make_first(app, arena, &first)) != RESULT_OK)
         return result;
     const char *sign_in;
-    result = sign_in_link_make(app, arena, first.id, &sign_in);
+    result = sign_in_link_make(app, arena, first.id, SIGN_IN_LINK_HOURS * 60, &sign_in);
     if (result == RESULT_OK)
         result = store_card_list(app->store, arena, first.id, &cards, &count);
     if (result != RESULT_OK)

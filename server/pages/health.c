@@ -4,6 +4,7 @@
 #include "server/http/request.h"
 #include "server/ids.h"
 #include "server/notify/deliver.h"
+#include "server/notify/mail.h"
 #include "server/pages/pages.h"
 #include "server/store/store.h"
 
@@ -79,6 +80,10 @@ enum result metrics_page(struct app *app, struct request *request)
     for (int state = DELIVERY_PENDING + 1; state < DELIVERY_STATE_COUNT; state++)
         str_addf(&out, "meishi_webhook_deliveries_total{outcome=\"%s\"} %lld\n",
                  delivery_state_name((enum delivery_state)state), (long long)webhooks.ended[state]);
+    struct mailer_figures mail;
+    mailer_figures(app->mailer, &mail);
+    metric(&out, "mail_sent_total", "counter", "Letters that the mail server took.", mail.sent);
+    metric(&out, "mail_failed_total", "counter", "Letters given up.", mail.failed);
     reply_bytes(request, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
     return RESULT_OK;
 }

@@ -22,6 +22,7 @@ handler sign_in_root;        /* GET /: to the inbox, or to the sign-in page */
 handler sign_in_page;        /* GET /sign-in */
 handler sign_in_try;         /* POST /sign-in: by password */
 handler sign_in_link_page;   /* GET /sign-in/{secret}: whom the link would sign in; redeems nothing */
+handler sign_in_mail;        /* POST /sign-in/mail: a one-time link by mail */
 handler sign_in_link_redeem; /* POST /sign-in/{secret} */
 handler sign_out;            /* POST /sign-out */
 handler account_page, account_set_password, account_add_token, account_revoke_token; /* /account */

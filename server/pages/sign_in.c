@@ -13,6 +13,7 @@
 #include "server/auth/sign_in_link.h"
 #include "server/auth/throttle.h"
 #include "server/ids.h"
+#include "server/notify/mail.h"
 #include "server/pages/desk.h"
 #include "server/pages/pages.h"
 #include "server/store/store.h"
@@ -34,9 +35,12 @@ enum {
 
 static enum result show(struct request *request, int status, const struct sign_in_view *view)
 {
+    const struct app *app = request_app(request);
+    struct sign_in_view whole = *view;
     struct str html;
+    whole.mails = app->mailer;
     desk_begin(request, &html);
-    template_sign_in(&html, view);
+    template_sign_in(&html, &whole);
     return desk_reply(request, status, &html);
 }
 
@@ -248,6 +252,63 @@ enum result sign_in_link_redeem(struct app *app, struct request *request)
         result = forget_tries(app, arena, account_key(member.email, arena));
     const char *next = member.password_hash ? NULL : "/account?new=1";
     return result == RESULT_OK ? welcome(app, request, &member, next) : result;
+}
+
+/* ---- a link by mail ---- */
+
+enum { LINKS_NETWORK_MAX = 5, LINKS_ACCOUNT_MAX = 3, LINKS_ACCOUNT_MS = 60 * 60 * 1000 };
+
+/* On the mailer's thread, so that the answer comes as fast for strangers as for members. */
+static enum result write_link(void *context, const char *who, struct arena *arena, struct mail *out)
+{
+    struct app *app = context;
+    struct member member;
+    const char *url;
+    enum result result = find_member(app, arena, who, &member);
+    if (result == RESULT_OK && (!member.id || !member.email))
+        result = RESULT_NOT_FOUND;
+    if (result == RESULT_OK)
+        result = sign_in_link_make(app, arena, member.id, MAILED_LINK_MINUTES, &url);
+    if (result != RESULT_OK)
+        return result;
+    const char *host = strstr(app->config->url, "://") + 3;
+    *out = (struct mail){
+        .to = member.email,
+        .subject = arena_printf(arena, "Your sign-in link for %s", host),
+        .text = arena_printf(arena,
+                             "Hello %s,\n\nthis link signs you in at %s, once and within %d minutes:\n\n%s\n\n"
+                             "If it was not you who asked for it, nobody has been signed in, and there is "
+                             "nothing to do.\n",
+                             member.name, host, MAILED_LINK_MINUTES, url)};
+    return RESULT_OK;
+}
+
+enum result sign_in_mail(struct app *app, struct request *request)
+{
+    struct arena *arena = &request->arena;
+    struct sign_in_view view = {0};
+    int64_t now = now_ms();
+    if (!app->mailer)
+        return RESULT_NOT_FOUND;
+    if (text_clean(request_form(request, "who"), TEXT_LINE, arena, &view.who) != RESULT_OK || !view.who ||
+        strlen(view.who) > WHO_MAX) {
+        view.error = "Please give your e-mail or handle.";
+        return show(request, 422, &view);
+    }
+    struct net_address network = address_network(&request->client);
+    if (throttle_count(app->throttle, "link", &network, sizeof network, NETWORK_MS, now, 1) > LINKS_NETWORK_MAX)
+        return too_many(request, &view, "Your network asked for many links. Please wait ten minutes and try again.",
+                        NETWORK_MS / 1000);
+    const char *key = account_key(view.who, arena);
+    bool again =
+        throttle_count(app->throttle, "link to", key, strlen(key), LINKS_ACCOUNT_MS, now, 1) > LINKS_ACCOUNT_MAX;
+    if (!again && mailer_post(app->mailer, write_link, app, view.who) != RESULT_OK)
+        return RESULT_BUSY;
+    view.said = arena_printf(arena,
+                             "If a member goes by that, a link is on its way to their e-mail. It works once, within %d "
+                             "minutes.",
+                             MAILED_LINK_MINUTES);
+    return show(request, 200, &view);
 }
 
 enum result sign_out(struct app *app, struct request *request)

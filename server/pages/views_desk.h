@@ -44,6 +44,7 @@ struct delivery_view {
 struct sign_in_view {
     const char *who, *next, *error, *said;
     const char *link_name, *link_secret; /* of a one-time link: whom it signs in */
+    bool mails;                          /* a link can be had by mail */
 };
 
 struct token_view {

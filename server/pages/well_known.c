@@ -2,10 +2,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "cards/lead.h"
 #include "server/http/assets.h"
 #include "server/http/request.h"
 #include "server/ids.h"
+#include "server/notify/mail.h"
 #include "server/pages/pages.h"
 
 enum { DAY_S = 86400, EXPIRES_DAYS = 180, SECURITY_MAX = 2048 };
@@ -22,14 +22,6 @@ enum result manifest_page(struct app *app, struct request *request)
     return asset_reply(request, "manifest.webmanifest");
 }
 
-/* The address in "Meishi <mail@example.org>" or in itself; NULL if there is none. */
-static const char *address_in(const char *mailbox, struct arena *arena)
-{
-    const char *open = mailbox ? strchr(mailbox, '<') : NULL;
-    const char *address = open ? arena_strndup(arena, open + 1, strcspn(open + 1, ">")) : mailbox;
-    return address && email_is_valid(address) ? address : NULL;
-}
-
 /* Percent-encodes what a mailto: may not hold as it is (RFC 6068 2). */
 static void add_mailto(struct str *out, const char *address)
 {
@@ -40,7 +32,7 @@ static void add_mailto(struct str *out, const char *address)
 
 enum result security_txt_page(struct app *app, struct request *request)
 {
-    const char *address = address_in(app->config->mail_from, &request->arena);
+    const char *address = mail_address_in(app->config->mail_from, &request->arena);
     if (!address)
         return RESULT_NOT_FOUND;
     struct str text;
