@@ -166,6 +166,13 @@ test('a thin body names nobody, a full one everybody who had a hand in it', () =
     for (const word of ['127.0.0.1"', 'Mozilla', 'iPhone']) assert.ok(!body.includes(word), `a body tells ${word}`)
 })
 
+test('each endpoint counts its own events from 1, leaving none out', () => {
+  for (const path of ['/full', '/thin']) {
+    const numbers = receiver.requests.filter(one => one.path === path).map(one => JSON.parse(one.body).sequence)
+    assert.deepEqual(numbers.sort((one, other) => one - other), numbers.map((_, i) => i + 1))
+  }
+})
+
 test('the address in a thin body gives the rest', async () => {
   const thin = sent('/thin', 'lead.created').find(event => event.data.lead.id === referral.id)
   const path = new URL(thin.data.lead.api_url).pathname.replace('/api/v1', '')
