@@ -133,6 +133,7 @@ static enum result write_chat(const struct webhook_event *event, struct arena *a
                           ? message_of(event, &notice, arena, &out->url)
                           : NULL;
     out->body = message ? text_of(message, arena) : NULL;
+    assert(!out->body || strlen(out->body) <= WEBHOOK_BODY_MAX);
     json_decref(read);
     return out->body ? RESULT_OK : RESULT_INVALID;
 }

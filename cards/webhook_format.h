@@ -39,6 +39,7 @@ struct webhook_event {
     const char *body;     /* as event_body made it */
     const char *base_url; /* of Meishi, without a trailing slash */
 };
+enum { WEBHOOK_BODY_MAX = 28000 }; /* bytes, whatever the format */
 struct webhook_message {
     const char *url; /* where the body is posted: the endpoint's own, but for ntfy the root of its server */
     const char *body;
