@@ -17,6 +17,7 @@ struct throttle;
 struct page_cache;
 struct visits;
 struct turnstile;
+struct waiting_room;
 
 /* Requests whose hits are on disk, gathered until the whole commit has been told: then their loop wakes once. Of the store's
  * writer thread alone. */
@@ -36,6 +37,7 @@ struct app {
     struct throttle *throttle;               /* visitors and networks, in memory */
     struct turnstile *passwords, *portraits; /* each takes much memory or time */
     struct visits *visits;                   /* what tells visitors apart, in memory */
+    struct waiting_room *waiting_room;       /* requests of listeners that wait for events; NULL in the CLI */
     struct recorded recorded;
     struct page_cache *pages; /* shares, and everything rendered from cards */
 };

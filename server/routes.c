@@ -13,6 +13,7 @@
 #include "server/api/api.h"
 #include "server/api/condition.h"
 #include "server/api/problem.h"
+#include "server/api/waiting_room.h"
 #include "server/app.h"
 #include "server/auth/caller.h"
 #include "server/http/assets.h"
@@ -160,6 +161,11 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/api/v1/webhooks/{}/deliveries", TOKEN, WORKER, NULL, 0, api_delivery_list, SCOPE_WEBHOOKS),
     ROUTE(GET, "/api/v1/deliveries/{}", TOKEN, WORKER, NULL, 0, api_delivery_get, SCOPE_WEBHOOKS),
     ROUTE(POST, "/api/v1/deliveries/{}/redeliver", TOKEN, WORKER, JSON, 1 * KB, api_delivery_redeliver, SCOPE_WEBHOOKS),
+    ROUTE(POST, "/api/v1/listeners", TOKEN, WORKER, JSON, 16 * KB, api_listener_add, SCOPE_WEBHOOKS),
+    ROUTE(DELETE, "/api/v1/listeners/{}", TOKEN, WORKER, NULL, 0, api_listener_remove, SCOPE_WEBHOOKS),
+    ROUTE(GET, "/api/v1/listeners/{}/deliveries", TOKEN, WORKER, NULL, 0, api_listener_claim, SCOPE_WEBHOOKS),
+    ROUTE(POST, "/api/v1/listeners/{}/deliveries/{}/outcome", TOKEN, WORKER, JSON, 1 * KB, api_listener_record,
+          SCOPE_WEBHOOKS),
 };
 enum { ROUTE_COUNT = sizeof ROUTES / sizeof *ROUTES };
 
@@ -375,6 +381,7 @@ static void dispatch(void *context, struct request *request)
     else if (is_api(request) && route->http.worker) {
         answer_unchanged(request);
         dress(app, request);
+        waiting_room_admit(app, request);
     }
 }
 

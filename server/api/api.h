@@ -13,6 +13,7 @@ handler api_share_list, api_share_add, api_share_get, api_share_revoke, api_shar
 handler api_lead_list, api_lead_get, api_lead_change, api_lead_erase;                               /* leads.c */
 handler api_webhook_list, api_webhook_add, api_webhook_get, api_webhook_change, api_webhook_remove; /* webhooks.c */
 handler api_webhook_ping, api_delivery_list, api_delivery_get, api_delivery_redeliver;
+handler api_listener_add, api_listener_remove, api_listener_claim, api_listener_record; /* listeners.c */
 
 /* Runs a POST once for each Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07) of a caller: a repeat gets the
  * first answer again, 409 while that is under way, 422 with another body. Without the header it just runs. */

@@ -17,13 +17,13 @@ static json_t *webhook_json(const struct webhook *webhook)
     for (int type = 0; type < EVENT_COUNT; type++)
         if (webhook->events & 1u << type)
             json_array_append_new(events, json_string(event_name((enum event_type)type)));
-    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:b, s:s?, s:o, s:o, s:o, s:I}", "id",
-                     id_format(id, "whk", webhook->id), "url", webhook->url, "events", events, "format",
-                     webhook_format_name(webhook->format), "payload", webhook->thin ? "thin" : "full", "enabled",
-                     !webhook->disabled_ms, "disabled_why", webhook->disabled_why, "created_at",
-                     time_json(webhook->created_ms), "last_success_at", time_json(webhook->health.last_success_ms),
-                     "last_failure_at", time_json(webhook->health.last_failure_ms), "failures_in_a_row",
-                     (json_int_t)webhook->health.failures_in_a_row);
+    return json_pack(
+        "{s:s, s:b, s:s?, s:o, s:s, s:s, s:b, s:s?, s:o, s:o, s:o, s:I}", "id", id_format(id, "whk", webhook->id),
+        "listener", webhook->listener, "url", webhook->listener ? NULL : webhook->url, "events", events, "format",
+        webhook_format_name(webhook->format), "payload", webhook->thin ? "thin" : "full", "enabled",
+        !webhook->disabled_ms, "disabled_why", webhook->disabled_why, "created_at", time_json(webhook->created_ms),
+        "last_success_at", time_json(webhook->health.last_success_ms), "last_failure_at",
+        time_json(webhook->health.last_failure_ms), "failures_in_a_row", (json_int_t)webhook->health.failures_in_a_row);
 }
 
 static void read_events(const json_t *list, struct webhook *webhook, struct arena *arena, struct complaints *complaints)
@@ -79,7 +79,12 @@ static enum result read_webhook(struct app *app, struct request *request, struct
         webhook->url = arena_strdup(&request->arena, url);
     else if (is_new && !complaints_about(&complaints, "url"))
         complaints_add(&complaints, "url", "Say where events are to be sent.");
+    if (url && webhook->listener && !why)
+        complaints_add(&complaints, "url", "A listener has no address: nothing is sent to it.");
     read_format(json, webhook, &complaints);
+    if (webhook->listener && (webhook->format != FORMAT_STANDARD || webhook->thin))
+        complaints_add(&complaints, webhook->thin ? "payload" : "format",
+                       "A listener is handed the standard format, in full.");
     if (is_new || (events && !json_is_null(events)))
         read_events(events, webhook, &request->arena, &complaints);
     if (enabled == 1) {

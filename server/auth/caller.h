@@ -8,6 +8,7 @@
 #include "server/store/members.h"
 
 struct request;
+struct poll;
 
 enum { FORM_TOKEN_BYTES = 32, FORM_TOKEN_SIZE = 87, SESSION_TEXT_SIZE = 44 };
 
@@ -19,6 +20,7 @@ struct caller {
     unsigned char session_hash[HASH_SIZE]; /* of the cookie */
     unsigned char form_secret[FORM_TOKEN_BYTES];
     char form_token[FORM_TOKEN_SIZE]; /* goes into every form of a signed-in page as "form_token" */
+    struct poll *poll;                /* what a handler left this request to wait for: server/api/waiting_room.h */
 };
 
 /* The caller, or NULL for a visitor. */

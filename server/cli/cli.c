@@ -52,6 +52,9 @@ static const struct command COMMANDS[] = {
     {"webhook verify", NULL, NOTHING,
      "--secret whsec_… [--public-key whpk_…] [--tolerance SECONDS] --headers FILE --body FILE | REQUEST-FILE",
      "check a captured webhook request and say what is wrong with it"},
+    {"listen", NULL, NOTHING,
+     "--token msh_… --forward URL [--print] [--events lead.created,…] [--secret whsec_…] [--url SERVER]",
+     "forward a member's events to a program under development, until Ctrl-C"},
     {"demo", cli_demo, NOTHING, "", "fill a store with an example to look around in"},
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS, WORD_MAX = 64 };
@@ -335,6 +338,8 @@ static int run_alone(const struct command *command, const struct config *config,
         return cli_doctor(config, call, argc, argv);
     if (!strcmp(command->words, "restore"))
         return cli_restore(config, call, argc, argv);
+    if (!strcmp(command->words, "listen"))
+        return cli_listen(config, call, argc, argv);
     if (!strcmp(command->words, "webhook verify"))
         return cli_webhook_verify(call, argc, argv);
     if (!strcmp(command->words, "config")) {

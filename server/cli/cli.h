@@ -56,6 +56,7 @@ cli_command cli_backup;                                                         
 int cli_restore(const struct config *config, struct cli_call *call, int argc, char **argv);
 cli_command cli_migrate, cli_rejudge, cli_forget;                                          /* upkeep.c */
 cli_command cli_demo;                                                                      /* demo.c */
+int cli_listen(const struct config *config, struct cli_call *call, int argc, char **argv); /* listen.c */
 int cli_webhook_verify(struct cli_call *call, int argc, char **argv);                      /* webhook_verify.c */
 int cli_doctor(const struct config *config, struct cli_call *call, int argc, char **argv); /* doctor.c */
 

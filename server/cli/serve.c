@@ -14,6 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "server/api/waiting_room.h"
 #include "server/auth/throttle.h"
 #include "server/cli/cli.h"
 #include "server/cli/control.h"
@@ -135,6 +136,8 @@ static enum result start(struct server *server, struct arena *arena, const char 
         *why = "The thread that sends mail could not be started.";
         result = mailer_open(server->config.smtp_url, server->config.mail_from, &app->mailer);
     }
+    if (result == RESULT_OK)
+        result = waiting_room_open(app, &app->waiting_room);
     const char *folder = store_folder(server->config.store, arena);
     if (result == RESULT_OK && folder) {
         server->control = control_open(app, folder, arena, why);
@@ -146,8 +149,10 @@ static enum result start(struct server *server, struct arena *arena, const char 
 static void stop(struct server *server)
 {
     struct app *app = &server->app;
+    waiting_room_empty(app->waiting_room);
     if (app->http)
         http_stop(app->http, DRAIN_MS);
+    waiting_room_close(app->waiting_room);
     control_close(server->control);
     if (app->sender)
         sender_stop(app->sender);

@@ -10,6 +10,7 @@
 #include "server/store/cards.h"
 #include "server/store/hits.h"
 #include "server/store/leads.h"
+#include "server/store/listeners.h"
 #include "server/store/members.h"
 #include "server/store/shares.h"
 #include "server/store/webhooks.h"

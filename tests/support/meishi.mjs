@@ -142,7 +142,8 @@ export class Meishi {
 
 // Keeps every request; answers what answer() says (204 unless told otherwise).
 export class Receiver {
-  static async start() {
+  // PORT 0 picks one.
+  static async start(port = 0) {
     const receiver = new Receiver()
     receiver.requests = []
     receiver.answer = () => 204
@@ -155,7 +156,7 @@ export class Receiver {
         response.writeHead(receiver.answer(got)).end()
       })
     })
-    await new Promise(resolve => receiver.server.listen(0, '127.0.0.1', resolve))
+    await new Promise(resolve => receiver.server.listen(port, '127.0.0.1', resolve))
     receiver.server.unref() // a test that fails before it stops this ends all the same
     receiver.port = receiver.server.address().port
     receiver.url = `http://127.0.0.1:${receiver.port}/hook`

@@ -11,10 +11,12 @@ ALTER TABLE webhooks ADD COLUMN pending BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE webhooks ADD COLUMN paused BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE webhooks ADD COLUMN sequence BIGINT NOT NULL DEFAULT 0;
 
--- What it gets: cards/webhook_format.h; thin 1 is ids without words. listener 1: nobody pushes to it, it asks.
+-- What it gets: cards/webhook_format.h; thin 1 is ids without words. listener 1: nobody pushes to it, it asks, last at
+-- asked_ms.
 ALTER TABLE webhooks ADD COLUMN format BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE webhooks ADD COLUMN thin BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE webhooks ADD COLUMN listener BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE webhooks ADD COLUMN asked_ms BIGINT NOT NULL DEFAULT 0;
 
 -- What it is signed with: the seed of an ed25519 key beside the secret, NULL when it is not wanted; and those before the last
 -- rotation, which sign too until old_until_ms.
@@ -43,6 +45,7 @@ ALTER TABLE webhooks ADD COLUMN replay_due_ms BIGINT;
 
 DROP INDEX webhooks_due;
 CREATE INDEX webhooks_due ON webhooks (lane, next_due_ms, id) WHERE next_due_ms IS NOT NULL;
+CREATE INDEX webhooks_listening ON webhooks (asked_ms) WHERE listener = 1 AND removed_ms IS NULL;
 CREATE INDEX webhooks_waiting ON webhooks (waits_for, turn_ms) WHERE waits_for IS NOT NULL;
 
 -- queue: 0 never tried, 1 to be tried again, 2 to be tried again but paused, because too many wait. sequence counts the
