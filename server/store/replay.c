@@ -6,6 +6,8 @@
 
 enum { REPLAY_STEP = 50, REPLAY_PACE_MS = 200, BY_HAND_MAX = 10, MINUTE_MS = 60 * 1000 };
 
+static const int64_t LOG_KEPT_MS = 30LL * 24 * 60 * 60 * 1000;
+
 /* ---- all that was missed ---- */
 
 void replay_begin(struct endpoint *endpoint, int64_t since_ms, int64_t now_ms)
@@ -44,11 +46,15 @@ static enum result next_missed(struct db *db, const struct endpoint *endpoint, s
 static enum result revive(struct db *db, int64_t owner_id, int64_t id, int64_t due_ms)
 {
     enum result result =
-        db_run(db,
-               "UPDATE deliveries SET state = 0, queue = 1, due_ms = $3, attempts = 0, finished_ms = NULL, "
-               "leased_until_ms = NULL WHERE owner_id = $1 AND id = $2 AND EXISTS (SELECT 1 FROM events e WHERE "
-               "e.owner_id = $1 AND e.id = deliveries.event_id AND e.body <> '')",
-               DB_ARGS(DB_INT(owner_id), DB_INT(id), DB_INT(due_ms)));
+        db_run(db, "DELETE FROM delivery_attempts WHERE owner_id = $1 AND delivery_id = $2 AND at_ms < $3",
+               DB_ARGS(DB_INT(owner_id), DB_INT(id), DB_INT(due_ms - LOG_KEPT_MS)));
+    if (result != RESULT_OK)
+        return result;
+    result = db_run(db,
+                    "UPDATE deliveries SET state = 0, queue = 1, due_ms = $3, attempts = 0, finished_ms = NULL, "
+                    "leased_until_ms = NULL WHERE owner_id = $1 AND id = $2 AND EXISTS (SELECT 1 FROM events e WHERE "
+                    "e.owner_id = $1 AND e.id = deliveries.event_id AND e.body <> '')",
+                    DB_ARGS(DB_INT(owner_id), DB_INT(id), DB_INT(due_ms)));
     return result == RESULT_OK && !db_changes(db) ? RESULT_CONFLICT : result;
 }
 

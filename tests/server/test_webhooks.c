@@ -10,9 +10,7 @@
 #include <string.h>
 #include "server/ids.h"
 #include "server/store/internal.h"
-#include "tests/support/fresh_store.h"
-
-enum { LEASE_MS = 60000 };
+#include "tests/support/deliveries.h"
 
 static int setup(void **state)
 {
@@ -26,52 +24,6 @@ static int teardown(void **state)
     return 0;
 }
 
-struct claimed {
-    struct delivery *list;
-    size_t count;
-    int64_t next_due_ms;
-};
-
-static struct claimed claim(struct fresh *fresh, int places)
-{
-    struct claimed claimed;
-    assert_int_equal(store_delivery_claim(fresh->store, &fresh->arena, fresh->now_ms, LEASE_MS,
-                                          &(struct delivery_load){.places = places}, &claimed.list, &claimed.count,
-                                          &claimed.next_due_ms),
-                     RESULT_OK);
-    return claimed;
-}
-
-static void record(struct fresh *fresh, int64_t id, enum delivery_state state, int64_t retry_at_ms)
-{
-    struct outcome outcome = {.delivery_id = id,
-                              .state = state,
-                              .retry_at_ms = retry_at_ms,
-                              .gone = state == DELIVERY_DISABLED,
-                              .attempt = {.at_ms = fresh->now_ms,
-                                          .status = state == DELIVERY_DELIVERED ? 200 : 500,
-                                          .latency_ms = 7,
-                                          .error = state == DELIVERY_DELIVERED ? NULL : "status"}};
-    assert_int_equal(store_delivery_record(fresh->store, &outcome, 1, fresh->now_ms), RESULT_OK);
-}
-
-static struct delivery find(struct fresh *fresh, int64_t id, size_t *attempt_count)
-{
-    struct delivery delivery;
-    struct attempt *attempts;
-    assert_int_equal(
-        store_delivery_find(fresh->store, &fresh->arena, fresh->jane.id, id, &delivery, &attempts, attempt_count),
-        RESULT_OK);
-    return delivery;
-}
-
-static int64_t ping(struct fresh *fresh, const struct webhook *webhook)
-{
-    int64_t id;
-    assert_int_equal(store_webhook_ping(fresh->store, fresh->jane.id, webhook->id, fresh->now_ms, &id), RESULT_OK);
-    return id;
-}
-
 /* ---- endpoints ---- */
 
 static void webhook__keeps_its_secret_sealed(void **state)
@@ -83,8 +35,8 @@ static void webhook__keeps_its_secret_sealed(void **state)
     assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
     unsigned char nothing[WEBHOOK_SECRET_SIZE] = {0};
     assert_memory_equal(found.secret, nothing, sizeof nothing);
-    ping(fresh, &webhook);
-    struct claimed claimed = claim(fresh, 10);
+    deliveries_ping(fresh, &webhook);
+    struct claimed claimed = deliveries_claim(fresh, 10);
     assert_int_equal(claimed.count, 1);
     assert_memory_equal(claimed.list[0].keys.secret, webhook.secret, sizeof webhook.secret);
     store_tidy(fresh->store, true);
@@ -135,7 +87,7 @@ static void webhook__hears_only_what_it_asked_for(void **state)
     assert_int_equal(store_webhook_add(fresh->store, &erased, fresh->now_ms), RESULT_OK);
     struct lead lead;
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
-    struct claimed claimed = claim(fresh, 10);
+    struct claimed claimed = deliveries_claim(fresh, 10);
     assert_int_equal(claimed.count, 1);
     assert_int_equal(claimed.list[0].webhook_id, created.id);
     assert_int_equal(claimed.list[0].type, EVENT_LEAD_CREATED);
@@ -203,8 +155,8 @@ static void outbox__tells_nothing_that_was_rolled_back(void **state)
     store_on_outbox(fresh->store, count_wakes, &wakes);
     assert_int_equal(store_write(fresh->store, "test", add_then_fail, fresh), RESULT_CONFLICT);
     assert_int_equal(wakes, 0);
-    assert_int_equal(claim(fresh, 10).count, 0);
-    ping(fresh, &webhook);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 0);
+    deliveries_ping(fresh, &webhook);
     assert_int_equal(wakes, 1);
 }
 
@@ -214,16 +166,16 @@ static void delivery__is_leased_to_one_and_comes_back_with_its_id(void **state)
 {
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
-    int64_t id = ping(fresh, &webhook);
-    struct claimed first = claim(fresh, 10);
+    int64_t id = deliveries_ping(fresh, &webhook);
+    struct claimed first = deliveries_claim(fresh, 10);
     assert_int_equal(first.count, 1);
     assert_int_equal(first.list[0].id, id);
-    assert_int_equal(first.next_due_ms, fresh->now_ms + LEASE_MS);
-    assert_int_equal(claim(fresh, 10).count, 0);
+    assert_int_equal(first.next_due_ms, fresh->now_ms + TEST_LEASE_MS);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 0);
     fresh_reopen(fresh); /* the sender died after sending, before recording */
-    assert_int_equal(claim(fresh, 10).count, 0);
-    fresh->now_ms += LEASE_MS;
-    struct claimed again = claim(fresh, 10);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 0);
+    fresh->now_ms += TEST_LEASE_MS;
+    struct claimed again = deliveries_claim(fresh, 10);
     assert_int_equal(again.count, 1);
     assert_int_equal(again.list[0].id, id);
     assert_int_equal(again.list[0].event_id, first.list[0].event_id);
@@ -236,10 +188,10 @@ static void delivery__backlog_of_one_endpoint_holds_up_no_other(void **state)
     struct webhook busy = fresh_webhook(fresh, "https://busy.example/"),
                    quiet = fresh_webhook(fresh, "https://quiet.example/");
     for (int i = 0; i < 200; i++)
-        ping(fresh, &busy);
+        deliveries_ping(fresh, &busy);
     fresh->now_ms += 1000;
-    int64_t waiting = ping(fresh, &quiet);
-    struct claimed claimed = claim(fresh, 64);
+    int64_t waiting = deliveries_ping(fresh, &quiet);
+    struct claimed claimed = deliveries_claim(fresh, 64);
     size_t of_busy = 0;
     bool found = false;
     for (size_t i = 0; i < claimed.count; i++) {
@@ -248,13 +200,13 @@ static void delivery__backlog_of_one_endpoint_holds_up_no_other(void **state)
     }
     assert_true(found);
     assert_int_equal(of_busy, 2);
-    assert_int_equal(claim(fresh, 64).count, 0);
+    assert_int_equal(deliveries_claim(fresh, 64).count, 0);
     fresh->now_ms += 1000;
-    assert_int_equal(claim(fresh, 64).count, 0);
-    record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0);
-    record(fresh, claimed.list[1].id, DELIVERY_DELIVERED, 0);
-    record(fresh, claimed.list[2].id, DELIVERY_DELIVERED, 0);
-    assert_int_equal(claim(fresh, 64).count, 2);
+    assert_int_equal(deliveries_claim(fresh, 64).count, 0);
+    deliveries_record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0);
+    deliveries_record(fresh, claimed.list[1].id, DELIVERY_DELIVERED, 0);
+    deliveries_record(fresh, claimed.list[2].id, DELIVERY_DELIVERED, 0);
+    assert_int_equal(deliveries_claim(fresh, 64).count, 2);
 }
 
 static void delivery__endpoints_take_turns(void **state)
@@ -264,24 +216,24 @@ static void delivery__endpoints_take_turns(void **state)
                    other = fresh_webhook(fresh, "https://other.example/");
     int64_t last = 0;
     for (int i = 0; i < 6; i++) {
-        ping(fresh, &one);
-        ping(fresh, &other);
+        deliveries_ping(fresh, &one);
+        deliveries_ping(fresh, &other);
     }
-    struct claimed both = claim(fresh, 4); /* so that both are known to be prompt */
+    struct claimed both = deliveries_claim(fresh, 4); /* so that both are known to be prompt */
     for (size_t i = 0; i < both.count; i++)
-        record(fresh, both.list[i].id, DELIVERY_DELIVERED, 0);
+        deliveries_record(fresh, both.list[i].id, DELIVERY_DELIVERED, 0);
     fresh->now_ms += 200;
     for (size_t i = both.count; i < 12; i++) {
         fresh->now_ms += 100;
-        struct claimed claimed = claim(fresh, 1);
+        struct claimed claimed = deliveries_claim(fresh, 1);
         assert_int_equal(claimed.count, 1);
         assert_int_not_equal(claimed.list[0].webhook_id, last);
         last = claimed.list[0].webhook_id;
-        record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0);
+        deliveries_record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0);
     }
     fresh->now_ms += 100;
-    assert_int_equal(claim(fresh, 1).count, 0);
-    assert_int_equal(claim(fresh, 1).next_due_ms, 0);
+    assert_int_equal(deliveries_claim(fresh, 1).count, 0);
+    assert_int_equal(deliveries_claim(fresh, 1).next_due_ms, 0);
 }
 
 /* ---- ends ---- */
@@ -290,24 +242,24 @@ static void delivery__is_retried_on_schedule_and_then_fails(void **state)
 {
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook"), found;
-    int64_t id = ping(fresh, &webhook), started_ms = fresh->now_ms;
+    int64_t id = deliveries_ping(fresh, &webhook), started_ms = fresh->now_ms;
     size_t attempt_count;
     for (int attempts = 1;; attempts++) {
-        struct claimed claimed = claim(fresh, 10);
+        struct claimed claimed = deliveries_claim(fresh, 10);
         assert_int_equal(claimed.count, 1);
         assert_int_equal(claimed.list[0].attempts, attempts - 1);
         int64_t retry_at_ms = delivery_retry_at(attempts, fresh->now_ms, random_u64(), false, 0);
-        record(fresh, id, retry_at_ms ? DELIVERY_PENDING : DELIVERY_FAILED, retry_at_ms);
+        deliveries_record(fresh, id, retry_at_ms ? DELIVERY_PENDING : DELIVERY_FAILED, retry_at_ms);
         if (!retry_at_ms)
             break;
-        assert_int_equal(find(fresh, id, &attempt_count).due_ms, retry_at_ms);
+        assert_int_equal(deliveries_find(fresh, id, &attempt_count).due_ms, retry_at_ms);
         fresh->now_ms = retry_at_ms - 1;
-        claimed = claim(fresh, 10);
+        claimed = deliveries_claim(fresh, 10);
         assert_int_equal(claimed.count, 0);
         assert_int_equal(claimed.next_due_ms, retry_at_ms);
         fresh->now_ms = retry_at_ms;
     }
-    struct delivery delivery = find(fresh, id, &attempt_count);
+    struct delivery delivery = deliveries_find(fresh, id, &attempt_count);
     assert_int_equal(delivery.state, DELIVERY_FAILED);
     assert_int_equal(delivery.attempts, DELIVERY_ATTEMPTS_MAX);
     assert_int_equal(attempt_count, DELIVERY_ATTEMPTS_MAX);
@@ -319,11 +271,11 @@ static void delivery__is_retried_on_schedule_and_then_fails(void **state)
     assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, id, fresh->now_ms), RESULT_OK);
     assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, id, fresh->now_ms), RESULT_CONFLICT);
     fresh->now_ms += 100;
-    struct claimed claimed = claim(fresh, 10);
+    struct claimed claimed = deliveries_claim(fresh, 10);
     assert_int_equal(claimed.count, 1);
     assert_int_equal(claimed.list[0].event_id, delivery.event_id);
-    record(fresh, id, DELIVERY_DELIVERED, 0);
-    assert_int_equal(find(fresh, id, &attempt_count).state, DELIVERY_DELIVERED);
+    deliveries_record(fresh, id, DELIVERY_DELIVERED, 0);
+    assert_int_equal(deliveries_find(fresh, id, &attempt_count).state, DELIVERY_DELIVERED);
     assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
     assert_int_equal(found.health.failures_in_a_row, 0);
 }
@@ -332,35 +284,36 @@ static void delivery__of_a_gone_endpoint_ends_disabled(void **state)
 {
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook"), found;
-    int64_t first = ping(fresh, &webhook), second = ping(fresh, &webhook), third = ping(fresh, &webhook), id;
+    int64_t first = deliveries_ping(fresh, &webhook), second = deliveries_ping(fresh, &webhook),
+            third = deliveries_ping(fresh, &webhook), id;
     size_t attempts;
-    assert_int_equal(claim(fresh, 10).count, 2);
-    record(fresh, first, DELIVERY_DISABLED, 0);
-    assert_int_equal(find(fresh, first, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 2);
+    deliveries_record(fresh, first, DELIVERY_DISABLED, 0);
+    assert_int_equal(deliveries_find(fresh, first, &attempts).state, DELIVERY_DISABLED);
     assert_int_equal(attempts, 1);
-    assert_int_equal(find(fresh, second, &attempts).state, DELIVERY_DISABLED);
-    assert_int_equal(find(fresh, third, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(deliveries_find(fresh, second, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(deliveries_find(fresh, third, &attempts).state, DELIVERY_DISABLED);
     assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
     assert_string_equal(found.disabled_why, "the receiver answered 410 Gone");
-    record(fresh, second, DELIVERY_DELIVERED, 0); /* was under way: its end stands */
-    assert_int_equal(find(fresh, second, &attempts).state, DELIVERY_DISABLED);
+    deliveries_record(fresh, second, DELIVERY_DELIVERED, 0); /* was under way: its end stands */
+    assert_int_equal(deliveries_find(fresh, second, &attempts).state, DELIVERY_DISABLED);
     assert_int_equal(store_webhook_ping(fresh->store, fresh->jane.id, webhook.id, fresh->now_ms, &id), RESULT_CONFLICT);
     assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, third, fresh->now_ms), RESULT_CONFLICT);
     found.disabled_ms = 0;
     assert_int_equal(store_webhook_change(fresh->store, &found, fresh->now_ms), RESULT_OK);
     assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, third, fresh->now_ms), RESULT_OK);
-    assert_int_equal(claim(fresh, 10).count, 1);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 1);
 }
 
 static void delivery__of_a_removed_endpoint_ends_disabled(void **state)
 {
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
-    int64_t id = ping(fresh, &webhook);
+    int64_t id = deliveries_ping(fresh, &webhook);
     size_t attempts;
     assert_int_equal(store_webhook_remove(fresh->store, fresh->jane.id, webhook.id, fresh->now_ms), RESULT_OK);
-    assert_int_equal(find(fresh, id, &attempts).state, DELIVERY_DISABLED);
-    assert_int_equal(claim(fresh, 10).count, 0);
+    assert_int_equal(deliveries_find(fresh, id, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 0);
     assert_int_equal(store_webhook_remove(fresh->store, fresh->jane.id, webhook.id, fresh->now_ms), RESULT_NOT_FOUND);
 }
 
@@ -368,11 +321,11 @@ static void delivery__without_the_key_is_not_sent_and_can_be_later(void **state)
 {
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook"), found;
-    int64_t id = ping(fresh, &webhook);
+    int64_t id = deliveries_ping(fresh, &webhook);
     size_t attempts;
     fresh->store->seal_key[0] ^= 1; /* the key file of another installation */
-    assert_int_equal(claim(fresh, 10).count, 0);
-    assert_int_equal(find(fresh, id, &attempts).state, DELIVERY_DISABLED);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 0);
+    assert_int_equal(deliveries_find(fresh, id, &attempts).state, DELIVERY_DISABLED);
     assert_int_equal(attempts, 0);
     assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
     assert_non_null(strstr(found.disabled_why, "another key file"));
@@ -380,7 +333,7 @@ static void delivery__without_the_key_is_not_sent_and_can_be_later(void **state)
     found.disabled_ms = 0;
     assert_int_equal(store_webhook_change(fresh->store, &found, fresh->now_ms), RESULT_OK);
     assert_int_equal(store_delivery_redeliver(fresh->store, fresh->jane.id, id, fresh->now_ms), RESULT_OK);
-    struct claimed claimed = claim(fresh, 10);
+    struct claimed claimed = deliveries_claim(fresh, 10);
     assert_int_equal(claimed.count, 1);
     assert_memory_equal(claimed.list[0].keys.secret, webhook.secret, WEBHOOK_SECRET_SIZE);
 }
@@ -392,11 +345,11 @@ static void delivery__erased_while_under_way_stays_erased(void **state)
     struct lead lead;
     size_t attempts;
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
-    struct claimed claimed = claim(fresh, 10);
+    struct claimed claimed = deliveries_claim(fresh, 10);
     assert_int_equal(claimed.count, 1);
     assert_int_equal(store_lead_erase(fresh->store, fresh->jane.id, lead.id, fresh->now_ms), RESULT_OK);
-    record(fresh, claimed.list[0].id, DELIVERY_PENDING, fresh->now_ms + 5000);
-    struct delivery delivery = find(fresh, claimed.list[0].id, &attempts);
+    deliveries_record(fresh, claimed.list[0].id, DELIVERY_PENDING, fresh->now_ms + 5000);
+    struct delivery delivery = deliveries_find(fresh, claimed.list[0].id, &attempts);
     assert_int_equal(delivery.state, DELIVERY_ERASED);
     assert_string_equal(delivery.body, "");
 }
@@ -409,8 +362,8 @@ static void delivery__of_a_lead_is_on_its_timeline(void **state)
     struct lead_moment *moments;
     size_t count;
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
-    struct claimed claimed = claim(fresh, 10);
-    record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0);
+    struct claimed claimed = deliveries_claim(fresh, 10);
+    deliveries_record(fresh, claimed.list[0].id, DELIVERY_DELIVERED, 0);
     assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count),
                      RESULT_OK);
     assert_string_equal(moments[count - 1].kind, "told");
@@ -421,8 +374,8 @@ static void delivery__that_was_interrupted_by_us_is_due_again_and_counts_for_not
 {
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
-    int64_t id = ping(fresh, &webhook);
-    struct claimed first = claim(fresh, 10);
+    int64_t id = deliveries_ping(fresh, &webhook);
+    struct claimed first = deliveries_claim(fresh, 10);
     assert_int_equal(first.count, 1);
     struct outcome outcome = {.delivery_id = id,
                               .interrupted = true,
@@ -431,14 +384,14 @@ static void delivery__that_was_interrupted_by_us_is_due_again_and_counts_for_not
                               .attempt = {.at_ms = fresh->now_ms, .error = "interrupted"}};
     assert_int_equal(store_delivery_record(fresh->store, &outcome, 1, fresh->now_ms), RESULT_OK);
     size_t attempts;
-    assert_int_equal(find(fresh, id, &attempts).attempts, 0);
+    assert_int_equal(deliveries_find(fresh, id, &attempts).attempts, 0);
     assert_int_equal(attempts, 0);
     struct webhook found;
     assert_int_equal(store_webhook_find(fresh->store, &fresh->arena, fresh->jane.id, webhook.id, &found), RESULT_OK);
     assert_int_equal(found.health.failures_in_a_row, 0);
-    assert_int_equal(claim(fresh, 10).count, 0);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 0);
     fresh->now_ms += 1500;
-    struct claimed second = claim(fresh, 10);
+    struct claimed second = deliveries_claim(fresh, 10);
     assert_int_equal(second.count, 1);
     assert_int_equal(second.list[0].event_id, first.list[0].event_id);
 }
