@@ -4,6 +4,7 @@
 #include "cards/event.h"
 #include "server/api/api.h"
 #include "server/api/body.h"
+#include "server/api/cards.h"
 #include "server/api/condition.h"
 #include "server/api/problem.h"
 #include "server/auth/caller.h"
@@ -13,7 +14,7 @@
 #include "server/store/store.h"
 #include "server/turnstile.h"
 
-static json_t *card_json(const struct app *app, const struct card *card)
+json_t *api_card_json(const struct app *app, const struct card *card)
 {
     char id[ID_TEXT_SIZE];
     json_t *json = card_to_json(card);
@@ -31,11 +32,25 @@ static json_t *card_json(const struct app *app, const struct card *card)
 
 static void answer_card(struct app *app, struct request *request, int status, const struct card *card)
 {
-    answer_json(request, status, card_json(app, card));
+    answer_json(request, status, api_card_json(app, card));
     answer_etag(request, card->revision);
 }
 
-/* Reads the body over CARD and checks it; "handle" is taken where a card is made. INVALID: answered. */
+void api_card_read(json_t *json, struct card *card, bool is_new, struct arena *arena, struct complaints *complaints)
+{
+    if (is_new && json_object_get(json, "handle")) {
+        card->handle = arena_strdup(arena, member_text(json, "handle", complaints));
+        if (card->handle && !handle_is_valid(card->handle))
+            complaints_add(complaints, "handle", "A handle is 2 to 32 of a-z, 0-9 and -.");
+        json_object_del(json, "handle");
+    }
+    enum result result = card_from_json(card, json, arena, complaints);
+    if (result == RESULT_OK)
+        result = card_check(card, arena, complaints);
+    (void)result; /* the complaints say why */
+}
+
+/* INVALID: answered. */
 static enum result read_card(struct request *request, struct card *card, bool is_new)
 {
     json_t *json;
@@ -43,19 +58,9 @@ static enum result read_card(struct request *request, struct card *card, bool is
     enum result result = body_read(request, &json);
     if (result != RESULT_OK)
         return result;
-    if (is_new && json_object_get(json, "handle")) {
-        card->handle = arena_strdup(&request->arena, member_text(json, "handle", &complaints));
-        if (card->handle && !handle_is_valid(card->handle))
-            complaints_add(&complaints, "handle", "A handle is 2 to 32 of a-z, 0-9 and -.");
-        json_object_del(json, "handle");
-    }
-    if (card_from_json(card, json, &request->arena, &complaints) == RESULT_OK &&
-        card_check(card, &request->arena, &complaints) == RESULT_OK && !complaints.count)
-        result = RESULT_OK;
-    else
-        result = complaints_answer(request, &complaints);
+    api_card_read(json, card, is_new, &request->arena, &complaints);
     json_decref(json);
-    return result;
+    return complaints_answer(request, &complaints);
 }
 
 enum result api_card_list(struct app *app, struct request *request)
@@ -68,7 +73,7 @@ enum result api_card_list(struct app *app, struct request *request)
         return result;
     json_t *data = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(data, card_json(app, &cards[i]));
+        json_array_append_new(data, api_card_json(app, &cards[i]));
     answer_page(request, data, "crd", 0); /* a member has few: they come at once */
     return RESULT_OK;
 }

@@ -51,12 +51,12 @@ static json_t *sound(const char *text)
 }
 
 /* A complaint about "?name" is about a query parameter. */
-static json_t *error_json(const struct complaint *complaint)
+static json_t *error_json(const char *prefix, const struct complaint *complaint)
 {
     bool is_parameter = complaint->field[0] == '?';
     json_t *where = is_parameter        ? sound(complaint->field + 1)
-                    : *complaint->field ? json_sprintf("/%s", complaint->field)
-                                        : json_string("");
+                    : *complaint->field ? json_sprintf("%s/%s", prefix, complaint->field)
+                                        : json_string(prefix);
     return json_pack("{s:o, s:s}", is_parameter ? "parameter" : "pointer", where, "detail", complaint->words);
 }
 
@@ -68,18 +68,21 @@ static void say_how_to_sign_in(struct request *request)
                                                           : "Bearer realm=\"meishi\"");
 }
 
-void problem_reply(struct request *request, int status, const char *detail, const struct complaints *complaints)
+void problem_add_errors(json_t *errors, const char *prefix, const struct complaints *complaints)
+{
+    for (int i = 0; i < complaints->count; i++)
+        json_array_append_new(errors, error_json(prefix, &complaints->list[i]));
+}
+
+/* ERRORS may be NULL; its reference is taken over. */
+static void reply_problem(struct request *request, int status, const char *detail, json_t *errors)
 {
     const struct status_words *words = words_of(status);
     json_t *problem =
         json_pack("{s:s, s:s, s:i, s:o, s:s}", "type", "about:blank", "title", words->title, "status", status, "detail",
                   sound(detail ? detail : words->detail), "instance", request->path ? request->path : "");
-    if (complaints && complaints->count) {
-        json_t *errors = json_array();
-        for (int i = 0; i < complaints->count; i++)
-            json_array_append_new(errors, error_json(&complaints->list[i]));
+    if (errors)
         json_object_set_new(problem, "errors", errors);
-    }
     char *text = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
     const char *body = arena_strdup(&request->arena, text ? text : "{}");
     free(text);
@@ -87,6 +90,19 @@ void problem_reply(struct request *request, int status, const char *detail, cons
     reply_bytes(request, status, "application/problem+json", body, strlen(body));
     if (status == 401)
         say_how_to_sign_in(request);
+}
+
+void problem_reply(struct request *request, int status, const char *detail, const struct complaints *complaints)
+{
+    json_t *errors = complaints && complaints->count ? json_array() : NULL;
+    if (errors)
+        problem_add_errors(errors, "", complaints);
+    reply_problem(request, status, detail, errors);
+}
+
+void problem_reply_errors(struct request *request, json_t *errors)
+{
+    reply_problem(request, 422, NULL, errors);
 }
 
 void problem_reply_complaints(struct request *request, const struct complaints *complaints)

@@ -14,18 +14,27 @@ static void hash_of(const char *secret, unsigned char out[HASH_SIZE])
     crypto_hash_sha256(out, (const unsigned char *)secret, strlen(secret));
 }
 
-enum result sign_in_link_make(struct app *app, struct arena *arena, int64_t member_id, int minutes,
-                              const char **out_url)
+const char *sign_in_link_new(const struct app *app, struct arena *arena, int minutes, int64_t now_ms,
+                             unsigned char hash[HASH_SIZE], int64_t *out_until_ms)
 {
-    unsigned char bytes[SECRET_BYTES], hash[HASH_SIZE];
+    unsigned char bytes[SECRET_BYTES];
     char secret[SECRET_TEXT_SIZE];
     random_bytes(bytes, sizeof bytes);
     base32_encode(secret, bytes, sizeof bytes);
     hash_of(secret, hash);
-    int64_t now = now_ms();
-    enum result result = store_sign_in_link_add(app->store, hash, member_id, now, now + minutes * 60000LL);
+    *out_until_ms = now_ms + minutes * 60000LL;
+    return arena_printf(arena, "%s/sign-in/%s", app->config->url, secret);
+}
+
+enum result sign_in_link_make(struct app *app, struct arena *arena, int64_t member_id, int minutes,
+                              const char **out_url)
+{
+    unsigned char hash[HASH_SIZE];
+    int64_t now = now_ms(), until_ms;
+    const char *url = sign_in_link_new(app, arena, minutes, now, hash, &until_ms);
+    enum result result = store_sign_in_link_add(app->store, hash, member_id, now, until_ms);
     if (result == RESULT_OK)
-        *out_url = arena_printf(arena, "%s/sign-in/%s", app->config->url, secret);
+        *out_url = url;
     return result;
 }
 

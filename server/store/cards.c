@@ -171,6 +171,48 @@ enum result store_card_add(struct store *store, struct arena *arena, struct card
     return result;
 }
 
+struct adding_many {
+    struct change *changes;
+    size_t count;
+    bool dry_run;
+    bool *taken;
+};
+
+/* LIMITED ends a dry run: all that was written is taken back. */
+static enum result add_many(struct db *db, void *context)
+{
+    struct adding_many *many = context;
+    bool conflict = false;
+    for (size_t i = 0; i < many->count; i++) {
+        enum result result = add(db, &many->changes[i]);
+        many->taken[i] = result == RESULT_CONFLICT;
+        conflict = conflict || many->taken[i];
+        if (result != RESULT_OK && !many->taken[i])
+            return result;
+    }
+    return conflict ? RESULT_CONFLICT : many->dry_run ? RESULT_LIMITED : RESULT_OK;
+}
+
+enum result store_card_add_many(struct store *store, struct arena *arena, struct card *cards, size_t count,
+                                bool dry_run, int64_t now_ms, bool *taken)
+{
+    struct adding_many many = {arena_alloc(arena, count * sizeof *many.changes), count, dry_run, taken};
+    for (size_t i = 0; i < count; i++)
+        many.changes[i] = (struct change){
+            .card = &cards[i], .body = body_of(&cards[i]), .now_ms = now_ms, .new_id = id_new(), .revision = 1};
+    enum result result = store_write(store, "card-add-many", add_many, &many);
+    if (result == RESULT_LIMITED)
+        result = RESULT_OK;
+    for (size_t i = 0; i < count; i++) {
+        if (result == RESULT_OK) {
+            take_over(&cards[i], &many.changes[i]);
+            cards[i].handle = arena_strdup(arena, many.changes[i].handle);
+        }
+        free(many.changes[i].body);
+    }
+    return result;
+}
+
 /* The card at the revision it was read at; fills in what a change keeps. */
 static enum result find_current(struct db *db, struct change *change)
 {

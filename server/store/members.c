@@ -63,6 +63,71 @@ enum result store_member_add(struct store *store, struct member *member, int64_t
     return store_write(store, "member-add", add, &adding);
 }
 
+struct adding_many {
+    struct member_addition *additions;
+    size_t count;
+    bool dry_run, conflict;
+    int64_t now_ms;
+};
+
+/* Whether a query finds anything. */
+static enum result is_there(struct db *db, const char *sql, const char *text, bool *out)
+{
+    struct db_rows *rows;
+    enum result result = text ? db_one(db, sql, DB_ARGS(db_text(text)), &rows) : RESULT_NOT_FOUND;
+    if (text)
+        db_finish(&rows);
+    *out = result == RESULT_OK;
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+static enum result add_one(struct db *db, struct adding_many *many, struct member_addition *addition)
+{
+    struct adding adding = {&addition->member, many->now_ms};
+    enum result result =
+        is_there(db, "SELECT 1 FROM members WHERE handle = $1 UNION ALL SELECT 1 FROM cards WHERE handle = $1",
+                 addition->member.handle, &addition->handle_is_taken);
+    if (result == RESULT_OK)
+        result =
+            is_there(db, "SELECT 1 FROM members WHERE email = $1", addition->member.email, &addition->email_is_taken);
+    if (result != RESULT_OK)
+        return result;
+    if (addition->handle_is_taken || addition->email_is_taken) {
+        many->conflict = true; /* the others are looked at all the same, so that all that is wrong is said at once */
+        return RESULT_OK;
+    }
+    result = add(db, &adding);
+    return result == RESULT_OK ? sign_in_link_insert(db, addition->link_hash, addition->member.id, many->now_ms,
+                                                     addition->link_until_ms)
+                               : result;
+}
+
+/* LIMITED ends a dry run: all that was written is taken back. */
+static enum result add_many(struct db *db, void *context)
+{
+    struct adding_many *many = context;
+    enum result result = RESULT_OK;
+    many->conflict = false;
+    for (size_t i = 0; i < many->count && result == RESULT_OK; i++)
+        result = add_one(db, many, &many->additions[i]);
+    if (result == RESULT_OK && many->conflict)
+        return RESULT_CONFLICT;
+    return result == RESULT_OK && many->dry_run ? RESULT_LIMITED : result;
+}
+
+enum result store_member_add_many(struct store *store, struct member_addition *additions, size_t count, bool dry_run,
+                                  int64_t now_ms)
+{
+    struct adding_many many = {additions, count, dry_run, false, now_ms};
+    for (size_t i = 0; i < count; i++) {
+        additions[i].member.id = id_new();
+        additions[i].member.created_ms = now_ms;
+        additions[i].member.disabled_ms = 0;
+    }
+    enum result result = store_write(store, "member-add-many", add_many, &many);
+    return result == RESULT_LIMITED ? RESULT_OK : result;
+}
+
 struct finding {
     struct arena *arena;
     const char *sql;

@@ -20,6 +20,13 @@ struct key {
 
 /* ---- sign-in links ---- */
 
+enum result sign_in_link_insert(struct db *db, const unsigned char hash[HASH_SIZE], int64_t member_id, int64_t now_ms,
+                                int64_t expires_ms)
+{
+    return db_run(db, "INSERT INTO sign_in_links (hash, member_id, created_ms, expires_ms) VALUES ($1, $2, $3, $4)",
+                  DB_ARGS(db_blob(hash, HASH_SIZE), DB_INT(member_id), DB_INT(now_ms), DB_INT(expires_ms)));
+}
+
 static enum result link_add(struct db *db, void *context)
 {
     const struct key *key = context;
@@ -27,12 +34,8 @@ static enum result link_add(struct db *db, void *context)
     if (result == RESULT_OK)
         result = db_run(db, "DELETE FROM sign_in_links WHERE member_id = $1 AND expires_ms <= $2",
                         DB_ARGS(DB_INT(key->member_id), DB_INT(key->now_ms)));
-    if (result == RESULT_OK)
-        result =
-            db_run(db, "INSERT INTO sign_in_links (hash, member_id, created_ms, expires_ms) VALUES ($1, $2, $3, $4)",
-                   DB_ARGS(db_blob(key->hash, HASH_SIZE), DB_INT(key->member_id), DB_INT(key->now_ms),
-                           DB_INT(key->expires_ms)));
-    return result;
+    return result == RESULT_OK ? sign_in_link_insert(db, key->hash, key->member_id, key->now_ms, key->expires_ms)
+                               : result;
 }
 
 enum result store_sign_in_link_add(struct store *store, const unsigned char hash[HASH_SIZE], int64_t member_id,

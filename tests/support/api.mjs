@@ -27,7 +27,8 @@ export const wrong = answer => {
 // Each path is answered for by one file of journeys: those named here by the file so called, all others by api.test.mjs.
 const HOMES = {
   listeners: ['/listeners', '/listeners/{id}', '/listeners/{id}/deliveries', '/listeners/{id}/deliveries/{delivery}/outcome'],
-  access: ['/account', '/tokens', '/tokens/{id}', '/cards/{id}/portrait', '/inbox']
+  access: ['/account', '/tokens', '/tokens/{id}', '/cards/{id}/portrait', '/inbox'],
+  bulk: ['/members', '/members/bulk', '/cards/bulk']
 }
 const homeOf = path => Object.keys(HOMES).find(home => HOMES[home].includes(path)) ?? 'main'
 export const pathsOf = home => Object.keys(contract.paths).filter(path => homeOf(path) === home)
