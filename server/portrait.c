@@ -143,6 +143,16 @@ static enum result judge(const char *answer, size_t len, bool complete, struct a
     return RESULT_OK;
 }
 
+bool portrait_may_be(const void *bytes, size_t len, const char **why)
+{
+    static const unsigned char JPEG[] = {0xff, 0xd8, 0xff}, PNG[] = {0x89, 'P', 'N', 'G'};
+    const char *at = bytes;
+    bool may = len >= 12 && (!memcmp(at, JPEG, sizeof JPEG) || !memcmp(at, PNG, sizeof PNG) ||
+                             (!memcmp(at, "RIFF", 4) && !memcmp(at + 8, "WEBP", 4)));
+    *why = may ? NULL : not_a_picture;
+    return may;
+}
+
 enum result portrait_make(const void *bytes, size_t len, struct arena *arena, const void **jpeg, size_t *jpeg_len,
                           const char **why)
 {

@@ -7,6 +7,7 @@
 #ifndef MEISHI_PORTRAIT_H
 #define MEISHI_PORTRAIT_H
 
+#include <stdbool.h>
 #include "cards/base/arena.h"
 
 enum {
@@ -24,6 +25,8 @@ enum {
  * /proc/self/exe: a program that calls this must hand `portrait-worker` on to portrait_worker_main. */
 enum result portrait_make(const void *bytes, size_t len, struct arena *arena, const void **jpeg, size_t *jpeg_len,
                           const char **why) MUST_CHECK;
+/* Whether the bytes begin as one of those does: what does not needs no child to be refused, *WHY saying so. */
+bool portrait_may_be(const void *bytes, size_t len, const char **why) MUST_CHECK;
 /* The child's whole life, `meishi portrait-worker`: the upload on standard input, one byte of outcome and the portrait on
  * standard output. Returns the exit status. */
 int portrait_worker_main(void);

@@ -172,6 +172,10 @@ enum result api_portrait_set(struct app *app, struct request *request)
                                          path_id(request, "crd"), &card);
     if (result != RESULT_OK || if_match_answer(request, card.revision) != RESULT_OK)
         return result;
+    if (!portrait_may_be(request->body, request->body_len, &why)) {
+        problem_reply(request, 422, why, NULL);
+        return RESULT_OK;
+    }
     if (turnstile_enter(app->portraits) != RESULT_OK)
         return RESULT_BUSY;
     result = portrait_make(request->body, request->body_len, &request->arena, &jpeg, &len, &why);
