@@ -212,14 +212,17 @@ static const struct http_route *match(void *app, struct request *request, int *s
     (void)app;
     enum http_method method = request->method == HTTP_HEAD ? HTTP_GET : request->method;
     struct str allow = {0};
+    bool is_named = false; /* by a line without {}: then it is none of those with */
     for (int i = 0; i < ROUTE_COUNT; i++) {
         const char *params[PARAMS_MAX] = {0};
-        if (!fits(ROUTES[i].pattern, request->path, request, params))
+        bool has_param = strchr(ROUTES[i].pattern, '{');
+        if ((is_named && has_param) || !fits(ROUTES[i].pattern, request->path, request, params))
             continue;
         if (ROUTES[i].method == method) {
             memcpy(request->params, params, sizeof params);
             return &ROUTES[i].http;
         }
+        is_named = is_named || !has_param;
         if (!allow.data)
             str_init(&allow, &request->arena, 64);
         allow_add(&allow, ROUTES[i].method);

@@ -171,7 +171,8 @@ test('while a disk hangs and a queue is full, every operation answers 503 at onc
 
 // Many at once, again and again, until one comes upon another.
 const collide = (operation, options) => until(async () => {
-  const path = somewhere(operation), { headers, ...rest } = options()
+  const dry = operation.parameters.some(it => it.name === 'dry_run') ? '?dry_run=true' : '' // the examples are sent in earnest below
+  const path = somewhere(operation) + dry, { headers, ...rest } = options()
   const answers = await Promise.all(Array.from({ length: AT_ONCE }, () => send(operation, { path, headers, ...rest })))
   for (const { headers: got, status } of answers) if (status === 201 && got.get('location')) await fetch(meishi.url + got.get('location'), { method: 'DELETE', headers: { Authorization: `Bearer ${jane.token}` } })
   return answers.some(it => it.status === 409)
