@@ -163,9 +163,7 @@ enum result api_webhook_change(struct app *app, struct request *request)
     if (result != RESULT_OK || read_webhook(app, request, &webhook, false) != RESULT_OK)
         return result;
     result = store_webhook_change(app->store, &webhook, now_ms());
-    if (result == RESULT_OK)
-        answer_json(request, 200, webhook_json(&webhook));
-    return result;
+    return result == RESULT_OK ? api_webhook_get(app, request) : result; /* its health may be as new */
 }
 
 enum result api_webhook_remove(struct app *app, struct request *request)
