@@ -192,14 +192,10 @@ static void match__says_which_methods_an_address_knows(void **state)
         enum http_method method;
         const char *path, *allow;
     } CASES[] = {
-        {HTTP_PUT, "/api/v1/cards", "GET, HEAD, POST"},
-        {HTTP_POST, "/api/v1/cards/x", "GET, HEAD, PATCH, DELETE"},
-        {HTTP_DELETE, "/api/v1/leads", "GET, HEAD"},
-        {HTTP_GET, "/api/v1/cards/bulk", "POST"},
-        {HTTP_GET, "/api/v1/webhooks/x/ping", "POST"},
-        {HTTP_HEAD, "/c/X/seen", "POST"},
-        {HTTP_OTHER, "/healthz", "GET, HEAD"},
-        {HTTP_PATCH, "/C/X/PASS-ON", "POST, GET, HEAD"},
+        {HTTP_PUT, "/api/v1/cards", "GET, HEAD, POST"}, {HTTP_POST, "/api/v1/cards/x", "GET, HEAD, PATCH, DELETE"},
+        {HTTP_DELETE, "/api/v1/leads", "GET, HEAD"},    {HTTP_GET, "/api/v1/cards/bulk", "POST"},
+        {HTTP_GET, "/api/v1/webhooks/x/ping", "POST"},  {HTTP_HEAD, "/c/X/seen", "POST"},
+        {HTTP_OTHER, "/healthz", "GET, HEAD"},          {HTTP_PATCH, "/C/X/PASS-ON", "POST, GET, HEAD"},
     };
     struct found *found = *state;
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
