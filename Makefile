@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 30
 BUILD_PACKAGES := gcc libc6-dev pkg-config ca-certificates libmicrohttpd-dev libsqlite3-dev libjansson-dev libsodium-dev \
                   libcurl4-openssl-dev libqrencode-dev libpng-dev libcairo2-dev libpango1.0-dev libjpeg62-turbo-dev \
                   libturbojpeg0-dev libwebp-dev libseccomp-dev libidn2-dev libunistring-dev libbrotli-dev zlib1g-dev
-TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl chromium iproute2 openssl
+TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl chromium php-cli gccgo-12 iproute2 openssl
 BENCH_PACKAGES := nginx-light wrk nodejs
 
 PACKAGES := libmicrohttpd sqlite3 jansson libsodium libcurl libqrencode libpng cairo pango pangocairo libjpeg libturbojpeg \
