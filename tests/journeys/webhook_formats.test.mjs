@@ -8,6 +8,7 @@ import { createRequire } from 'node:module'
 import { after, before, test } from 'node:test'
 import Ajv2020 from 'ajv/dist/2020.js'
 import ts from 'typescript'
+import { Webhook } from 'standardwebhooks'
 import { parse } from 'yaml'
 import { Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
 
@@ -27,6 +28,7 @@ const LABEL = '@channel www.evil.example *fair*'
 const VOUCH = 'She found <@U1> https://evil.example when nobody else could. @all'
 
 let meishi, receiver, jane, lead, referral
+const hooks = []
 const contract = parse(readFileSync('assets/openapi.yaml', 'utf8'))
 const read = name => JSON.parse(readFileSync(`tests/fixtures/chats/${name}.json`, 'utf8'))
 const post = (path, fields) => meishi.post(path, fields)
@@ -53,7 +55,6 @@ before(async () => {
   jane = await meishi.member()
   const events = MADE.filter(type => type !== 'webhook.ping')
   const root = receiver.url.replace('/hook', '')
-  const hooks = []
   for (const wish of [{ url: `${root}/full` }, { url: `${root}/thin`, payload: 'thin' },
     ...CHATS.map(format => ({ url: `${root}/${format === 'ntfy' ? 'my-leads' : format}`, format })),
     ...CHATS.map(format => ({ url: `${root}/thin-${format}`, format, payload: 'thin' }))]) {
@@ -327,6 +328,21 @@ test('ntfy gets JSON at its root with the topic in it', () => {
   for (const { message } of got) assert.ok(Buffer.byteLength(message) <= 4096)
   const { actions } = got.find(one => one.title.includes('Barry'))
   assert.deepEqual(actions.map(action => action.label), ['Open in Meishi', 'Write'])
+})
+
+test('every format is signed, and sent again as the same bytes with the same id', async () => {
+  for (const hook of hooks.filter(one => one.payload === 'full')) {
+    const path = hook.format === 'ntfy' ? '/' : new URL(hook.url).pathname
+    const { data } = (await meishi.api(jane.token, 'GET', `/webhooks/${hook.id}/deliveries?limit=200`)).body
+    const ping = data.find(one => one.type === 'webhook.ping')
+    const copies = () => receiver.requests.filter(one => one.path === path && one.headers['webhook-id'] === ping.event_id)
+    const [first] = copies()
+    new Webhook(hook.secret).verify(first.body, first.headers)
+    assert.equal((await meishi.api(jane.token, 'POST', `/deliveries/${ping.id}/redeliver`)).status, 202)
+    await until(() => copies().length === 2, 60000)
+    assert.equal(copies()[1].body, first.body)
+    assert.equal(first.headers['content-type'], 'application/json')
+  }
 })
 
 test('an endpoint says its format, changes it, and is told what is wrong with a wish', async () => {
