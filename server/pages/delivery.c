@@ -87,7 +87,7 @@ static void fill_tries(const struct shown *shown, struct arena *arena, struct de
     view->tries = tries;
 }
 
-enum result delivery_page(struct app *app, struct request *request)
+static enum result show(struct app *app, struct request *request, int status, const char *error)
 {
     struct arena *arena = &request->arena;
     struct shown shown;
@@ -104,12 +104,13 @@ enum result delivery_page(struct app *app, struct request *request)
         .desk = desk_frame(request, line.event, "webhooks"),
         .id = line.id,
         .event = line.event,
-        .name = shown.webhook.id ? hook_name(&shown.webhook, arena) : "A webhook that you removed",
+        .name = shown.webhook.id ? hook_name(&shown.webhook, arena) : "a webhook that you removed",
         .hook_href = shown.webhook.id ? desk_href(arena, "webhooks", "whk", shown.webhook.id) : NULL,
         .lead_href = line.lead_href,
         .sign = line.sign,
         .words = line.words,
         .said = request_query(request, "sent") && delivery->state == DELIVERY_PENDING ? "It is on its way." : NULL,
+        .error = error,
         .message_id = desk_id_text(arena, "msg", delivery->event_id),
         .type = event_name(delivery->type),
         .clock = line.clock,
@@ -119,18 +120,24 @@ enum result delivery_page(struct app *app, struct request *request)
     fill_tries(&shown, arena, &view);
     desk_begin(request, &html);
     template_delivery(&html, &view);
-    return desk_reply(request, 200, &html);
+    return desk_reply(request, status, &html);
+}
+
+enum result delivery_page(struct app *app, struct request *request)
+{
+    return show(app, request, 200, NULL);
 }
 
 enum result delivery_resend(struct app *app, struct request *request)
 {
     int64_t id = desk_id(request, "dlv");
     enum result result = store_delivery_redeliver(app->store, request_caller(request)->member.id, id, now_ms());
+    if (result == RESULT_LIMITED)
+        return show(app, request, 429, "You sent ten again within a minute. Please wait a moment.");
     /* Pressed twice, or changed meanwhile: its page says how it stands. */
-    if (result == RESULT_OK || result == RESULT_CONFLICT) {
-        reply_see_other(
-            request, arena_printf(&request->arena, "%s?sent=1", desk_href(&request->arena, "deliveries", "dlv", id)));
-        return RESULT_OK;
-    }
-    return result;
+    if (result != RESULT_OK && result != RESULT_CONFLICT)
+        return result;
+    reply_see_other(request,
+                    arena_printf(&request->arena, "%s?sent=1", desk_href(&request->arena, "deliveries", "dlv", id)));
+    return RESULT_OK;
 }

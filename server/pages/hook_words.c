@@ -114,6 +114,7 @@ const char *hook_delivery_words(const struct delivery *delivery, int64_t now_ms,
                                                  when_until(delivery->due_ms, now_ms, arena))
                                   : NULL;
     case DELIVERY_DELIVERED:
+        what = arena_printf(arena, "%s in %s", what, hook_latency(delivery->last_latency_ms, arena));
         return delivery->attempts == 1 ? what : arena_printf(arena, "%s, %s", what, tries);
     case DELIVERY_FAILED:
         return arena_printf(arena, "%s, %s.", what, tries);

@@ -95,30 +95,17 @@ static enum result fill_moments(struct app *app, struct lead_view *view, const s
     return RESULT_OK;
 }
 
-static const char *host_of(const struct webhook *webhooks, size_t count, int64_t id, struct arena *arena)
-{
-    for (size_t i = 0; i < count; i++)
-        if (webhooks[i].id == id)
-            return hook_host(webhooks[i].url, arena);
-    return "A webhook that you removed";
-}
-
 static enum result fill_told(struct app *app, struct lead_view *view, const struct lead *lead, struct arena *arena)
 {
     struct delivery *rows;
-    struct webhook *webhooks;
-    size_t count, webhook_count;
+    size_t count;
     int64_t now = now_ms();
     enum result result = store_delivery_list_of_lead(app->store, arena, lead->owner_id, lead->id, &rows, &count);
-    if (result == RESULT_OK)
-        result = store_webhook_list(app->store, arena, lead->owner_id, &webhooks, &webhook_count);
     if (result != RESULT_OK)
         return result;
     struct delivery_view *told = arena_alloc(arena, (count + 1) * sizeof *told);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         told[i] = hook_delivery_view(&rows[i], now, arena);
-        told[i].host = host_of(webhooks, webhook_count, rows[i].webhook_id, arena);
-    }
     view->told = told;
     view->told_count = (int)(count < TOLD_SHOWN ? count : TOLD_SHOWN);
     view->told_before = told + view->told_count;

@@ -42,16 +42,15 @@ struct webhook_form_view {
 struct webhook_view {
     struct desk_view desk;
     const char *id, *name, *url;
-    const char *said, *delivery_href; /* the message that was sent a moment ago, followed while it is on its way */
-    const char *secret;               /* of one that was made a moment ago */
-    const char *secret_words;
+    const char *said, *delivery_href;  /* the message that was sent a moment ago, followed while it is on its way */
+    const char *secret, *secret_words; /* one that was made a moment ago */
     bool is_listener, is_on, is_signed;
     struct sign_view sign;
     const char *health, *warning, *advice, *answers;
     struct day_view day;
     struct when_view success, failure;
     long long failures, waiting;
-    const char *missed; /* "12 messages did not arrive"; NULL: none */
+    const char *missed; /* "12 messages", which failed or found it off; NULL: none */
     bool is_replaying;
     const char *format, *payload, *events;
     const char *public_key, *old_until;

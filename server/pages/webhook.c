@@ -1,5 +1,5 @@
-/* /webhooks/{id}: how one webhook is doing, what was sent to it, and its buttons. A secret is shown once, on the answer to the
- * form that made it. */
+/* /webhooks/{id}: how one webhook is doing, what was sent to it, and what its buttons (webhook_acts.c) lead to. A secret is shown
+ * once, on the answer to the form that made it. */
 #include "server/pages/webhook.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@
 #include "server/store/store.h"
 #include "templates.h"
 
-enum { DELIVERIES_SHOWN = 30 };
+enum { DELIVERIES_SHOWN = 30, COUNT_DIGITS = 6 };
 
 static enum result find(struct app *app, struct request *request, int64_t id, struct webhook *out)
 {
@@ -115,6 +115,31 @@ static enum result fill_day(struct app *app, struct arena *arena, const struct w
     return result;
 }
 
+/* How quickly it answers, and what it has not got. */
+static enum result fill_figures(struct app *app, struct arena *arena, const struct webhook *webhook,
+                                struct webhook_view *view)
+{
+    struct webhook_stats stats;
+    int64_t missed = 0;
+    enum result result = store_webhook_stats(app->store, webhook->owner_id, webhook->id, now_ms(), &stats);
+    if (result == RESULT_OK)
+        result = store_webhook_missed(app->store, webhook->owner_id, webhook->id, 0, &missed);
+    if (result != RESULT_OK)
+        return result;
+    if (stats.attempts && !webhook->disabled_ms && !webhook->health.failures_in_a_row)
+        view->answers = arena_printf(arena, "Half of its answers came within %s, 95 of 100 within %s.",
+                                     hook_latency(stats.median_ms, arena), hook_latency(stats.p95_ms, arena));
+    if (missed)
+        view->missed = missed == 1 ? "1 message" : arena_printf(arena, "%lld messages", (long long)missed);
+    return RESULT_OK;
+}
+
+static const char *public_key_text(const struct webhook *webhook, struct arena *arena)
+{
+    char text[WEBHOOK_PUBLIC_KEY_TEXT_SIZE];
+    return webhook->asymmetric ? arena_strdup(arena, webhook_public_key_text(text, webhook->public_key)) : NULL;
+}
+
 static void fill(struct request *request, const struct webhook *webhook, struct webhook_view *view)
 {
     struct arena *arena = &request->arena;
@@ -138,6 +163,9 @@ static void fill(struct request *request, const struct webhook *webhook, struct 
     view->waiting = webhook->pending;
     view->is_listener = webhook->listener;
     view->is_on = !webhook->disabled_ms;
+    view->is_replaying = webhook->replaying;
+    view->public_key = public_key_text(webhook, arena);
+    view->old_until = webhook->old_until_ms > now ? when_weekday(webhook->old_until_ms, arena) : NULL;
 }
 
 static enum result show(struct app *app, struct request *request, const struct webhook *webhook,
@@ -148,6 +176,8 @@ static enum result show(struct app *app, struct request *request, const struct w
     enum result result = fill_deliveries(app, request, webhook, view);
     if (result == RESULT_OK)
         result = fill_day(app, &request->arena, webhook, view);
+    if (result == RESULT_OK)
+        result = fill_figures(app, &request->arena, webhook, view);
     if (result != RESULT_OK)
         return result;
     desk_begin(request, &html);
@@ -155,68 +185,47 @@ static enum result show(struct app *app, struct request *request, const struct w
     return desk_reply(request, 200, &html);
 }
 
+/* "12", as the form that sent them left it in the address. */
+static const char *resent_words(const char *count, struct arena *arena)
+{
+    size_t len = strspn(count, "0123456789");
+    if (!len || count[len] || len > COUNT_DIGITS)
+        return NULL;
+    if (!strcmp(count, "0"))
+        return "Nothing went missing in that time.";
+    return strcmp(count, "1") ? arena_printf(arena, "%s messages are sent again, five a second.", count)
+                              : "One message is sent again.";
+}
+
 enum result webhook_page(struct app *app, struct request *request)
 {
     struct webhook webhook;
     struct webhook_view view = {0};
-    const char *sent = request_query(request, "sent");
+    const char *sent = request_query(request, "sent"), *resent = request_query(request, "resent");
     enum result result = find(app, request, desk_id(request, "whk"), &webhook);
     if (result != RESULT_OK)
         return result;
     if (sent && id_parse("dlv", sent)) {
         view.said = "It is on its way.";
         view.delivery_href = desk_href(&request->arena, "deliveries", "dlv", id_parse("dlv", sent));
+    } else if (resent) {
+        view.said = resent_words(resent, &request->arena);
     }
     return show(app, request, &webhook, &view);
 }
 
 enum result webhook_show_secret(struct app *app, struct request *request, int64_t id,
-                                const unsigned char secret[WEBHOOK_SECRET_SIZE])
+                                const unsigned char secret[WEBHOOK_SECRET_SIZE], const char *words)
 {
     struct webhook webhook;
     char text[WEBHOOK_SECRET_TEXT_SIZE];
     enum result result = find(app, request, id, &webhook);
     if (result != RESULT_OK)
         return result;
-    struct webhook_view view = {.secret = arena_strdup(&request->arena, webhook_secret_text(text, secret))};
+    struct webhook_view view = {.secret_words = words};
+    if (webhook.format == FORMAT_STANDARD)
+        view.secret = arena_strdup(&request->arena, webhook_secret_text(text, secret));
+    else
+        view.said = "It is on. “Send a test” shows it in the chat.";
     return show(app, request, &webhook, &view);
-}
-
-/* ---- its buttons ---- */
-
-static enum result ping(struct app *app, struct request *request, struct webhook *webhook, const char **next)
-{
-    int64_t delivery_id;
-    enum result result = store_webhook_ping(app->store, webhook->owner_id, webhook->id, now_ms(), &delivery_id);
-    *next = arena_printf(&request->arena, "%s?sent=%s", *next, desk_id_text(&request->arena, "dlv", delivery_id));
-    return result;
-}
-
-static enum result switch_to(struct app *app, struct webhook *webhook, bool on)
-{
-    webhook->disabled_ms = on ? 0 : now_ms();
-    webhook->disabled_why = on ? NULL : HOOK_OFF_BY_HAND;
-    return store_webhook_change(app->store, webhook, now_ms());
-}
-
-enum result webhook_act(struct app *app, struct request *request)
-{
-    struct webhook webhook;
-    enum result result = find(app, request, desk_id(request, "whk"), &webhook);
-    if (result != RESULT_OK)
-        return result;
-    const char *next = desk_href(&request->arena, "webhooks", "whk", webhook.id);
-    if (desk_form_is(request, "do", "ping")) {
-        result = ping(app, request, &webhook, &next);
-    } else if (desk_form_is(request, "do", "off") || desk_form_is(request, "do", "on")) {
-        result = switch_to(app, &webhook, desk_form_is(request, "do", "on"));
-    } else if (desk_form_is(request, "do", "remove")) {
-        result = store_webhook_remove(app->store, webhook.owner_id, webhook.id, now_ms());
-        next = "/webhooks";
-    } else {
-        result = RESULT_INVALID;
-    }
-    if (result == RESULT_OK)
-        reply_see_other(request, next);
-    return result;
 }

@@ -5,8 +5,8 @@
 #include "server/app.h"
 #include "server/store/webhooks.h"
 
-/* Answers with the page of the caller's webhook ID and, this once, its SECRET. */
+/* Answers with the page of the caller's webhook ID and, this once, its SECRET with WORDS above it; a chat needs none. */
 enum result webhook_show_secret(struct app *app, struct request *request, int64_t id,
-                                const unsigned char secret[WEBHOOK_SECRET_SIZE]) MUST_CHECK;
+                                const unsigned char secret[WEBHOOK_SECRET_SIZE], const char *words) MUST_CHECK;
 
 #endif

@@ -106,7 +106,9 @@ enum result webhook_add(struct app *app, struct request *request)
         view.url_error = "You have 20 webhooks already. Remove one first.";
         return show(request, 422, &webhook, &view);
     }
-    return result == RESULT_OK ? webhook_show_secret(app, request, webhook.id, webhook.secret) : result;
+    return result == RESULT_OK ? webhook_show_secret(app, request, webhook.id, webhook.secret,
+                                                     "It is on. This secret proves that a message comes from here.")
+                               : result;
 }
 
 static enum result find(struct app *app, struct request *request, struct webhook *out)

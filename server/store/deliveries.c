@@ -75,23 +75,26 @@ struct showing {
     struct attempt *attempts;
 };
 
+#define LISTED                                                                                   \
+    "SELECT " DELIVERY_COLUMNS                                                                   \
+    ", (SELECT a.latency_ms FROM delivery_attempts AS a WHERE a.owner_id = deliveries.owner_id " \
+    "AND a.delivery_id = deliveries.id ORDER BY a.id DESC LIMIT 1) "
+
 /* What never arrived has an index of its own, in which a month of what did is not in the way. */
 static const char *list_sql(const struct showing *showing)
 {
     if (showing->lead_id)
-        return "SELECT " DELIVERY_COLUMNS
-               " FROM deliveries WHERE owner_id = $1 AND lead_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+        return LISTED "FROM deliveries WHERE owner_id = $1 AND lead_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
     switch (showing->state) {
     case -1:
-        return "SELECT " DELIVERY_COLUMNS
-               " FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+        return LISTED "FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
     case DELIVERY_FAILED:
     case DELIVERY_DISABLED:
-        return "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 "
-               "AND state IN (2, 3) AND state = $5 ORDER BY id DESC LIMIT $4";
+        return LISTED "FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 "
+                      "AND state IN (2, 3) AND state = $5 ORDER BY id DESC LIMIT $4";
     default:
-        return "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 "
-               "AND state = $5 ORDER BY id DESC LIMIT $4";
+        return LISTED "FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 "
+                      "AND state = $5 ORDER BY id DESC LIMIT $4";
     }
 }
 
@@ -104,8 +107,11 @@ static enum result list_body(struct db *db, void *context)
                                     DB_INT(showing->before), DB_INT((int64_t)showing->limit), DB_INT(showing->state)};
     showing->deliveries = arena_alloc(showing->arena, sizeof *showing->deliveries * showing->limit);
     enum result result = db_query(db, list_sql(showing), args, showing->state < 0 ? 4 : 5, &rows);
-    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
-        delivery_from_row(rows, showing->arena, &showing->deliveries[showing->count++]);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
+        struct delivery *delivery = &showing->deliveries[showing->count++];
+        delivery_from_row(rows, showing->arena, delivery);
+        delivery->last_latency_ms = db_column_int(rows, DELIVERY_COLUMN_COUNT);
+    }
     db_finish(&rows);
     if (result != RESULT_NOT_FOUND)
         return result;
@@ -168,6 +174,8 @@ static enum result find_body(struct db *db, void *context)
                                                                .latency_ms = db_column_int(rows, 2),
                                                                .error = db_column_text(rows, 3, showing->arena)};
     db_finish(&rows);
+    if (showing->count)
+        showing->one->last_latency_ms = showing->attempts[showing->count - 1].latency_ms;
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 

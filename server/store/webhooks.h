@@ -88,6 +88,7 @@ struct delivery {
     bool paused; /* pending, but too many are before it */
     int attempts;
     int last_status;         /* HTTP, 0 when none came */
+    int64_t last_latency_ms; /* of the last attempt; only from the lists and find */
     const char *last_error;  /* an error class: "timeout", "refused address", …; NULL */
     const char *url;         /* of its endpoint; only from list_of_lead and find */
     const char *body;        /* only from claim and delivery_find: event_body's */

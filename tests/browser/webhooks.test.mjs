@@ -1,6 +1,7 @@
 // A member and their webhooks with a real browser, a real server and real receivers: one that takes everything, one that
 // fails, one that is gone. Every page is judged by axe and html-validate, on a phone and a desk, light and dark.
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { FileSystemConfigLoader, HtmlValidate } from 'html-validate'
@@ -96,7 +97,7 @@ test('a webhook is made and its secret shown once; a test is followed until it a
   const secret = await desk.textContent('.notice code')
   assert.match(secret, /^whsec_/)
   assert.equal(await desk.getAttribute('[data-copy]', 'data-copy'), secret)
-  await desk.click('text=Send a test')
+  await desk.click('button >> text=Send a test')
   await desk.waitForSelector('#sent >> text=/Arrived\\. Answer 204/')
   assert.equal(well.of('webhook.ping').length, 1)
   assert.doesNotMatch(await desk.content(), new RegExp(secret))
@@ -108,7 +109,7 @@ test('a webhook is made and its secret shown once; a test is followed until it a
 test('without scripts the result of a test is a tap away', async () => {
   await plain.goto('/webhooks')
   await plain.click('.hooks h3 a')
-  await plain.click('text=Send a test')
+  await plain.click('button >> text=Send a test')
   await plain.waitForURL('**?sent=dlv_*')
   await until(() => well.of('webhook.ping').length === 2)
   await plain.click('text=See how it went')
@@ -137,10 +138,10 @@ test('a chat gets the message it can show, and its page shows those very bytes',
   await plain.check('[value=slack]')
   await plain.check('[value=thin]')
   await plain.click('text=Make it')
-  await plain.waitForSelector('text=Send a test')
+  await plain.waitForSelector('button >> text=Send a test')
   assert.match(await text(plain, '.facts'), /Written for ?Slack.*How much it says ?Only that it happened/)
   const before = well.requests.length
-  await plain.click('text=Send a test')
+  await plain.click('button >> text=Send a test')
   await until(() => well.requests.length > before)
   const { body } = well.requests.at(-1)
   assert.ok(JSON.parse(body).blocks)
@@ -220,7 +221,112 @@ test('switching off by hand alarms nobody', async () => {
   await plain.waitForSelector('text=Switch off')
 })
 
+test('what was missed while it was off is sent when it is switched on, if one wants', async () => {
+  await removeAll()
+  const { id, href } = await webhook(gone.url)
+  const { delivery_id: missed } = await api('POST', `/webhooks/${id}/ping`, {})
+  await until(async () => !(await api('GET', `/webhooks/${id}`)).enabled)
+  await plain.goto(href)
+  assert.match(await text(plain), /1 message did not reach it\. Shall they be sent now\?/)
+  await plain.click('text=Change this')
+  await plain.fill('#url', well.url)
+  await plain.click('text=Save')
+  const before = well.requests.length
+  await plain.click('text=Switch on, and send what was missed')
+  await plain.waitForSelector('text=Switch off')
+  await until(() => well.requests.length > before)
+  await until(async () => (await api('GET', `/deliveries/${missed}`)).state === 'delivered')
+  await plain.reload()
+  assert.match(await text(plain), /Fine/)
+})
+
+test('all that did not arrive since a time is sent again', async () => {
+  await removeAll()
+  const { id, href } = await webhook(well.url)
+  await plain.goto(href)
+  await plain.click('text=Switch off')
+  await plain.waitForSelector('text=Switch on')
+  await plain.click('text=Switch on')
+  await plain.waitForSelector('button >> text=Send a test')
+  assert.equal(await plain.locator('#since').count(), 0, 'nothing was missed')
+  well.answer = () => 410
+  await api('POST', `/webhooks/${id}/ping`, {})
+  await until(async () => !(await api('GET', `/webhooks/${id}`)).enabled)
+  well.answer = () => 204
+  await plain.reload()
+  await plain.click('text=Switch on, for new messages only')
+  await plain.waitForSelector('button >> text=Send a test')
+  await plain.click('summary >> text=1 message did not arrive')
+  const before = well.requests.length
+  await plain.selectOption('#since', '1h')
+  await plain.click('text=Send it again')
+  await plain.waitForURL('**?resent=1')
+  assert.match(await text(plain, '#sent'), /One message is sent again/)
+  await until(() => well.requests.length > before)
+})
+
+test('a new secret signs at once; the old one as long as one chooses', async () => {
+  await removeAll()
+  const made = await api('POST', '/webhooks', { url: well.url, events: ['lead.created'] })
+  const signedBy = ({ headers, body }, secret) => {
+    const id = headers['webhook-id'], at = headers['webhook-timestamp']
+    const mark = createHmac('sha256', Buffer.from(secret.slice('whsec_'.length), 'base64')).update(`${id}.${at}.${body}`).digest('base64')
+    return headers['webhook-signature'].split(' ').includes(`v1,${mark}`)
+  }
+  const ping = async () => {
+    const before = well.requests.length
+    await api('POST', `/webhooks/${made.id}/ping`, {})
+    await until(() => well.requests.length > before)
+    return well.requests.at(-1)
+  }
+  const rotate = async keep => {
+    await plain.goto(`/webhooks/${made.id}`)
+    await plain.click('text=How to know that a message is real')
+    await plain.check(`[name=keep][value="${keep}"]`)
+    await plain.click('button >> text=Make a new secret')
+    return plain.textContent('.notice code')
+  }
+  const second = await rotate('24h')
+  assert.notEqual(second, made.secret)
+  assert.match(await text(plain, '.notice'), /Until \w+day \d+ \w+, \d\d:\d\d UTC messages carry both signatures/)
+  const both = await ping()
+  assert.deepEqual([signedBy(both, made.secret), signedBy(both, second)], [true, true])
+  const third = await rotate('0')
+  assert.match(await text(plain, '.notice'), /The one before proves nothing any more/)
+  const one = await ping()
+  assert.deepEqual([signedBy(one, made.secret), signedBy(one, second), signedBy(one, third)], [false, false, true])
+})
+
+test('a key pair is made on wish, and its public half shown', async () => {
+  await plain.click('text=Remove this webhook')
+  await plain.click('text=Remove it')
+  await plain.waitForURL('**/webhooks')
+  await plain.click('text=Add a webhook')
+  await plain.fill('#url', well.url)
+  await plain.check('[name=asymmetric]')
+  await plain.click('text=Make it')
+  await plain.click('text=How to know that a message is real')
+  assert.match(await plain.textContent('#secret code'), /^whpk_[A-Za-z0-9+/]{43}=$/)
+})
+
+test('who sends again in a hurry is asked to wait', async () => {
+  await removeAll()
+  const { id } = await webhook(well.url)
+  const { delivery_id: sent } = await api('POST', `/webhooks/${id}/ping`, {})
+  let status
+  for (let i = 0; i < 11; i++) {
+    await until(async () => (await api('GET', `/deliveries/${sent}`)).state === 'delivered')
+    await plain.goto(`/deliveries/${sent}`)
+    const [answer] = await Promise.all([plain.waitForResponse(reply => reply.request().method() === 'POST'), plain.click('text=Send again')])
+    status = answer.status()
+  }
+  assert.equal(status, 429)
+  assert.match(await text(plain, '.notice'), /Please wait a moment/)
+})
+
 test('a lead says who was told of it, and leads to the message', async () => {
+  await removeAll()
+  await webhook(well.url)
   await lead('Barry Jones', 'barry@example.org')
   await plain.goto('/inbox?tab=leads')
   await plain.click('.rows h3 a')
