@@ -14,7 +14,7 @@ FUZZ_SECONDS ?= 30
 # What a bare Debian 12 needs, to build and (further) to test.
 BUILD_PACKAGES := gcc libc6-dev pkg-config ca-certificates libmicrohttpd-dev libsqlite3-dev libjansson-dev libsodium-dev \
                   libcurl4-openssl-dev libqrencode-dev libpng-dev libcairo2-dev libpango1.0-dev libjpeg62-turbo-dev \
-                  libturbojpeg0-dev libwebp-dev libseccomp-dev libidn2-dev libunistring-dev libbrotli-dev zlib1g-dev
+                  libturbojpeg0-dev libwebp-dev libseccomp-dev libidn2-dev libunistring-dev libbrotli-dev zlib1g-dev libyaml-dev
 TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl chromium php-cli gccgo-12 iproute2 openssl
 BENCH_PACKAGES := nginx-light wrk nodejs
 
@@ -84,18 +84,23 @@ TOOL_SOURCES := assets/source.c cards/base/arena.c cards/base/str.c
 $(BUILD)/tools/template-compiler: templates/compiler.c templates/context.c $(TOOL_SOURCES)
 $(BUILD)/tools/embed: assets/embed.c $(TOOL_SOURCES)
 $(BUILD)/tools/crawlers: assets/crawlers.c $(TOOL_SOURCES)
-$(BUILD)/tools/template-compiler $(BUILD)/tools/embed $(BUILD)/tools/crawlers: $(wildcard templates/*.h assets/*.h cards/*.h cards/base/*.h)
+$(BUILD)/tools/guide: assets/guide.c assets/guide_words.c assets/tree.c cards/base/escape.c $(TOOL_SOURCES)
+$(BUILD)/tools/guide: TOOL_LIBS := -lyaml
+$(BUILD)/tools/template-compiler $(BUILD)/tools/embed $(BUILD)/tools/crawlers $(BUILD)/tools/guide: $(wildcard templates/*.h assets/*.h cards/*.h cards/base/*.h)
 	@mkdir -p $(@D)
-	$(call say,link   )$(CC) $(BASE_CFLAGS) -o $@ $(filter %.c,$^) -lsodium -lz -lbrotlienc
+	$(call say,link   )$(CC) $(BASE_CFLAGS) -o $@ $(filter %.c,$^) -lsodium -lz -lbrotlienc $(TOOL_LIBS)
 
 $(BUILD)/gen/templates.c $(BUILD)/gen/templates.h &: $(BUILD)/tools/template-compiler $(TEMPLATES) templates assets \
     $(wildcard assets/*.* assets/icons/*.svg)
 	@mkdir -p $(@D)
 	$(call say,make   )$< $(BUILD)/gen/templates server/pages/views.h assets $(TEMPLATES)
-$(BUILD)/gen/assets.c: $(BUILD)/tools/embed assets $(wildcard assets/*.*) server/store/migrations \
+$(BUILD)/gen/api.html: $(BUILD)/tools/guide templates/_head.html $(wildcard assets/*.*)
+	@mkdir -p $(@D)
+	$(call say,make   )$< $@ assets templates/_head.html
+$(BUILD)/gen/assets.c: $(BUILD)/tools/embed assets $(wildcard assets/*.*) $(BUILD)/gen/api.html server/store/migrations \
     $(wildcard server/store/migrations/*.sql)
 	@mkdir -p $(@D)
-	$(call say,make   )$< $@ assets server/store/migrations
+	$(call say,make   )$< $@ assets server/store/migrations $(BUILD)/gen/api.html
 $(BUILD)/gen/crawlers.c: $(BUILD)/tools/crawlers assets/crawlers.tsv
 	@mkdir -p $(@D)
 	$(call say,make   )$< $@ assets/crawlers.tsv

@@ -16,6 +16,7 @@
 static const struct {
     const char *extension, *type;
 } types[] = {
+    {".html", "text/html; charset=utf-8"},
     {".css", "text/css; charset=utf-8"},
     {".js", "text/javascript; charset=utf-8"},
     {".svg", "image/svg+xml"},
@@ -132,26 +133,41 @@ static void add_lookup(struct str *code, struct key *keys, size_t count)
              count);
 }
 
-static void add_assets(struct arena *arena, struct str *code, const char *dir)
+static void add_file(struct arena *arena, struct str *code, const char *dir, const char *name, int i, struct key *keys)
+{
+    struct source_asset asset;
+    if (!source_load_asset(arena, dir, name, &asset))
+        fail(name, strerror(errno));
+    add_asset(arena, code, &asset);
+    keys[2 * i] = (struct key){asset.name, i};
+    keys[2 * i + 1] = (struct key){strrchr(asset.url, '/') + 1, i};
+}
+
+/* Everything in DIR, then the files MADE at build time: paths, up to a NULL. */
+static void add_assets(struct arena *arena, struct str *code, const char *dir, char **made)
 {
     struct dirent **entries;
-    int count = scandir(dir, &entries, is_asset, by_bytes);
+    int count = scandir(dir, &entries, is_asset, by_bytes), made_count = 0;
     if (count < 0)
         fail(dir, strerror(errno));
-    struct key *keys = arena_alloc(arena, sizeof *keys * 2 * ((size_t)count + 1));
+    while (made[made_count])
+        made_count++;
+    struct key *keys = arena_alloc(arena, sizeof *keys * 2 * ((size_t)(count + made_count) + 1));
     str_add(code, "static const struct asset assets[] = {\n");
     for (int i = 0; i < count; i++) {
-        struct source_asset asset;
-        if (!source_load_asset(arena, dir, arena_strdup(arena, entries[i]->d_name), &asset))
-            fail(entries[i]->d_name, strerror(errno));
-        add_asset(arena, code, &asset);
-        keys[2 * i] = (struct key){asset.name, i};
-        keys[2 * i + 1] = (struct key){strrchr(asset.url, '/') + 1, i};
+        add_file(arena, code, dir, arena_strdup(arena, entries[i]->d_name), i, keys);
         free(entries[i]);
     }
     free(entries);
+    for (int i = 0; i < made_count; i++) {
+        char *name = strrchr(made[i], '/');
+        if (!name || !content_type(name))
+            fail(made[i], "a made asset is DIR/NAME with an ending that is known");
+        *name = '\0';
+        add_file(arena, code, made[i], name + 1, count + i, keys);
+    }
     str_add(code, "    {0},\n};\n\n");
-    add_lookup(code, keys, 2 * (size_t)count);
+    add_lookup(code, keys, 2 * (size_t)(count + made_count));
 }
 
 static void add_migrations(struct arena *arena, struct str *code, const char *dir)
@@ -180,11 +196,11 @@ static void add_migrations(struct arena *arena, struct str *code, const char *di
     str_addf(code, "    {0},\n};\nconst int migrations_count = %d;\n", count);
 }
 
-/* embed OUT_C ASSETS_DIR MIGRATIONS_DIR */
+/* embed OUT_C ASSETS_DIR MIGRATIONS_DIR MADE_FILE… */
 int main(int argc, char **argv)
 {
-    if (argc != 4 || sodium_init() < 0) {
-        fprintf(stderr, "usage: embed OUT_C ASSETS_DIR MIGRATIONS_DIR\n");
+    if (argc < 4 || sodium_init() < 0) {
+        fprintf(stderr, "usage: embed OUT_C ASSETS_DIR MIGRATIONS_DIR MADE_FILE...\n");
         return 64;
     }
     struct arena arena;
@@ -193,7 +209,7 @@ int main(int argc, char **argv)
     str_init(&code, &arena, SOURCE_MAX);
     str_add(&code, "/* Made by assets/embed.c. */\n#include \"server/http/assets.h\"\n"
                    "#include \"server/store/migrations.h\"\n\n#include <string.h>\n\n");
-    add_assets(&arena, &code, argv[2]);
+    add_assets(&arena, &code, argv[2], argv + 4);
     add_migrations(&arena, &code, argv[3]);
     bool written = source_write(argv[1], &code);
     if (!written)

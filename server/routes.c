@@ -129,6 +129,7 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/metrics", OPERATOR, WORKER, NULL, 0, metrics_page, SCOPE_METRICS),
 
     /* the API */
+    ROUTE(GET, "/api", ANYONE, INLINE, NULL, 0, api_guide),
     ROUTE(GET, "/api/openapi.yaml", ANYONE, INLINE, NULL, 0, api_description),
     ROUTE(GET, "/api/v1/account", TOKEN, WORKER, NULL, 0, api_account, SCOPE_ACCOUNT),
     ROUTE(GET, "/api/v1/members", TOKEN, WORKER, NULL, 0, api_member_list, SCOPE_MEMBERS),
@@ -245,7 +246,9 @@ static void dress(struct app *app, struct request *request)
     api_allow_origin(app, request);
     reply_csp(request, "default-src 'none'; frame-ancestors 'none'");
     reply_header(request, "X-Robots-Tag", "noindex");
-    reply_header(request, "Link", "</api/openapi.yaml>; rel=\"service-desc\"; type=\"application/yaml\"");
+    reply_header(request, "Link",
+                 "</api/openapi.yaml>; rel=\"service-desc\"; type=\"application/yaml\", "
+                 "</api>; rel=\"service-doc\"; type=\"text/html\"");
 }
 
 static void refuse(void *context, struct request *request, int status, const char *words)

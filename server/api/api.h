@@ -33,5 +33,6 @@ bool api_preflight(const struct app *app, struct request *request);
 const char *api_role_name(enum role role); /* "admin" */
 
 handler api_description; /* GET /api/openapi.yaml: assets/openapi.yaml */
+handler api_guide;       /* GET /api: the same for people, made by assets/guide.c */
 
 #endif

@@ -32,3 +32,9 @@ enum result api_description(struct app *app, struct request *request)
     (void)app;
     return asset_reply(request, "openapi.yaml");
 }
+
+enum result api_guide(struct app *app, struct request *request)
+{
+    (void)app;
+    return asset_reply(request, "api.html");
+}

@@ -13,6 +13,7 @@ enum result robots_page(struct app *app, struct request *request)
                "Allow: /assets/\n"
                "Allow: /portrait/\n"
                "Allow: /privacy\n"
+               "Allow: /api$\n"
                "Disallow: /c/*/pass-on$\n"
                "Disallow: /\n");
     reply_cache(request, "public, max-age=86400");

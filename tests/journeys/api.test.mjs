@@ -527,7 +527,8 @@ test('a webhook is made, read, changed, pinged and removed, and its deliveries a
   assert.equal((await asJane('POST', `/deliveries/${id}/redeliver`)).status, 409)
   const { body: on } = await asJane('PATCH', path, { enabled: true, events: ['card.scanned'], url: `${receiver.url}?x=1` })
   assert.deepEqual([on.enabled, on.disabled_why, on.events, on.url], [true, null, ['card.scanned'], `${receiver.url}?x=1`])
-  assert.deepEqual((await asJane('PATCH', path, { url: null, events: null, enabled: null })).body, on)
+  const { last_success_at: at, ...same } = (await asJane('PATCH', path, { url: null, events: null, enabled: null })).body // what was sent again may arrive meanwhile
+  assert.deepEqual({ ...same, last_success_at: at && on.last_success_at }, on)
 
   const bad = body => asJane('POST', '/webhooks', body).then(wrong)
   assert.deepEqual(await bad({}), ['/events', '/url'])
