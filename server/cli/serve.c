@@ -27,6 +27,7 @@
 #include "server/notify/courier.h"
 #include "server/notify/deliver.h"
 #include "server/notify/mail.h"
+#include "server/pages/hook_mail.h"
 #include "server/pages/page_cache.h"
 #include "server/pages/visitor.h"
 #include "server/routes.h"
@@ -130,12 +131,14 @@ static enum result start(struct server *server, struct arena *arena, const char 
     app->portraits = turnstile_open(2, 1);
     app->pages = page_cache_open(PAGE_CACHE_BYTES);
     result = store_start(app->store);
-    if (result == RESULT_OK)
-        result = sender_start(app->store, server->config.webhook_allow, arena, &app->sender, why);
     if (result == RESULT_OK && server->config.smtp_url) {
         *why = "The thread that sends mail could not be started.";
         result = mailer_open(server->config.smtp_url, server->config.mail_from, &app->mailer);
+        if (result == RESULT_OK)
+            store_on_trouble(app->store, hook_mail_trouble, app);
     }
+    if (result == RESULT_OK)
+        result = sender_start(app->store, server->config.webhook_allow, arena, &app->sender, why);
     if (result == RESULT_OK)
         result = waiting_room_open(app, &app->waiting_room);
     const char *folder = store_folder(server->config.store, arena);

@@ -36,6 +36,8 @@ struct store {
 
     void (*wake_outbox)(void *context);
     void *wake_context;
+    void (*tell_trouble)(void *context, int64_t owner_id, int64_t webhook_id);
+    void *trouble_context;
     void (*on_broken)(void *context); /* once: the process must restart */
     void *broken_context;
     atomic_bool broken;

@@ -8,13 +8,17 @@
 #include "server/store/deliveries.h"
 #include "server/store/endpoints.h"
 
-enum { CALLED_AT_ONCE = 2 };
+enum { CALLED_AT_ONCE = 2, TROUBLED_MAX = 64 };
 
 struct recording {
     struct store *store;
     const struct outcome *outcomes;
     size_t count;
     int64_t now_ms;
+    size_t troubled_count; /* endpoints whose members are to hear of it */
+    struct {
+        int64_t owner_id, webhook_id;
+    } troubled[TROUBLED_MAX];
 };
 
 struct flight {
@@ -126,10 +130,17 @@ static enum result record_one(struct recording *recording, struct db *db, struct
                               const struct outcome *outcome, struct flight *flight)
 {
     const char *why = NULL;
+    const struct webhook *webhook = &flight->endpoint.webhook;
+    enum endpoint_warning before = endpoint_warning(&webhook->health, recording->now_ms);
     enum result result = outcome->interrupted ? put_back(db, outcome, &flight->delivery)
                                               : note_attempt(recording, db, arena, outcome, flight, &why);
     if (result != RESULT_OK)
         return result;
+    if ((why || endpoint_warning(&webhook->health, recording->now_ms) > before) &&
+        recording->troubled_count < TROUBLED_MAX) {
+        recording->troubled[recording->troubled_count].owner_id = webhook->owner_id;
+        recording->troubled[recording->troubled_count++].webhook_id = webhook->id;
+    }
     return why ? endpoint_disable(recording->store, db, &flight->endpoint, why, recording->now_ms)
                : endpoint_settle(db, &flight->endpoint, recording->now_ms);
 }
@@ -139,6 +150,7 @@ static enum result record_body(struct db *db, void *context)
     struct recording *recording = context;
     struct arena arena;
     enum result result = RESULT_OK;
+    recording->troubled_count = 0; /* it may be tried again */
     arena_init(&arena);
     for (size_t i = 0; i < recording->count && result == RESULT_OK; i++) {
         struct flight flight;
@@ -162,5 +174,15 @@ static enum result record_body(struct db *db, void *context)
 enum result store_delivery_record(struct store *store, const struct outcome *outcomes, size_t count, int64_t now_ms)
 {
     struct recording recording = {.store = store, .outcomes = outcomes, .count = count, .now_ms = now_ms};
-    return store_write(store, "delivery_record", record_body, &recording);
+    enum result result = store_write(store, "delivery_record", record_body, &recording);
+    for (size_t i = 0; i < recording.troubled_count && result == RESULT_OK && store->tell_trouble; i++)
+        store->tell_trouble(store->trouble_context, recording.troubled[i].owner_id, recording.troubled[i].webhook_id);
+    return result;
+}
+
+void store_on_trouble(struct store *store, void (*tell)(void *context, int64_t owner_id, int64_t webhook_id),
+                      void *context)
+{
+    store->tell_trouble = tell;
+    store->trouble_context = context;
 }

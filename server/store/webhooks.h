@@ -154,6 +154,11 @@ enum result store_delivery_record(struct store *store, const struct outcome *out
 /* Called from the committing thread whenever outbox rows were committed; set once at start. */
 void store_on_outbox(struct store *store, void (*wake)(void *context), void *context);
 
+/* Called after the commit, from the thread that records, for each endpoint whose member should now hear that it fails: its
+ * warning became graver (endpoint_warning), or it was turned off. Set once at start. */
+void store_on_trouble(struct store *store, void (*tell)(void *context, int64_t owner_id, int64_t webhook_id),
+                      void *context);
+
 struct webhook_figures {
     int64_t waiting, resting, pending;   /* now: endpoints that have something waiting, that rest of them, deliveries */
     int64_t ended[DELIVERY_STATE_COUNT]; /* deliveries since the start of the process */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import PostalMime from 'postal-mime'
 import { SMTPServer } from 'smtp-server'
-import { Meishi, sleep, until } from '../support/meishi.mjs'
+import { Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
 
 // Keeps what it is sent; ANSWER, set by a test, refuses instead.
 async function mailServer(host = '127.0.0.1') {
@@ -87,6 +87,38 @@ test('the answer is the same for strangers, who get no mail, and often is too of
     assert.equal(post.mails.length, 3, 'three an hour for one account')
   } finally {
     await meishi.stop()
+    await post.stop()
+  }
+})
+
+test('a member hears by mail that a webhook fails, and that it was switched off', async () => {
+  const post = await mailServer(), receiver = await Receiver.start()
+  const meishi = await Meishi.start({
+    MEISHI_SMTP_URL: post.url, MEISHI_MAIL_FROM: FROM, MEISHI_WEBHOOK_ALLOW: `127.0.0.1:${new URL(receiver.url).port}`
+  })
+  try {
+    const { token } = await meishi.member('jane')
+    receiver.answer = () => 500
+    const { body: webhook } = await meishi.api(token, 'POST', '/webhooks', { url: receiver.url, events: ['lead.created'] })
+    const ping = () => meishi.api(token, 'POST', `/webhooks/${webhook.id}/ping`, {})
+    for (let i = 0; i < 4; i++) await ping()
+    await until(() => receiver.requests.length >= 4)
+    await sleep(300)
+    assert.equal(post.mails.length, 0, 'four failures are no news')
+    await ping()
+    await until(() => post.mails.length === 1)
+    const { mail } = post.mails[0]
+    assert.equal(mail.to[0].address, 'jane@example.org')
+    assert.match(mail.subject, /Your webhook to 127\.0\.0\.1:\d+ fails/)
+    assert.match(mail.text, new RegExp(`${meishi.url}/webhooks/${webhook.id}`))
+    receiver.answer = () => 410
+    await ping()
+    await until(() => post.mails.length === 2)
+    assert.match(post.mails[1].mail.subject, /is switched off/)
+    assert.match(post.mails[1].mail.text, /410/)
+  } finally {
+    await meishi.stop()
+    await receiver.stop()
     await post.stop()
   }
 })
