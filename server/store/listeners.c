@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 #include "server/ids.h"
-#include "server/store/internal.h"
+#include "server/store/endpoints.h"
 #include "server/store/seal.h"
 
 enum {
@@ -219,7 +219,7 @@ static enum result record_body(struct db *db, void *context)
     struct db_rows *rows;
     enum result result = db_one(
         db,
-        "SELECT d.attempts, d.lead_id, d.type FROM deliveries AS d JOIN webhooks AS w ON w.owner_id = d.owner_id "
+        "SELECT d.attempts, d.lead_id, d.type, d.queue FROM deliveries AS d JOIN webhooks AS w ON w.owner_id = d.owner_id "
         "AND w.id = d.webhook_id WHERE d.owner_id = $1 AND d.id = $2 AND d.webhook_id = $3 AND d.state = 0 "
         "AND w.listener = 1",
         DB_ARGS(DB_INT(outcome->owner_id), DB_INT(outcome->delivery_id), DB_INT(outcome->listener_id)), &rows);
@@ -227,6 +227,7 @@ static enum result record_body(struct db *db, void *context)
         return result;
     int64_t attempts = db_column_int(rows, 0), lead_id = db_column_int(rows, 1);
     enum event_type type = (enum event_type)db_column_int(rows, 2);
+    bool paused = db_column_int(rows, 3) == QUEUE_PAUSED;
     db_finish(&rows);
     bool arrived = !outcome->unreached && !outcome->attempt.error;
     recording->retry_at_ms = arrived ? 0 : retry_at(outcome->unreached ? 0 : attempts, recording->now_ms);
@@ -243,10 +244,11 @@ static enum result record_body(struct db *db, void *context)
                     db_int_or_null(arrived ? recording->now_ms : 0), db_int_or_null(outcome->attempt.status),
                     db_text(outcome->attempt.error), DB_INT(attempts + !outcome->unreached)));
     if (result == RESULT_OK && arrived)
-        result = db_run(db,
-                        "UPDATE webhooks SET pending = CASE WHEN pending > 0 THEN pending - 1 ELSE 0 END "
-                        "WHERE owner_id = $1 AND id = $2",
-                        DB_ARGS(DB_INT(outcome->owner_id), DB_INT(outcome->listener_id)));
+        result = db_run(
+            db,
+            "UPDATE webhooks SET pending = pending - 1, paused = CASE WHEN $3 > 0 THEN paused - 1 ELSE paused END "
+            "WHERE owner_id = $1 AND id = $2",
+            DB_ARGS(DB_INT(outcome->owner_id), DB_INT(outcome->listener_id), DB_INT(paused)));
     return result;
 }
 

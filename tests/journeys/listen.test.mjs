@@ -183,3 +183,7 @@ test('words that cannot work are refused with the code that says why', async () 
   }
   assert.deepEqual(await listeners(), [])
 })
+
+test('after all that the store agrees with itself', async () => {
+  assert.equal((await meishi.json('doctor')).ok, true)
+})
