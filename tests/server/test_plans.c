@@ -244,6 +244,30 @@ static void use_webhooks(struct fresh *fresh, struct webhook *webhook)
     MUST(store_webhook_remove(store, jane, webhook->id, now));
 }
 
+static void use_listeners(struct fresh *fresh)
+{
+    struct store *store = fresh->store;
+    struct webhook made = {.owner_id = fresh->jane.id, .url = "meishi listen", .listener = true};
+    int64_t now = fresh->now_ms + 1000, id, retry_at_ms;
+    struct delivery *deliveries;
+    size_t count;
+    MUST(store_webhook_add(store, &made, now));
+    MUST(store_webhook_ping(store, made.owner_id, made.id, now, &id));
+    struct listener_place place = {.owner_id = made.owner_id, .id = made.id};
+    MUST(store_listener_look(store, &place, 1, now));
+    MUST(store_listener_claim(store, &fresh->arena, made.owner_id, made.id, now, 5, &deliveries, &count));
+    assert_int_equal(count, 1);
+    for (int status = 500; status >= 200; status -= 300) {
+        struct listener_outcome outcome = {
+            .owner_id = made.owner_id,
+            .listener_id = made.id,
+            .delivery_id = id,
+            .attempt = {.at_ms = now, .status = status, .error = status == 200 ? NULL : "status"}};
+        MUST(store_listener_record(store, &outcome, now, &retry_at_ms));
+    }
+    MUST(store_listener_expire(store, now + LISTENER_IDLE_MS + 1000));
+}
+
 static void use_answers(struct fresh *fresh)
 {
     static const unsigned char hash[HASH_SIZE] = {1};
@@ -307,6 +331,7 @@ static void plans__walk_no_table_that_grows(void **state)
     use_answers(fresh);
     use_hits(fresh);
     use_webhooks(fresh, &webhook);
+    use_listeners(fresh);
     assert_true(watch.count > 120);
     assert_int_equal(watch.walks, 0);
 }
