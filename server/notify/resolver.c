@@ -5,7 +5,9 @@
  * comes back to find the house full goes home. */
 #include "server/notify/resolver.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -126,7 +128,6 @@ static void run_question(struct resolver *resolver, struct slot *slot)
     resolver->forgotten -= slot->forgotten;
     note_proven(resolver, slot->group, !slot->answer.timed_out && !slot->forgotten);
     slot->state = slot->forgotten ? SLOT_FREE : SLOT_ANSWERED;
-    pthread_cond_broadcast(&resolver->work); /* its group may go on */
     if (!resolver->closing)
         resolver->done(resolver->context);
 }
@@ -142,6 +143,7 @@ static void *run(void *context)
         else
             pthread_cond_wait(&resolver->work, &resolver->lock);
     }
+    pthread_cond_signal(&resolver->work); /* what it would have looked up next, another may */
     bool last = --resolver->threads == 0 && resolver->abandoned;
     pthread_cond_signal(&resolver->left);
     pthread_mutex_unlock(&resolver->lock);
@@ -187,29 +189,50 @@ enum result resolver_open(void (*done)(void *context), void *context, struct res
     return RESULT_OK;
 }
 
+static bool is_address(const char *host, int port, struct resolved *answer)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&answer->addresses[0];
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&answer->addresses[0];
+    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)port);
+    } else if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+    } else {
+        return false;
+    }
+    answer->count = 1;
+    return true;
+}
+
+static struct slot *free_slot(struct resolver *resolver)
+{
+    for (int i = 0; i < RESOLVER_QUEUE_MAX; i++)
+        if (resolver->slots[i].state == SLOT_FREE)
+            return &resolver->slots[i];
+    return NULL;
+}
+
 enum result resolver_ask(struct resolver *resolver, int64_t ticket, int64_t group, const char *host, int port)
 {
-    enum result result = RESULT_LIMITED;
+    struct slot question = {.state = SLOT_WAITING, .group = group, .answer = {.ticket = ticket}};
     if (strlen(host) > RESOLVER_HOST_MAX)
         return RESULT_LIMITED;
+    snprintf(question.host, sizeof question.host, "%s", host);
+    snprintf(question.port, sizeof question.port, "%u", (unsigned)port & 0xffff);
+    if (is_address(host, port, &question.answer)) /* it needs no looking up, and no thread */
+        question.state = SLOT_ANSWERED;
     pthread_mutex_lock(&resolver->lock);
-    for (int i = 0; i < RESOLVER_QUEUE_MAX; i++) {
-        struct slot *slot = &resolver->slots[i];
-        if (slot->state != SLOT_FREE)
-            continue;
-        memset(slot, 0, sizeof *slot);
-        slot->state = SLOT_WAITING;
+    struct slot *slot = free_slot(resolver);
+    if (slot) {
+        *slot = question;
         slot->turn = ++resolver->turns;
-        slot->group = group;
-        slot->answer.ticket = ticket;
-        snprintf(slot->host, sizeof slot->host, "%s", host);
-        snprintf(slot->port, sizeof slot->port, "%u", (unsigned)port & 0xffff);
-        pthread_cond_signal(&resolver->work);
-        result = RESULT_OK;
-        break;
+        if (slot->state == SLOT_WAITING)
+            pthread_cond_signal(&resolver->work);
     }
     pthread_mutex_unlock(&resolver->lock);
-    return result;
+    return slot ? RESULT_OK : RESULT_LIMITED;
 }
 
 enum result resolver_take(struct resolver *resolver, struct resolved *out)
@@ -236,6 +259,7 @@ static void leave_behind(struct resolver *resolver, struct slot *slot)
     resolver->unproven -= slot->unproven;
     slot->unproven = false;
     note_proven(resolver, slot->group, false);
+    pthread_cond_signal(&resolver->work); /* one more of those not proven may run */
     if (resolver->threads - resolver->forgotten >= RESOLVER_THREADS)
         return;
     if (resolver->threads == RESOLVER_THREADS_MAX || !start_thread(resolver))

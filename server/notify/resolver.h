@@ -33,7 +33,8 @@ struct resolved {
 
 /* DONE is called from the resolver's threads. */
 enum result resolver_open(void (*done)(void *context), void *context, struct resolver **out) MUST_CHECK;
-/* GROUP: names of one group are looked up one after the other. LIMITED: the queue is full. */
+/* GROUP: names of one group are looked up one after the other. An address is answered at once, without a call of DONE.
+ * LIMITED: the queue is full. */
 enum result resolver_ask(struct resolver *resolver, int64_t ticket, int64_t group, const char *host,
                          int port) MUST_CHECK;
 /* Takes one answer. NOT_FOUND: none is ready. */

@@ -153,6 +153,26 @@ static void resolver__closes_while_a_look_up_hangs(void **state)
     wait_until_inside(0);
 }
 
+static void resolver__answers_an_address_without_a_thread(void **state)
+{
+    static const char *const HOSTS[] = {"93.184.215.14", "2606:2800::1"};
+    for (int i = 0; i < RESOLVER_THREADS; i++)
+        ask(*state, 10 + i, 10 + i, "stuck.example");
+    for (int i = 0; i < 2; i++) {
+        struct resolved answer;
+        ask(*state, 1 + i, 10, HOSTS[i]);
+        assert_int_equal(resolver_take(*state, &answer), RESULT_OK);
+        assert_int_equal(answer.ticket, 1 + i);
+        assert_int_equal(answer.count, 1);
+        char host[64], port[8];
+        assert_int_equal(getnameinfo((struct sockaddr *)&answer.addresses[0], sizeof answer.addresses[0], host,
+                                     sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV),
+                         0);
+        assert_string_equal(host, HOSTS[i]);
+        assert_string_equal(port, "443");
+    }
+}
+
 #define WITH_RESOLVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -161,6 +181,7 @@ int main(void)
         WITH_RESOLVER(resolver__gives_one_group_one_thread),
         WITH_RESOLVER(resolver__keeps_threads_for_those_whose_names_come),
         WITH_RESOLVER(resolver__goes_on_when_every_look_up_hangs),
+        WITH_RESOLVER(resolver__answers_an_address_without_a_thread),
         cmocka_unit_test(resolver__closes_while_a_look_up_hangs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
