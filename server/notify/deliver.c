@@ -184,6 +184,8 @@ static void *run(void *context)
 {
     struct sender *sender = context;
     struct send_outcome sent[COURIER_JOBS_MAX];
+    if (store_delivery_release(sender->store, now_ms()) != RESULT_OK)
+        log_error("webhook-release", "words=\"what was under way at a crash waits for its lease to end\"");
     int64_t look_ms = 0, stop_ms = 0; /* on the monotonic clock: when to look at the outbox again, when to give up */
     for (;;) {
         int64_t now = monotonic_ms();

@@ -351,3 +351,47 @@ enum result store_delivery_claim(struct store *store, struct arena *arena, int64
     *next_due_ms = claim.next_due_ms;
     return result;
 }
+
+/* ---- after a crash ---- */
+
+static enum result release_one(struct db *db, int64_t owner_id, int64_t webhook_id, int64_t now_ms)
+{
+    struct arena arena;
+    struct endpoint endpoint;
+    arena_init(&arena);
+    enum result result = endpoint_read(db, &arena, owner_id, webhook_id, &endpoint);
+    if (result == RESULT_OK)
+        result = endpoint_settle(db, &endpoint, now_ms);
+    arena_free(&arena);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+static enum result release_body(struct db *db, void *context)
+{
+    const int64_t now_ms = *(const int64_t *)context;
+    struct under_way left[UNDER_WAY_MAX];
+    struct db_rows *rows;
+    size_t count = 0;
+    enum result result = db_query(
+        db,
+        "UPDATE deliveries SET due_ms = $1, leased_until_ms = NULL WHERE id IN (SELECT id FROM deliveries WHERE "
+        "leased_until_ms > $1 AND leased_target IS NOT NULL LIMIT $2) AND state = 0 RETURNING owner_id, webhook_id",
+        DB_ARGS(DB_INT(now_ms), DB_INT(UNDER_WAY_MAX)), &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
+        left[count++] = (struct under_way){.owner_id = db_column_int(rows, 0), .webhook_id = db_column_int(rows, 1)};
+    db_finish(&rows);
+    if (result == RESULT_NOT_FOUND)
+        result = RESULT_OK;
+    for (size_t i = 0; i < count && result == RESULT_OK; i++)
+        result = release_one(db, left[i].owner_id, left[i].webhook_id, now_ms);
+    /* Nobody's crowd is full any more. */
+    return result == RESULT_OK
+               ? db_run(db, "UPDATE webhooks SET waits_for = NULL, next_due_ms = $1 WHERE waits_for IS NOT NULL",
+                        DB_ARGS(DB_INT(now_ms)))
+               : result;
+}
+
+enum result store_delivery_release(struct store *store, int64_t now_ms)
+{
+    return store->lock ? store_write(store, "delivery_release", release_body, &now_ms) : RESULT_OK;
+}
