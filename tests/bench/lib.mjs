@@ -97,9 +97,9 @@ export class Server {
 // No setting of the caller's leaks in.
 export const cleanEnv = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('MEISHI')))
 
-export async function meishi(name, store) {
+export async function meishi(name, store, settings = {}) {
   const child = spawn(`${BUILD}/meishi`, ['serve'], {
-    env: { ...cleanEnv, MEISHI_STORE: `sqlite:${store}`, MEISHI_LISTEN: '127.0.0.1:0' }, stdio: ['ignore', 'pipe', 'inherit']
+    env: { ...cleanEnv, MEISHI_STORE: `sqlite:${store}`, MEISHI_LISTEN: '127.0.0.1:0', ...settings }, stdio: ['ignore', 'pipe', 'inherit']
   })
   const url = await new Promise((resolve, reject) => {
     let out = ''

@@ -1,12 +1,18 @@
 /* Stores for the benches, and what is in them.
  *
  *   make_store fill STORE-FOLDER HITS SHARES MEMBERS LEADS   makes one
+ *   make_store due STORE-FOLDER SHARES MEMBERS ENDPOINTS COUNT PORT   adds endpoints and as many deliveries that are due
  *   make_store tokens SHARES COUNT MEMBERS                   COUNT of its tokens, of a hundred members
- *   make_store count STORE-FOLDER                            hits by rows, by share counters, by day counters */
+ *   make_store count STORE-FOLDER                            hits by rows, by share counters, by day counters
+ *   make_store delivered STORE-FOLDER                        deliveries that arrived, attempts kept, deliveries that wait */
+#include <errno.h>
+#include <sodium.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include "server/auth/keys.h"
 #include "server/ids.h"
 #include "server/store/internal.h"
 #include "tests/support/fill_store.h"
@@ -48,19 +54,40 @@ static enum result put_leads(struct db *db, void *context)
     return RESULT_OK;
 }
 
+/* With the key file that a server would make. */
+static struct store *open_store(const char *folder, struct arena *arena)
+{
+    struct store *store;
+    struct keys keys;
+    const char *why = NULL;
+    must(!mkdir(folder, 0700) || errno == EEXIST, folder);
+    must(keys_open(arena_printf(arena, "%s/meishi.key", folder), arena, &keys, &why) == RESULT_OK, why);
+    struct store_options options = {.url = arena_printf(arena, "sqlite:%s", folder),
+                                    .base_url = "http://localhost",
+                                    .readers = 1,
+                                    .seal_key = keys.seal};
+    must(store_open(&options, arena, &store, &why) == RESULT_OK, why ? why : "opening");
+    return store;
+}
+
 static void fill(const char *folder, const struct filling *filling, int64_t lead_count)
 {
-    char url[512];
     struct arena arena;
-    struct store *store;
-    const char *why;
     arena_init(&arena);
-    snprintf(url, sizeof url, "sqlite:%s", folder);
-    struct store_options options = {.url = url, .base_url = "http://localhost", .readers = 1};
-    must(store_open(&options, &arena, &store, &why) == RESULT_OK, why ? why : "opening");
+    struct store *store = open_store(folder, &arena);
     fill_store(store, filling);
     struct leads leads = {filling, lead_count};
     must(store_write(store, "leads", put_leads, &leads) == RESULT_OK, "leads");
+    store_close(store);
+    arena_free(&arena);
+}
+
+static void add_due(const char *folder, const struct filling *filling, int64_t endpoints, int64_t count, int port)
+{
+    struct arena arena;
+    arena_init(&arena);
+    struct store *store = open_store(folder, &arena);
+    fill_deliveries(store, filling, endpoints, count, port, now_ms() - 1000);
     store_close(store);
     arena_free(&arena);
 }
@@ -104,20 +131,38 @@ static void count(const char *folder)
     sqlite3_close(db);
 }
 
+static void delivered(const char *folder)
+{
+    char path[512];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/meishi.db", folder);
+    must(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK, path);
+    printf("%lld %lld %lld\n", (long long)number(db, "SELECT count(*) FROM deliveries WHERE state = 1"),
+           (long long)number(db, "SELECT count(*) FROM delivery_attempts WHERE error IS NULL"),
+           (long long)number(db, "SELECT count(*) FROM deliveries WHERE state = 0"));
+    sqlite3_close(db);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
+    must(sodium_init() >= 0, "sodium");
     if (!strcmp(what, "fill") && argc == 7) {
         struct filling filling = {.hits = atoll(argv[3]), .shares = atoll(argv[4]), .members = atoll(argv[5])};
         filling.to_ms = now_ms() - 1000;
         filling.from_ms = filling.to_ms - (int64_t)360 * 86400000;
         fill(argv[2], &filling, atoll(argv[6]));
+    } else if (!strcmp(what, "due") && argc == 8) {
+        const struct filling filling = {.shares = atoll(argv[3]), .members = atoll(argv[4])};
+        add_due(argv[2], &filling, atoll(argv[5]), atoll(argv[6]), (int)atoll(argv[7]));
+    } else if (!strcmp(what, "delivered") && argc == 3) {
+        delivered(argv[2]);
     } else if (!strcmp(what, "tokens") && argc == 5) {
         tokens(atoll(argv[2]), atoll(argv[3]), atoll(argv[4]));
     } else if (!strcmp(what, "count") && argc == 3) {
         count(argv[2]);
     } else {
-        fputs("usage: make_store fill|tokens|count …\n", stderr);
+        fputs("usage: make_store fill|due|tokens|count|delivered …\n", stderr);
         return 1;
     }
     return 0;

@@ -179,3 +179,49 @@ void fill_store(struct store *store, const struct filling *filling)
     must(store->writer->driver->script(store->writer, "PRAGMA synchronous=FULL"), "synchronous");
     store_tidy(store, true);
 }
+
+/* ---- webhooks ---- */
+
+const char *place_of(int64_t number, int port, char out[PLACE_URL_SIZE])
+{
+    snprintf(out, PLACE_URL_SIZE, "http://127.%d.%d.%d:%d/hook", (int)(1 + number / 62500), (int)(number / 250 % 250),
+             (int)(1 + number % 250), port);
+    return out;
+}
+
+struct due {
+    struct store *store;
+    const struct filling *filling;
+    int64_t endpoints, count, due_ms;
+};
+
+/* An event goes to all endpoints of its member. */
+static enum result put_events(struct db *db, void *context)
+{
+    const struct due *due = context;
+    int64_t members = due->filling->members, put = 0;
+    for (int64_t event = 0; put < due->count; event++) {
+        int64_t member = event % members;
+        json_t *data = json_pack("{s:{s:s, s:s, s:s, s:I, s:s}}", "share", "id", "shr_00000000000000", "label",
+                                 "Berlin fair, badge", "channel", "qr", "number", (json_int_t)event, "url",
+                                 "https://cards.example/c/ABCDEFGHJKMNPQRS");
+        must(outbox_add(due->store, db, filled_owner(due->filling, member), EVENT_SHARE_CREATED, data, 0, due->due_ms),
+             "event");
+        put += due->endpoints / members + (member < due->endpoints % members);
+    }
+    return RESULT_OK;
+}
+
+void fill_deliveries(struct store *store, const struct filling *filling, int64_t endpoints, int64_t count, int port,
+                     int64_t due_ms)
+{
+    char url[PLACE_URL_SIZE];
+    for (int64_t i = 0; i < endpoints; i++) {
+        struct webhook webhook = {.owner_id = filled_owner(filling, i % filling->members),
+                                  .url = place_of(i, port, url),
+                                  .events = 1u << EVENT_SHARE_CREATED | 1u << EVENT_WEBHOOK_PING};
+        must(store_webhook_add(store, &webhook, due_ms), "endpoint");
+    }
+    struct due due = {store, filling, endpoints, count, due_ms};
+    must(store_write(store, "deliveries", put_events, &due), "events");
+}
