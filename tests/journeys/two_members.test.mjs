@@ -35,7 +35,8 @@ before(async () => {
   await until(() => receiver.of('lead.created').length)
   await until(async () => (await leads()).length >= 2)
   const delivery = await until(async () => (await deliveries()).find(one => one.state === 'delivered'))
-  ids = [jane.card.id, jane.share.id, named.id, jane.webhook, delivery.id, ...jane.session.tokens, ...(await leads()).map(lead => lead.id)]
+  const listener = (await meishi.api(jane.token, 'POST', '/listeners', { events: ['share.created'] })).body
+  ids = [listener.id, jane.card.id, jane.share.id, named.id, jane.webhook, delivery.id, ...jane.session.tokens, ...(await leads()).map(lead => lead.id)]
   const table = await readFile('server/routes.c', 'utf8')
   routes = [...table.matchAll(/ROUTE\((\w+),\s+"([^"]+)",\s+(\w+),\s+\w+,\s+(\w+)/g)].map(([, method, path, who, type]) => ({ method, path, who, type }))
 })
