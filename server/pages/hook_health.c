@@ -91,15 +91,24 @@ struct hook_health hook_health(const struct webhook *webhook, int64_t now_ms, st
 
 enum { WARNING_IS_OFF = WARNING_LAST_DAY + 1 };
 
-/* How much WEBHOOK must be seen to: 0 for not at all. */
+/* How much WEBHOOK must be seen to: 0 for not at all. A program that listens is its developer's own affair. */
 static int urgency(const struct webhook *webhook, int64_t now_ms)
 {
-    if (webhook->disabled_ms)
-        return is_off_by_hand(webhook) ? 0 : WARNING_IS_OFF;
-    return (int)endpoint_warning(&webhook->health, now_ms);
+    if (webhook->listener || (webhook->disabled_ms && is_off_by_hand(webhook)))
+        return WARNING_NONE;
+    return webhook->disabled_ms ? WARNING_IS_OFF : (int)endpoint_warning(&webhook->health, now_ms);
 }
 
-static const char *alarm_words(const struct webhook *webhook, int64_t now_ms, struct arena *arena)
+const struct webhook *hook_worst(const struct webhook *webhooks, size_t count, int64_t now_ms)
+{
+    const struct webhook *worst = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (urgency(&webhooks[i], now_ms) > (worst ? urgency(worst, now_ms) : WARNING_NONE))
+            worst = &webhooks[i];
+    return worst;
+}
+
+const char *hook_alarm_words(const struct webhook *webhook, int64_t now_ms, struct arena *arena)
 {
     const char *name = hook_name(webhook, arena);
     int64_t disabled_at_ms = endpoint_disabled_at(&webhook->health);
@@ -112,18 +121,14 @@ static const char *alarm_words(const struct webhook *webhook, int64_t now_ms, st
 
 void hook_alarm(struct app *app, struct request *request, struct desk_view *desk)
 {
-    struct arena *arena = &request->arena;
     struct webhook *webhooks;
-    size_t count, worst = 0;
+    size_t count;
     int64_t now = now_ms();
-    if (store_webhook_list(app->store, arena, request_caller(request)->member.id, &webhooks, &count) != RESULT_OK ||
-        !count)
-        return; /* the page itself is worth more than this line */
-    for (size_t i = 1; i < count; i++)
-        if (urgency(&webhooks[i], now) > urgency(&webhooks[worst], now))
-            worst = i;
-    if (!urgency(&webhooks[worst], now))
-        return;
-    desk->alarm_href = desk_href(arena, "webhooks", "whk", webhooks[worst].id);
-    desk->alarm = alarm_words(&webhooks[worst], now, arena);
+    enum result result =
+        store_webhook_list(app->store, &request->arena, request_caller(request)->member.id, &webhooks, &count);
+    const struct webhook *worst = result == RESULT_OK ? hook_worst(webhooks, count, now) : NULL;
+    if (!worst)
+        return; /* or it is not known: the page itself is worth more than this line */
+    desk->alarm_href = desk_href(&request->arena, "webhooks", "whk", worst->id);
+    desk->alarm = hook_alarm_words(worst, now, &request->arena);
 }

@@ -19,7 +19,11 @@ struct hook_health {
 };
 
 struct hook_health hook_health(const struct webhook *webhook, int64_t now_ms, struct arena *arena);
-/* The one line of every page of the desk about the webhook that is worst off, if one fails for good. */
+
+/* The one that must be seen to most, NULL when none must: switched off by itself, or warned of (cards/delivery.h). */
+const struct webhook *hook_worst(const struct webhook *webhooks, size_t count, int64_t now_ms);
+const char *hook_alarm_words(const struct webhook *webhook, int64_t now_ms, struct arena *arena);
+/* Both as the one line above every page of the desk. */
 void hook_alarm(struct app *app, struct request *request, struct desk_view *desk);
 
 #endif

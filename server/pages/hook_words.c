@@ -10,6 +10,8 @@
 
 enum { EVENTS_WORDS_MAX = 1024, REST_HEAD = 12, REST_TAIL = 4 };
 
+static const char LISTENER[] = "A program that listens"; /* it has no address */
+
 static const struct {
     const char *title, *sentence;
 } EVENTS[EVENT_COUNT] = {
@@ -70,7 +72,7 @@ const char *hook_rest(const char *url, struct arena *arena)
 
 const char *hook_name(const struct webhook *webhook, struct arena *arena)
 {
-    return webhook->listener ? "A program that listens" : hook_host(webhook->url, arena);
+    return webhook->listener ? LISTENER : hook_host(webhook->url, arena);
 }
 
 const char *hook_latency(int64_t latency_ms, struct arena *arena)
@@ -133,7 +135,7 @@ struct delivery_view hook_delivery_view(const struct delivery *delivery, int64_t
         .id = desk_id_text(arena, "dlv", delivery->id),
         .href = desk_href(arena, "deliveries", "dlv", delivery->id),
         .event = hook_event_title(delivery->type),
-        .host = delivery->url ? hook_host(delivery->url, arena) : NULL,
+        .host = !delivery->url ? NULL : *delivery->url ? hook_host(delivery->url, arena) : LISTENER,
         .words = hook_delivery_words(delivery, now_ms, arena),
         .sign = hook_delivery_sign(delivery),
         .when = when_ago(delivery->created_ms, now_ms, arena),

@@ -111,10 +111,12 @@ enum result webhook_add(struct app *app, struct request *request)
                                : result;
 }
 
+/* A program that listens has no address to change. */
 static enum result find(struct app *app, struct request *request, struct webhook *out)
 {
-    return store_webhook_find(app->store, &request->arena, request_caller(request)->member.id, desk_id(request, "whk"),
-                              out);
+    enum result result = store_webhook_find(app->store, &request->arena, request_caller(request)->member.id,
+                                            desk_id(request, "whk"), out);
+    return result == RESULT_OK && out->listener ? RESULT_NOT_FOUND : result;
 }
 
 enum result webhook_edit_page(struct app *app, struct request *request)
