@@ -135,7 +135,9 @@ struct delivery_view hook_delivery_view(const struct delivery *delivery, int64_t
         .id = desk_id_text(arena, "dlv", delivery->id),
         .href = desk_href(arena, "deliveries", "dlv", delivery->id),
         .event = hook_event_title(delivery->type),
-        .host = !delivery->url ? NULL : *delivery->url ? hook_host(delivery->url, arena) : LISTENER,
+        .host = !delivery->url   ? NULL
+                : *delivery->url ? hook_host(delivery->url, arena)
+                                 : LISTENER,
         .words = hook_delivery_words(delivery, now_ms, arena),
         .sign = hook_delivery_sign(delivery),
         .when = when_ago(delivery->created_ms, now_ms, arena),

@@ -72,9 +72,7 @@ static const char *none_words(const struct webhook *webhook, int chosen, bool is
         return "There are no older ones.";
     if (chosen)
         return "None of these.";
-    return webhook->disabled_ms || webhook->listener
-               ? "Nothing yet."
-               : "Nothing yet. “Send a test” tells you at once whether it arrives.";
+    return webhook->disabled_ms ? "Nothing yet." : "Nothing yet. “Send a test” tells you at once whether it arrives.";
 }
 
 static enum result fill_deliveries(struct app *app, struct request *request, const struct webhook *webhook,

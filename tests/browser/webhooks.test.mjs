@@ -324,6 +324,22 @@ test('who sends again in a hurry is asked to wait', async () => {
   assert.match(await text(plain, '.notice'), /Please wait a moment/)
 })
 
+test('a program that listens has a page, and no address to change', async () => {
+  await removeAll()
+  const { id } = await api('POST', '/listeners', { events: ['lead.created'] })
+  await plain.goto('/webhooks')
+  assert.match(await text(plain, '.hooks'), /A program that listens ?On\. It asks for what is new/)
+  await plain.click('.hooks h3 a')
+  assert.equal(await plain.locator('text=Change this').count(), 0)
+  assert.equal((await plain.goto(`/webhooks/${id}/edit`)).status(), 404)
+  await plain.goto(`/webhooks/${id}`)
+  await plain.click('button >> text=Send a test')
+  assert.match(await text(plain, '.log'), /Test.*On its way\./)
+  await plain.click('text=What each message holds')
+  await plain.waitForURL('**/api#events')
+  assert.equal(await plain.locator('#events').count(), 1)
+})
+
 test('a lead says who was told of it, and leads to the message', async () => {
   await removeAll()
   await webhook(well.url)

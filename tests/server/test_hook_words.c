@@ -32,8 +32,9 @@ static int teardown(void **state)
 
 static struct webhook webhook(void)
 {
-    return (struct webhook){
-        .id = 1, .url = "https://hooks.example.org/in", .health = {.last_success_ms = NOON - MINUTE, .last_latency_ms = 80}};
+    return (struct webhook){.id = 1,
+                            .url = "https://hooks.example.org/in",
+                            .health = {.last_success_ms = NOON - MINUTE, .last_latency_ms = 80}};
 }
 
 static struct webhook failing(int failures, int64_t since_ms)
