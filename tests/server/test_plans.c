@@ -11,7 +11,7 @@
 #include <string.h>
 #include "server/ids.h"
 #include "server/store/hit_log.h"
-#include "server/store/internal.h"
+#include "server/store/endpoints.h"
 #include "tests/support/fresh_store.h"
 
 enum { STATEMENTS_MAX = 400 };
@@ -23,7 +23,9 @@ static const struct {
     {"SCAN fold_mark", ""},
     {"SCAN hit_months", ""},
     {"SCAN CONSTANT ROW", ""},
-    {"SCAN counted", "LIMIT $2) AS counted"},                                    /* to ten thousand */
+    {"SCAN counted", "LIMIT $2) AS counted"},                                             /* to ten thousand */
+    {"SCAN counted", "LIMIT $5) AS counted"},                                             /* the same */
+    {"SCAN webhooks USING INDEX webhooks_due", "SELECT COUNT(*), COALESCE(SUM(pending)"}, /* the operator's figures */
     {"SCAN webhooks", "SELECT COUNT(*) FROM webhooks WHERE removed_ms IS NULL"}, /* once a change of endpoints */
     {"SCAN webhooks", "SELECT owner_id, events FROM webhooks WHERE removed_ms IS NULL"}, /* the same */
     {"SCAN members", "SELECT 1 FROM members LIMIT 1"},                                   /* stops at the first row */
@@ -209,6 +211,56 @@ static void use_leads(struct fresh *fresh)
     MUST(store_lead_erase(store, jane, bob.id, now));
 }
 
+static enum result flood(struct db *db, void *context)
+{
+    struct fresh *fresh = context;
+    enum result result = RESULT_OK;
+    for (int i = 0; i < ENDPOINT_PENDING_MAX && result == RESULT_OK; i++)
+        result = outbox_add(fresh->store, db, fresh->jane.id, EVENT_CARD_SCANNED, json_object(), 0, fresh->now_ms);
+    return result;
+}
+
+/* More than may wait, what was missed, and the chores of both. */
+static void use_long_queues(struct fresh *fresh)
+{
+    struct store *store = fresh->store;
+    int64_t jane = fresh->jane.id, now = fresh->now_ms, count, next;
+    unsigned char secret[WEBHOOK_SECRET_SIZE];
+    struct webhook busy = {
+        .owner_id = jane, .url = "https://busy.example/", .events = 1u << EVENT_CARD_SCANNED, .asymmetric = true};
+    struct webhook_stats stats;
+    struct webhook_figures figures;
+    struct delivery *list;
+    size_t claimed;
+    MUST(store_webhook_add(store, &busy, now));
+    MUST(store_webhook_ping(store, jane, busy.id, now, &count));
+    MUST(store_delivery_claim(store, &fresh->arena, now, 60000, &(struct delivery_load){.places = 8}, &list, &claimed,
+                              &next));
+    for (size_t i = 0; i < claimed; i++) {
+        struct outcome outcome = {.delivery_id = list[i].id, .retry_at_ms = now + 1000000};
+        MUST(store_delivery_record(store, &outcome, 1, now));
+    }
+    MUST(store_write(store, "flood", flood, fresh));
+    struct webhook found;
+    MUST(store_webhook_find(store, &fresh->arena, jane, busy.id, &found));
+    assert_int_equal(found.paused, 1);
+    MUST(store_webhook_rotate(store, jane, busy.id, 1000, now, secret));
+    MUST(store_webhook_rotate(store, jane, busy.id, 0, now, secret));
+    MUST(store_webhook_stats(store, jane, busy.id, now, &stats));
+    MUST(store_webhook_figures(store, now, &figures));
+    busy.disabled_ms = now;
+    MUST(store_webhook_change(store, &busy, now));
+    MUST(store_webhook_missed(store, jane, busy.id, 0, &count));
+    MUST(store_webhook_enable(store, jane, busy.id, true, now));
+    for (int i = 0; i < 4; i++)
+        MUST(store_delivery_claim(store, &fresh->arena, now + i * 20000, 60000, &(struct delivery_load){.places = 8},
+                                  &list, &claimed, &next));
+    MUST(store_webhook_replay(store, jane, busy.id, 0, now, &count));
+    assert_true(count > 0);
+    MUST(store_webhook_remove(store, jane, busy.id, now));
+    fresh->now_ms += 200 * 1000; /* what was claimed here is under way no more */
+}
+
 static void use_webhooks(struct fresh *fresh, struct webhook *webhook)
 {
     struct store *store = fresh->store;
@@ -331,6 +383,7 @@ static void plans__walk_no_table_that_grows(void **state)
     use_leads(fresh);
     use_answers(fresh);
     use_hits(fresh);
+    use_long_queues(fresh);
     use_webhooks(fresh, &webhook);
     use_listeners(fresh);
     assert_true(watch.count > 120);

@@ -10,10 +10,10 @@
 #include <string.h>
 #include "server/ids.h"
 #include "server/store/db.h"
-#include "tests/support/db_faulty.h"
+#include "tests/support/fault_sweep.h"
 #include "tests/support/store_place.h"
 
-enum { FAULTS_MAX = 400, DAY_MS = 24 * 60 * 60 * 1000 };
+enum { DAY_MS = 24 * 60 * 60 * 1000 };
 
 static const unsigned char HASH[HASH_SIZE] = {1}, OTHER_HASH[HASH_SIZE] = {2};
 
@@ -29,57 +29,6 @@ static int drop_place(void **state)
     faults_plan(&(struct fault_plan){0});
     store_place_drop(*state);
     return 0;
-}
-
-/* ---- what stands in the database, as one number ---- */
-
-static uint64_t mix(uint64_t hash, const char *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
-    return hash;
-}
-
-/* "SELECT quote(a) || ',' || quote(b) FROM t", so that a row is one text. */
-static const char *select_all(struct db *db, const char *table, struct arena *arena)
-{
-    struct db_rows *rows;
-    const char *columns = NULL;
-    assert_int_equal(db_query(db, "SELECT name FROM pragma_table_info($1)", DB_ARGS(db_text(table)), &rows), RESULT_OK);
-    while (db_next(rows) == RESULT_OK) {
-        const char *name = db_column_text(rows, 0, arena);
-        columns = columns ? arena_printf(arena, "%s || ',' || quote(\"%s\")", columns, name)
-                          : arena_printf(arena, "quote(\"%s\")", name);
-    }
-    db_finish(&rows);
-    return arena_printf(arena, "SELECT %s FROM \"%s\" ORDER BY 1", columns, table);
-}
-
-static uint64_t fingerprint(struct store_place *place)
-{
-    struct db *db;
-    struct db_rows *tables, *rows;
-    struct arena arena;
-    uint64_t hash = 0xcbf29ce484222325u;
-    arena_init(&arena);
-    assert_int_equal(db_sqlite.open(place->url, DB_MAIN, DB_READ, &db), RESULT_OK);
-    assert_int_equal(
-        db_query(db, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", NULL, 0, &tables), RESULT_OK);
-    while (db_next(tables) == RESULT_OK) {
-        const char *table = db_column_text(tables, 0, &arena);
-        hash = mix(hash, table, strlen(table));
-        assert_int_equal(db_query(db, select_all(db, table, &arena), NULL, 0, &rows), RESULT_OK);
-        while (db_next(rows) == RESULT_OK) {
-            size_t len;
-            const char *row = db_column_bytes(rows, 0, &len);
-            hash = mix(hash, row, len);
-        }
-        db_finish(&rows);
-    }
-    db_finish(&tables);
-    db_sqlite.close(db);
-    arena_free(&arena);
-    return hash;
 }
 
 /* ---- the verbs ---- */
@@ -290,16 +239,7 @@ static enum result lead_erase(struct store_place *place)
     return store_lead_erase_by_receipt(place->store, HASH, 6);
 }
 
-struct verb {
-    const char *name;
-    void (*before)(struct store_place *place);
-    enum result (*run)(struct store_place *place);
-    /* Some of its calls may fail without harm: the end of a snapshot that was read, the checkpoint after a commit, a look
-     * whether anybody listens. Then it may say OK, but only if all is done. */
-    bool loose;
-};
-
-static const struct verb verbs[] = {
+static const struct fault_verb verbs[] = {
     {"member_add", NULL, member_add, false},
     {"member_disable", have_session, member_disable, false},
     {"member_set_password", have_session, member_set_password, false},
@@ -324,89 +264,32 @@ static const struct verb verbs[] = {
     {"lead_erase", have_lead, lead_erase, true},
 };
 
-/* Fails each call of the verb in turn until none is left to fail; the last run is the one that succeeds. */
-static void sweep(const struct verb *verb, struct fault_plan plan)
-{
-    struct store_place *place = store_place_make(&db_faulty);
-    if (verb->before)
-        verb->before(place);
-    uint64_t before = fingerprint(place);
-    int n = 1;
-    for (; n < FAULTS_MAX; n++) {
-        plan.fail_at = n;
-        faults_plan(&plan);
-        enum result result = verb->run(place);
-        int struck = faults_struck(), violations = faults_violations();
-        faults_plan(&(struct fault_plan){0});
-        bool changed = fingerprint(place) != before;
-        if (verb->loose && struck && result == RESULT_OK && changed) {
-            store_place_drop(place);
-            place = store_place_make(&db_faulty);
-            if (verb->before)
-                verb->before(place);
-            before = fingerprint(place);
-            continue;
-        }
-        if ((violations && !verb->loose) || (struck && changed))
-            print_message("%s, call %d: result %d, struck %d, changed %d, violations %d\n", verb->name, n, result,
-                          struck, changed, violations);
-        assert_true(violations == 0 || verb->loose);
-        if (!struck) {
-            assert_int_equal(result, RESULT_OK);
-            break;
-        }
-        assert_false(changed);
-        if (!verb->loose)
-            assert_int_equal(result, RESULT_FAILED);
-    }
-    assert_in_range(n, 2, FAULTS_MAX - 1);
-    store_place_drop(place);
-}
-
 static void every_verb__undoes_all_when_one_call_fails(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        sweep(&verbs[i], (struct fault_plan){0});
+        fault_sweep(&verbs[i], (struct fault_plan){0});
 }
 
 static void every_verb__undoes_all_when_the_engine_fails_for_good(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        sweep(&verbs[i], (struct fault_plan){.sticky = true});
+        fault_sweep(&verbs[i], (struct fault_plan){.sticky = true});
 }
 
-/* Busy once is tried again and nobody hears of it: the same verb succeeds, whichever call it was. */
 static void every_verb__tries_again_when_the_engine_is_busy(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        for (int n = 1; n < FAULTS_MAX; n++) {
-            struct store_place *place = store_place_make(&db_faulty);
-            if (verbs[i].before)
-                verbs[i].before(place);
-            uint64_t before = fingerprint(place);
-            faults_plan(&(struct fault_plan){.fail_at = n, .with = RESULT_BUSY});
-            enum result result = verbs[i].run(place);
-            int struck = faults_struck();
-            faults_plan(&(struct fault_plan){0});
-            if (!verbs[i].loose)
-                assert_int_equal(result, RESULT_OK);
-            else if (result != RESULT_OK)
-                assert_true(result == RESULT_FAILED && fingerprint(place) == before);
-            store_place_drop(place);
-            if (!struck)
-                break;
-        }
-    }
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        fault_sweep_busy(&verbs[i]);
 }
 
 /* The commit is done and its answer lost: nobody may be told OK, and a second try must not double what is there. */
 static void commit__whose_answer_is_lost_is_no_ok(void **state)
 {
     struct store_place *place = *state;
-    uint64_t before = fingerprint(place);
+    uint64_t before = fault_fingerprint(place);
     for (int n = 1; n < FAULTS_MAX; n++) {
         faults_plan(&(struct fault_plan){.fail_at = n, .too_late = true});
         enum result result = member_add(place);
@@ -414,7 +297,7 @@ static void commit__whose_answer_is_lost_is_no_ok(void **state)
         faults_plan(&(struct fault_plan){0});
         assert_int_equal(struck, 1);
         assert_int_equal(result, RESULT_FAILED);
-        if (fingerprint(place) != before) { /* that was the commit */
+        if (fault_fingerprint(place) != before) { /* that was the commit */
             assert_int_equal(member_add(place), RESULT_CONFLICT);
             return;
         }
@@ -443,11 +326,11 @@ static void store__that_is_broken_tells_once_and_acknowledges_nothing(void **sta
     assert_int_equal(member_add(place), RESULT_FAILED);
     faults_plan(&(struct fault_plan){0});
     assert_int_equal(told, 1);
-    uint64_t before = fingerprint(place);
+    uint64_t before = fault_fingerprint(place);
     assert_int_equal(member_add(place), RESULT_FAILED); /* though the engine would again */
     assert_int_equal(store_ping(place->store), RESULT_FAILED);
     assert_int_equal(told, 1);
-    assert_true(fingerprint(place) == before);
+    assert_true(fault_fingerprint(place) == before);
     store_close(place->store);
     store_place_open(place); /* the start after it */
     assert_int_equal(member_add(place), RESULT_OK);
