@@ -13,6 +13,7 @@ handler api_member_list, api_member_add_many, api_card_add_many;                
 handler api_share_list, api_share_add, api_share_get, api_share_revoke, api_share_hits;             /* shares.c */
 handler api_lead_list, api_lead_get, api_lead_change, api_lead_erase;                               /* leads.c */
 handler api_webhook_list, api_webhook_add, api_webhook_get, api_webhook_change, api_webhook_remove; /* webhooks.c */
+handler api_webhook_rotate, api_webhook_enable, api_webhook_replay;
 handler api_webhook_ping, api_delivery_list, api_delivery_get, api_delivery_redeliver;
 handler api_listener_add, api_listener_remove, api_listener_claim, api_listener_record; /* listeners.c */
 

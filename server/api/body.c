@@ -28,6 +28,14 @@ enum result body_read(struct request *request, json_t **out)
     return RESULT_INVALID;
 }
 
+enum result body_read_optional(struct request *request, json_t **out)
+{
+    if (request->body_len)
+        return body_read(request, out);
+    *out = json_object();
+    return RESULT_OK;
+}
+
 int64_t path_id(const struct request *request, const char *kind)
 {
     return id_parse(kind, request->params[0]);
@@ -102,6 +110,12 @@ int64_t time_parse(const char *text)
         return 0;
     int64_t time_ms = (time_s - offset_s) * 1000 + fraction_ms;
     return *rest ? 0 : time_ms > 0 ? time_ms : 1;
+}
+
+int64_t id_time_bounded(int64_t time_ms)
+{
+    static const int64_t MAX_MS = ((int64_t)1 << 42) - 1;
+    return time_ms < MAX_MS ? time_ms : MAX_MS;
 }
 
 int64_t member_time(const json_t *json, const char *name, struct complaints *complaints)

@@ -12,6 +12,8 @@ enum { PAGE_LIMIT_DEFAULT = 50, PAGE_LIMIT_MAX = 200 };
 /* The body as one JSON object (RFC 8259): UTF-8, no duplicate members, no text behind it. INVALID: the problem is answered already. The
  * caller drops the reference. */
 enum result body_read(struct request *request, json_t **out) MUST_CHECK;
+/* The same where no body at all is as good as {}. */
+enum result body_read_optional(struct request *request, json_t **out) MUST_CHECK;
 /* The id in the path, 0 if it is none of that KIND ("crd"). */
 int64_t path_id(const struct request *request, const char *kind);
 /* Text member NAME of an object; complains when it is something else. null and absent give NULL. */
@@ -24,6 +26,8 @@ int64_t member_time(const json_t *json, const char *name, struct complaints *com
 void members_only(const json_t *json, const char *const *names, struct arena *arena, struct complaints *complaints);
 /* true or false: 1 or 0; -1 when absent or null. */
 int member_flag(const json_t *json, const char *name, struct complaints *complaints);
+/* TIME_MS, or the last that an id can have been made at if that is later (2109). */
+int64_t id_time_bounded(int64_t time_ms);
 /* RFC 3339 text to milliseconds, 1 for times before 1970; 0 if it is none. */
 int64_t time_parse(const char *text);
 

@@ -46,12 +46,11 @@ static void read_filter(struct request *request, struct lead_filter *filter, str
 /* The change after which a feed starts: that of ?cursor=, or of ?since=, or the last one before a time. */
 static int64_t feed_start(struct request *request, const struct page *page, int64_t since_ms)
 {
-    static const int64_t TIME_MAX_MS = ((int64_t)1 << 42) - 1; /* the last that an id can have, in 2109 */
     if (page->before)
         return page->before;
     if (!since_ms)
         return id_parse("chg", request_query(request, "since"));
-    return id_at_ms(since_ms < TIME_MAX_MS ? since_ms : TIME_MAX_MS) - 1;
+    return id_at_ms(id_time_bounded(since_ms)) - 1;
 }
 
 /* With ?since= the list is one to keep a copy by: in the order of the changes, and read on from where one was. */

@@ -81,7 +81,7 @@ async function ask({ method, path, type }, caller) {
 // Each address with each id that it could be given.
 function * addresses(who) {
   for (const route of routes.filter(route => route.who === who && route.path.includes('{')))
-    for (const id of ids) yield { ...route, pattern: route.path, path: route.path.replace(/\{\*?\}/, id) }
+    for (const id of ids) yield { ...route, pattern: route.path, path: route.path.replaceAll(/\{\*?\}/g, id) }
 }
 
 async function crawl(who, caller, expected) {

@@ -28,7 +28,8 @@ export const wrong = answer => {
 const HOMES = {
   listeners: ['/listeners', '/listeners/{id}', '/listeners/{id}/deliveries', '/listeners/{id}/deliveries/{delivery}/outcome'],
   access: ['/account', '/tokens', '/tokens/{id}', '/cards/{id}/portrait', '/inbox'],
-  bulk: ['/members', '/members/bulk', '/cards/bulk']
+  bulk: ['/members', '/members/bulk', '/cards/bulk'],
+  hooks: ['/webhooks/{id}/rotate', '/webhooks/{id}/enable', '/webhooks/{id}/replay']
 }
 const homeOf = path => Object.keys(HOMES).find(home => HOMES[home].includes(path)) ?? 'main'
 export const pathsOf = home => Object.keys(contract.paths).filter(path => homeOf(path) === home)
