@@ -61,8 +61,23 @@ void client_nap(struct client *client, int ms)
 struct exchange {
     struct str body;
     size_t seen;
-    bool keeps_body, too_large;
+    long status;   /* of the head that is being read */
+    bool complete; /* that head has ended, and it is no 1xx */
+    bool keeps_body;
 };
+
+static size_t take_header(char *line, size_t size, size_t count, void *context)
+{
+    struct exchange *exchange = context;
+    size_t len = size * count;
+    if (len > 9 && !strncmp(line, "HTTP/", 5)) {
+        const char *space = memchr(line, ' ', len);
+        exchange->status = space ? strtol(space, NULL, 10) : 0;
+    } else if (len <= 2 && (line[0] == '\r' || line[0] == '\n') && exchange->status >= 200) {
+        exchange->complete = true;
+    }
+    return len;
+}
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 {
@@ -71,8 +86,8 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
     exchange->seen += len;
     if (exchange->keeps_body)
         str_add_n(&exchange->body, bytes, len);
-    exchange->too_large = exchange->keeps_body ? exchange->body.failed : exchange->seen > COURIER_REPLY_MAX;
-    return exchange->too_large ? 0 : len;
+    bool too_large = exchange->keeps_body ? exchange->body.failed : exchange->seen > COURIER_REPLY_MAX;
+    return too_large ? 0 : len;
 }
 
 static enum send_error error_of(CURLcode code)
@@ -114,6 +129,8 @@ static bool set_up(CURL *easy, const struct client_request *request, struct curl
         SET(CURLOPT_POSTFIELDS, request->body);
     }
     SET(CURLOPT_HTTPHEADER, headers);
+    SET(CURLOPT_HEADERFUNCTION, take_header);
+    SET(CURLOPT_HEADERDATA, exchange);
     SET(CURLOPT_WRITEFUNCTION, take_body);
     SET(CURLOPT_WRITEDATA, exchange);
     SET(CURLOPT_ERRORBUFFER, words);
@@ -150,7 +167,6 @@ enum result client_ask(struct client *client, const struct client_request *reque
                        struct client_answer *out)
 {
     char words[CURL_ERROR_SIZE] = "";
-    long status = 0;
     CURLcode code = CURLE_FAILED_INIT;
     struct exchange exchange = {.keeps_body = !request->as_courier};
     struct curl_slist *headers = NULL;
@@ -164,14 +180,13 @@ enum result client_ask(struct client *client, const struct client_request *reque
     if (easy && headers && set_up(easy, request, headers, &exchange, words) &&
         !curl_multi_add_handle(client->multi, easy)) {
         ended = run(client, &code);
-        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
         curl_multi_remove_handle(client->multi, easy);
     }
     curl_easy_cleanup(easy);
     curl_slist_free_all(headers);
     /* A status decides, as it does for the courier, even if a receiver's body never ends. */
-    bool answered = ended && status >= 200 && (code == CURLE_OK || request->as_courier);
-    *out = (struct client_answer){.status = answered ? (int)status : 0,
+    bool answered = ended && exchange.complete && (code == CURLE_OK || request->as_courier);
+    *out = (struct client_answer){.status = answered ? (int)exchange.status : 0,
                                   .latency_ms = monotonic_ms() - started_ms,
                                   .body = exchange.body.data,
                                   .error = answered ? SEND_OK : error_of(code),
