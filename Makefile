@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 30
 BUILD_PACKAGES := gcc libc6-dev pkg-config ca-certificates libmicrohttpd-dev libsqlite3-dev libjansson-dev libsodium-dev \
                   libcurl4-openssl-dev libqrencode-dev libpng-dev libcairo2-dev libpango1.0-dev libjpeg62-turbo-dev \
                   libturbojpeg0-dev libwebp-dev libseccomp-dev libidn2-dev libunistring-dev libbrotli-dev zlib1g-dev libyaml-dev
-TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl chromium php-cli gccgo-12 iproute2 openssl
+TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl chromium php-cli gccgo-12 iproute2 openssl nftables
 BENCH_PACKAGES := nginx-light wrk nodejs
 
 PACKAGES := libmicrohttpd sqlite3 jansson libsodium libcurl libqrencode libpng cairo pango pangocairo libjpeg libturbojpeg \
@@ -211,7 +211,9 @@ install: all ## put the binary under DESTDIR and PREFIX
 	install -D -m 644 assets/operate/Caddyfile $(DESTDIR)$(PREFIX)/share/doc/meishi/Caddyfile
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local|$(PREFIX)|' assets/operate/meishi.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/meishi.service
+	sed 's|/usr/local|$(PREFIX)|' assets/operate/meishi-worker.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/meishi-worker.service
 	install -m 644 assets/operate/meishi.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/meishi.socket
+	install -D -m 644 assets/operate/meishi-worker.nft $(DESTDIR)$(PREFIX)/share/doc/meishi/meishi-worker.nft
 
 clean: ## remove everything made
 	rm -rf build tests/node_modules

@@ -29,7 +29,7 @@ struct command {
 
 static const struct command COMMANDS[] = {
     {"serve", NULL, NOTHING, "", "answer requests until told to stop"},
-    {"worker", NULL, NOTHING, "", "send webhooks only, beside servers of the same PostgreSQL store"},
+    {"worker", NULL, NOTHING, "[--user NAME]", "send the webhooks of the server that has the store, in its stead"},
     {"migrate", cli_migrate, NOTHING, "", "bring the store to this version's tables"},
     {"config", NULL, NOTHING, "", "print the settings in force, without secrets"},
     {"doctor", NULL, NOTHING, "", "check the machine, the settings and the store"},
@@ -348,9 +348,7 @@ static int run_alone(const struct command *command, const struct config *config,
             config_print(config, call->json, &call->out);
         return code;
     }
-    return cli_say(call, EX_UNAVAILABLE,
-                   "A worker of its own needs a PostgreSQL store; on SQLite `meishi serve` sends the "
-                   "webhooks itself.");
+    return cli_worker(config, call, argc, argv);
 }
 
 /* A command with its settings; what it says goes out when it has ended. */
@@ -385,8 +383,8 @@ int cli_run(int argc, char **argv, char **environment)
     signal(SIGPIPE, SIG_IGN);
     if (argc == 1 && !strcmp(argv[0], "portrait-worker"))
         return portrait_worker_main();
-    if (argc == 1 && !strcmp(argv[0], SENDING_COMMAND))
-        sending_main();
+    if (argc == 1)
+        sending_main(argv[0]);
     for (int i = 0; i < argc; i++)
         if (!text_is_utf8(argv[i], strlen(argv[i]))) {
             fprintf(stderr, "meishi: word %d of the command is not UTF-8.\n", i + 1);

@@ -12,5 +12,8 @@ struct control *control_open(struct app *app, const char *folder, struct arena *
 void control_close(struct control *control);
 /* Asks the server at FOLDER; fills the call and *CODE. NOT_FOUND: nobody listens. */
 enum result control_ask(const char *folder, struct cli_call *call, int argc, char **argv, int *code) MUST_CHECK;
+/* Asks the server at FOLDER to let this process send its webhooks; *out is a socket to it then (server/notify/sending.h).
+ * NOT_FOUND: nobody listens. CONFLICT: it will not, call and *CODE say why. */
+enum result control_attach(const char *folder, struct cli_call *call, int *code, int *out) MUST_CHECK;
 
 #endif

@@ -19,7 +19,7 @@ enum { PAUSE_MIN_MS = 100, PAUSE_MAX_MS = 30000, CALM_MS = 60000 };
 /* The pid of a sender with SOCKET as its standard input, and the rest of its descriptors nowhere; -1 when there is none. */
 static pid_t spawn(int socket)
 {
-    static char name[] = "meishi", command[] = SENDING_COMMAND;
+    static char name[] = "meishi", command[] = SENDING_CHILD;
     char *arguments[] = {name, command, NULL}, *environment[] = {NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;

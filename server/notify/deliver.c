@@ -252,7 +252,16 @@ void sender_stop(struct sender *sender)
 
 void sender_figures(struct sender *sender, struct sender_figures *out)
 {
+    struct courier_figures courier;
+    courier_figures(sender->courier, &courier);
     *out = (struct sender_figures){.attempts = atomic_load(&sender->attempts),
                                    .delivered = atomic_load(&sender->delivered),
-                                   .in_flight = atomic_load(&sender->in_flight)};
+                                   .in_flight = atomic_load(&sender->in_flight),
+                                   .restarts = courier.restarts,
+                                   .worker = courier.worker};
+}
+
+enum result sender_attach(struct sender *sender, int fd)
+{
+    return courier_attach(sender->courier, fd);
 }

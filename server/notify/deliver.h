@@ -6,6 +6,7 @@
 #ifndef MEISHI_DELIVER_H
 #define MEISHI_DELIVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "cards/base/arena.h"
 
@@ -21,7 +22,11 @@ void sender_stop(struct sender *sender);
 
 struct sender_figures {
     int64_t attempts, delivered, in_flight /* now */;
+    int64_t restarts; /* of the sending process */
+    bool worker;      /* one is attached and sends instead of our own process */
 };
 void sender_figures(struct sender *sender, struct sender_figures *out);
+/* A worker at the other end of FD sends from now on: courier_attach. */
+enum result sender_attach(struct sender *sender, int fd) MUST_CHECK;
 
 #endif

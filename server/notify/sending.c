@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -154,7 +156,7 @@ static int go_round(struct sending *sending, bool *left)
     return code || *left ? code : wait_for_more(sending);
 }
 
-int sending_run(int socket, int signals)
+static int serve(int signals)
 {
     struct sending *sending = calloc(1, sizeof *sending);
     bool left = false;
@@ -163,7 +165,7 @@ int sending_run(int socket, int signals)
     sending->signals = signals;
     sending->started_ms = monotonic_ms();
     arena_init(&sending->arena);
-    wire_open(&sending->wire, socket);
+    wire_open(&sending->wire, STDIN_FILENO);
     int code = open_calls(sending);
     if (!code && jail_enter_sender(memory_max, DESCRIPTORS_MAX) != RESULT_OK)
         code = EX_OSERR;
@@ -178,10 +180,37 @@ int sending_run(int socket, int signals)
     return code;
 }
 
-void sending_main(void)
+static void ignore_signals(void)
 {
-    static const int left_to_the_server[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    static const int left_to_the_server[] = {SIGINT, SIGTERM, SIGHUP};
     for (size_t i = 0; i < sizeof left_to_the_server / sizeof *left_to_the_server; i++)
         signal(left_to_the_server[i], SIG_IGN);
-    _exit(sending_run(STDIN_FILENO, -1));
+}
+
+/* SIGTERM and SIGINT as something to read; -1 when that fails. */
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    return sigprocmask(SIG_BLOCK, &set, NULL) ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Ends by _exit: in the jail what runs at a usual exit may not be allowed. */
+void sending_main(const char *word)
+{
+    bool worker = !strcmp(word, SENDING_WORKER);
+    if (!worker && strcmp(word, SENDING_CHILD) != 0)
+        return;
+    signal(SIGPIPE, SIG_IGN);
+    if (!worker) {
+        ignore_signals();
+        _exit(serve(-1));
+    }
+    int signals = open_signals();
+    int code = signals < 0 ? EX_OSERR : serve(signals);
+    if (code)
+        fprintf(stderr, "meishi: the worker ends: %s\n", sending_words(code));
+    _exit(code);
 }

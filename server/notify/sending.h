@@ -16,18 +16,20 @@
  *
  * It leaves by itself after a day, when it has nothing to do, so that a new one reads the authorities' certificates anew.
  *
- * `meishi worker` is the same process, started by the operator under a user and unit of their own. */
+ * `meishi worker` becomes the same process, started by the operator under a user and unit of their own. */
 #ifndef MEISHI_SENDING_H
 #define MEISHI_SENDING_H
 
-#define SENDING_COMMAND "webhook-sender" /* the word that makes a program of ours this process */
+/* The words that make a program of ours this process, its socket being standard input: as the server's own child, which takes no
+ * signals but lives and ends with the server; and as a worker, which leaves upon SIGTERM or SIGINT when what is under way is done,
+ * at once upon a second one, and says on standard error why it ends. */
+#define SENDING_CHILD "webhook-sender"
+#define SENDING_WORKER "webhook-worker"
 
-/* The server's own child: its socket is standard input. Never returns. */
-void sending_main(void) __attribute__((noreturn));
-/* Serves the server at the other end of SOCKET until it goes away or, after a signal to be read from the signalfd SIGNALS (-1:
- * none), until what is under way is done. Gives this process's abilities up for good; 0 or an exit code of <sysexits.h>. */
-int sending_run(int socket, int signals);
-/* What an exit code of sending_run means, in a few words. */
+/* Serves the server at the other end of standard input until that goes away. Exits with 0 or a code of <sysexits.h>; returns only
+ * when WORD is neither of the two. */
+void sending_main(const char *word);
+/* What such a code means, in a few words. */
 const char *sending_words(int code);
 
 #endif

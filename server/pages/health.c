@@ -84,6 +84,10 @@ enum result metrics_page(struct app *app, struct request *request)
     mailer_figures(app->mailer, &mail);
     metric(&out, "mail_sent_total", "counter", "Letters that the mail server took.", mail.sent);
     metric(&out, "mail_failed_total", "counter", "Letters given up.", mail.failed);
+    metric(&out, "webhook_sender_restarts_total", "counter",
+           "Times the process that sends webhooks ended and was started.", sender.restarts);
+    metric(&out, "webhook_worker_attached", "gauge",
+           "1 while `meishi worker` sends instead of the server's own process.", sender.worker);
     reply_bytes(request, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
     return RESULT_OK;
 }

@@ -282,10 +282,10 @@ test('words that are no command are told so on stderr', async () => {
   assert.match(latin.words, /UTF-8/)
 })
 
-test('a worker of its own needs another engine, and a folder that cannot be made is said', async () => {
+test('a worker needs a server, and a folder that cannot be made is said', async () => {
   const worker = await run(['worker'], newStore())
   assert.equal(worker.code, UNAVAILABLE)
-  assert.match(worker.words, /PostgreSQL/)
+  assert.match(worker.words, /No server/)
   const { code, words } = await run(['member', 'list'], { MEISHI_STORE: 'sqlite:/proc/none/store' })
   assert.equal(code, UNAVAILABLE)
   assert.match(words, /\/proc\/none\/store/)
