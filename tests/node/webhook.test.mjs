@@ -2,6 +2,7 @@
 // real binary, a receiver on a free port, every request checked as a stranger's system would.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { createPublicKey, verify as verifyBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -15,7 +16,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const meishi = process.env.MEISHI ?? join(root, process.env.BUILD ?? 'build', 'meishi');
 const folder = mkdtempSync(join(tmpdir(), 'meishi-webhook-'));
 const received = [];
-let receiver, server, base, token, env;
+let receiver, server, base, token, env, jane;
 
 const wait = async (what, found) => {
   for (let tries = 0; tries < 300; tries++) {
@@ -55,7 +56,7 @@ before(async () => {
   delete env.MEISHI_VCARD_WRITER;
   delete env.MEISHI;
   const run = (...words) => JSON.parse(execFileSync(meishi, [...words, '--json'], { env, encoding: 'utf8' }));
-  run('member', 'add', '--handle', 'jane', '--name', 'Jane Doe', '--email', 'jane@example.org');
+  jane = run('member', 'add', '--handle', 'jane', '--name', 'Jane Doe', '--email', 'jane@example.org');
   token = run('token', 'add', '--member', 'jane').token;
   server = spawn(meishi, ['serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let said = '';
@@ -119,4 +120,72 @@ test('a redelivery has the same id and a signature of its own', async () => {
   assert.equal(second.body, first.body);
   assert.notEqual(second.headers['webhook-signature'], first.headers['webhook-signature']);
   verify(webhook.secret, second);
+});
+
+// What members do in pages: a session, then a form with its token.
+async function pages() {
+  const form = fields => ({
+    method: 'POST', redirect: 'manual', body: new URLSearchParams(fields), headers: { origin: base, cookie },
+  });
+  let cookie = '';
+  const signedIn = await fetch(base + new URL(jane.sign_in_url).pathname, form({}));
+  cookie = signedIn.headers.get('set-cookie').split(';')[0];
+  const get = async path => (await fetch(base + path, { headers: { cookie } })).text();
+  const post = async (path, fields) => {
+    const form_token = /name="form_token" value="([^"]+)"/.exec(await get('/webhooks/new'))[1];
+    const answer = await fetch(base + path, form({ form_token, ...fields }));
+    const html = await answer.text();
+    assert.equal(answer.status, 200, html);
+    return html;
+  };
+  return { get, post };
+}
+const secretIn = html => /whsec_[A-Za-z0-9+/=]+/.exec(html)[0];
+const signatures = (request, version) =>
+  request.headers['webhook-signature'].split(' ').filter(one => one.startsWith(`${version},`)).map(one => one.split(',')[1]);
+
+// RFC 8410 says how a bare ed25519 key is wrapped for node.
+const verifiesWithKey = (whpk, request, signature) => {
+  const der = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), Buffer.from(whpk.slice('whpk_'.length), 'base64')]);
+  const text = `${request.headers['webhook-id']}.${request.headers['webhook-timestamp']}.${request.body}`;
+  return verifyBytes(null, Buffer.from(text), createPublicKey({ key: der, format: 'der', type: 'spki' }), Buffer.from(signature, 'base64'));
+};
+
+async function ping(webhook, path) {
+  const before = received.filter(one => one.path === path).length;
+  await api('POST', `webhooks/${webhook}/ping`);
+  return wait('a ping', () => received.filter(one => one.path === path)[before]);
+}
+
+test('a changed secret and the one before both verify, until the old one is ended; keys sign beside them', async () => {
+  const { get, post } = await pages();
+  const made = await post('/webhooks/new', { url: address('/keys'), event: 'lead.created', asymmetric: '1' });
+  const first = secretIn(made), id = /whk_\w+/.exec(made)[0];
+  const keyOf = async () => /whpk_[A-Za-z0-9+/=]+/.exec(await get(`/webhooks/${id}`))[0];
+  const firstKey = await keyOf();
+  const alone = await ping(id, '/keys');
+  verify(first, alone);
+  assert.equal(signatures(alone, 'v1').length, 1);
+  assert.deepEqual(signatures(alone, 'v1a').map(one => verifiesWithKey(firstKey, alone, one)), [true]);
+  assert.ok(!verifiesWithKey(firstKey, { ...alone, body: alone.body + ' ' }, signatures(alone, 'v1a')[0]));
+
+  const second = secretIn(await post(`/webhooks/${id}`, { do: 'rotate', keep: '24h' }));
+  const secondKey = await keyOf();
+  assert.notEqual(second, first);
+  assert.notEqual(secondKey, firstKey);
+  const both = await ping(id, '/keys');
+  verify(first, both);
+  verify(second, both);
+  assert.equal(signatures(both, 'v1').length, 2);
+  assert.deepEqual(signatures(both, 'v1a').map(one => verifiesWithKey(secondKey, both, one)), [true, false]);
+  assert.deepEqual(signatures(both, 'v1a').map(one => verifiesWithKey(firstKey, both, one)), [false, true]);
+
+  const third = secretIn(await post(`/webhooks/${id}`, { do: 'rotate', keep: '0' }));
+  const one = await ping(id, '/keys');
+  verify(third, one);
+  assert.throws(() => verify(second, one), /signature/i);
+  assert.throws(() => verify(first, one), /signature/i);
+  assert.equal(signatures(one, 'v1').length, 1);
+  const thirdKey = await keyOf();
+  assert.deepEqual(signatures(one, 'v1a').map(sign => verifiesWithKey(thirdKey, one, sign)), [true]);
 });
