@@ -401,23 +401,23 @@ static void delivery__of_a_sender_that_died_is_due_at_the_next_start(void **stat
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
     for (int i = 0; i < 3; i++)
-        ping(fresh, &webhook);
-    struct claimed first = claim(fresh, 10), again;
+        deliveries_ping(fresh, &webhook);
+    struct claimed first = deliveries_claim(fresh, 10), again;
     assert_int_equal(first.count, 2);
     fresh->now_ms += 1000;
-    assert_int_equal(claim(fresh, 10).count, 0); /* the endpoint has its fill */
+    assert_int_equal(deliveries_claim(fresh, 10).count, 0); /* the endpoint has its fill */
     assert_int_equal(store_delivery_release(fresh->store, fresh->now_ms), RESULT_OK);
-    again = claim(fresh, 10);
+    again = deliveries_claim(fresh, 10);
     assert_int_equal(again.count, 2);
     fresh->now_ms += 1000;
     for (size_t i = 0; i < again.count; i++)
-        record(fresh, again.list[i].id, DELIVERY_DELIVERED, 0);
+        deliveries_record(fresh, again.list[i].id, DELIVERY_DELIVERED, 0);
     fresh->now_ms += 1000;
-    again = claim(fresh, 10);
+    again = deliveries_claim(fresh, 10);
     assert_int_equal(again.count, 1);
-    record(fresh, again.list[0].id, DELIVERY_DELIVERED, 0);
+    deliveries_record(fresh, again.list[0].id, DELIVERY_DELIVERED, 0);
     for (size_t i = 0; i < first.count; i++)
-        assert_int_equal(find(fresh, first.list[i].id, &(size_t){0}).state, DELIVERY_DELIVERED);
+        assert_int_equal(deliveries_find(fresh, first.list[i].id, &(size_t){0}).state, DELIVERY_DELIVERED);
 }
 
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
