@@ -102,30 +102,6 @@ static struct delivery_load load_of(const struct sender *sender)
     return load;
 }
 
-/* Claims as many as there are places for and sends them; says how long nothing more will be due. A claim does a bounded
- * part of what is to be done, so what is left is looked at again at once, and other writers come in between. */
-static int claim_and_send(struct sender *sender)
-{
-    struct arena arena;
-    struct delivery *deliveries;
-    const struct delivery_load load = load_of(sender);
-    size_t count;
-    int64_t now = now_ms(), next_due_ms;
-    arena_init(&arena);
-    enum result result =
-        store_delivery_claim(sender->store, &arena, now, LEASE_MS, &load, &deliveries, &count, &next_due_ms);
-    for (size_t i = 0; i < count; i++) {
-        send_one(sender, &deliveries[i], &arena);
-        sodium_memzero(&deliveries[i].keys, sizeof deliveries[i].keys);
-        sodium_memzero(&deliveries[i].old_keys, sizeof deliveries[i].old_keys);
-    }
-    arena_free(&arena);
-    if (result != RESULT_OK)
-        return PAUSE_MS;
-    int64_t wait = next_due_ms ? next_due_ms - now : SLEEP_MAX_MS;
-    return wait < AGAIN_MS ? AGAIN_MS : wait < SLEEP_MAX_MS ? (int)wait : SLEEP_MAX_MS;
-}
-
 /* ---- back ---- */
 
 static bool is_slow(const struct send_outcome *sent)
@@ -164,26 +140,62 @@ static struct outcome judge_outcome(const struct send_outcome *sent, const struc
     return outcome;
 }
 
-static void record(struct sender *sender, const struct send_outcome *sent, size_t count)
+/* Frees their places. */
+static void take_back(struct sender *sender, const struct send_outcome *sent, size_t count, struct outcome *out)
 {
-    struct outcome outcomes[COURIER_JOBS_MAX];
     for (size_t i = 0; i < count; i++) {
         struct flight *flight = flight_of(sender, sent[i].id);
         assert(flight);
-        outcomes[i] = judge_outcome(&sent[i], flight);
-        if (outcomes[i].state == DELIVERY_DELIVERED)
+        out[i] = judge_outcome(&sent[i], flight);
+        if (out[i].state == DELIVERY_DELIVERED)
             atomic_fetch_add(&sender->delivered, 1);
         *flight = (struct flight){0};
         atomic_fetch_sub(&sender->in_flight, 1);
     }
-    if (store_delivery_record(sender->store, outcomes, count, now_ms()) != RESULT_OK)
+}
+
+static void record(struct sender *sender, const struct outcome *outcomes, size_t count)
+{
+    if (count && store_delivery_record(sender->store, outcomes, count, now_ms()) != RESULT_OK)
         log_error("webhook-record", "count=%zu words=\"sent but not recorded, will be sent again\"", count);
+}
+
+/* ---- round and round ---- */
+
+/* Records what came back, claims as many as there are places for, in the same transaction, and sends them; says how long
+ * nothing more will be due. A claim does a bounded part of what is to be done, so what is left is looked at again at once,
+ * and other writers come in between. */
+static int exchange(struct sender *sender, const struct outcome *outcomes, size_t outcome_count)
+{
+    struct arena arena;
+    struct delivery *deliveries;
+    const struct delivery_load load = load_of(sender);
+    size_t count;
+    int64_t now = now_ms(), next_due_ms;
+    arena_init(&arena);
+    enum result result = outcome_count ? store_delivery_exchange(sender->store, &arena, outcomes, outcome_count, now,
+                                                                 LEASE_MS, &load, &deliveries, &count, &next_due_ms)
+                                       : store_delivery_claim(sender->store, &arena, now, LEASE_MS, &load, &deliveries,
+                                                              &count, &next_due_ms);
+    for (size_t i = 0; i < count; i++) {
+        send_one(sender, &deliveries[i], &arena);
+        sodium_memzero(&deliveries[i].keys, sizeof deliveries[i].keys);
+        sodium_memzero(&deliveries[i].old_keys, sizeof deliveries[i].old_keys);
+    }
+    arena_free(&arena);
+    if (result != RESULT_OK) { /* what cannot be claimed must not keep what was sent from being recorded */
+        record(sender, outcomes, outcome_count);
+        return PAUSE_MS;
+    }
+    int64_t wait = next_due_ms ? next_due_ms - now : SLEEP_MAX_MS;
+    return wait < AGAIN_MS ? AGAIN_MS : wait < SLEEP_MAX_MS ? (int)wait : SLEEP_MAX_MS;
 }
 
 static void *run(void *context)
 {
     struct sender *sender = context;
     struct send_outcome sent[COURIER_JOBS_MAX];
+    struct outcome outcomes[COURIER_JOBS_MAX];
     if (store_delivery_release(sender->store, now_ms()) != RESULT_OK)
         log_error("webhook-release", "words=\"what was under way at a crash waits for its lease to end\"");
     int64_t look_ms = 0, stop_ms = 0; /* on the monotonic clock: when to look at the outbox again, when to give up */
@@ -196,14 +208,17 @@ static void *run(void *context)
                 break;
             look_ms = stop_ms;
         } else if (atomic_exchange(&sender->woken, false) || now >= look_ms) {
-            look_ms = now + claim_and_send(sender);
+            look_ms = now + exchange(sender, NULL, 0);
         }
         now = monotonic_ms();
         size_t count = courier_run(sender->courier, look_ms > now ? (int)(look_ms - now) : 0, sent, COURIER_JOBS_MAX);
         if (!count)
             continue;
-        record(sender, sent, count);
-        look_ms = 0;
+        take_back(sender, sent, count, outcomes);
+        if (atomic_load(&sender->stopping))
+            record(sender, outcomes, count);
+        else
+            look_ms = monotonic_ms() + exchange(sender, outcomes, count);
     }
     return NULL;
 }

@@ -28,7 +28,8 @@ struct claim {
     struct arena *arena;
     int64_t now_ms, lease_ms;
     struct delivery_load asked, load; /* what it adds is counted in */
-    size_t count, looks;
+    const struct outcome *outcomes;   /* to be recorded first */
+    size_t outcome_count, count, looks;
     struct delivery *deliveries;
     struct under_way *under_way;
     size_t under_way_count;
@@ -317,7 +318,11 @@ static enum result claim_body(struct db *db, void *context)
     struct claim *claim = context;
     claim->count = claim->looks = 0;
     claim->load = claim->asked;
-    enum result result = read_under_way(claim, db);
+    enum result result = claim->outcome_count ? delivery_record_all(claim->store, db, claim->outcomes,
+                                                                    claim->outcome_count, claim->now_ms)
+                                              : RESULT_OK;
+    if (result == RESULT_OK)
+        result = read_under_way(claim, db);
     for (int lane = 0; lane < LANE_CHORES && result == RESULT_OK; lane++)
         result = serve_line(claim, db, (enum endpoint_lane)lane);
     if (result == RESULT_OK)
@@ -346,6 +351,26 @@ enum result store_delivery_claim(struct store *store, struct arena *arena, int64
         claim.deliveries = arena_alloc(arena, sizeof *claim.deliveries * CLAIM_MAX);
         result = store_write(store, "delivery_claim", claim_body, &claim);
     }
+    *out = claim.deliveries;
+    *count = result == RESULT_OK ? claim.count : 0;
+    *next_due_ms = claim.next_due_ms;
+    return result;
+}
+
+enum result store_delivery_exchange(struct store *store, struct arena *arena, const struct outcome *outcomes,
+                                    size_t outcome_count, int64_t now_ms, int64_t lease_ms,
+                                    const struct delivery_load *load, struct delivery **out, size_t *count,
+                                    int64_t *next_due_ms)
+{
+    struct claim claim = {.store = store,
+                          .arena = arena,
+                          .now_ms = now_ms,
+                          .lease_ms = lease_ms,
+                          .asked = *load,
+                          .outcomes = outcomes,
+                          .outcome_count = outcome_count};
+    claim.deliveries = arena_alloc(arena, sizeof *claim.deliveries * CLAIM_MAX);
+    enum result result = store_write(store, "delivery_exchange", claim_body, &claim);
     *out = claim.deliveries;
     *count = result == RESULT_OK ? claim.count : 0;
     *next_due_ms = claim.next_due_ms;

@@ -11,5 +11,8 @@
 enum { DELIVERY_COLUMN_COUNT = 15 };
 void delivery_from_row(const struct db_rows *rows, struct arena *arena, struct delivery *out);
 enum result delivery_read_body(struct db *db, struct arena *arena, struct delivery *delivery) MUST_CHECK;
+/* Inside a transaction: what store_delivery_record does. */
+enum result delivery_record_all(struct store *store, struct db *db, const struct outcome *outcomes, size_t count,
+                                int64_t now_ms) MUST_CHECK;
 
 #endif

@@ -145,30 +145,58 @@ static enum result record_one(struct recording *recording, struct db *db, struct
                : endpoint_settle(db, &flight->endpoint, recording->now_ms);
 }
 
-static enum result record_body(struct db *db, void *context)
+/* Mostly nobody waits for a crowd, and then nobody needs to be called for each outcome. */
+static enum result is_anybody_waiting(struct db *db, bool *out)
 {
-    struct recording *recording = context;
-    struct arena arena;
-    enum result result = RESULT_OK;
-    recording->troubled_count = 0; /* it may be tried again */
-    arena_init(&arena);
+    struct db_rows *rows;
+    enum result result = db_one(db, "SELECT 1 FROM webhooks WHERE waits_for IS NOT NULL LIMIT 1", NULL, 0, &rows);
+    *out = result == RESULT_OK;
+    if (result == RESULT_OK)
+        db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+static enum result call_crowds(struct db *db, const struct flight *flight, int64_t now_ms)
+{
+    enum result result = call_crowd(db, flight->delivery.owner_id, now_ms);
+    return result == RESULT_OK && flight->target ? call_crowd(db, flight->target, now_ms) : result;
+}
+
+static enum result record_all(struct recording *recording, struct db *db, struct arena *arena)
+{
+    bool waiting;
+    enum result result = is_anybody_waiting(db, &waiting);
     for (size_t i = 0; i < recording->count && result == RESULT_OK; i++) {
         struct flight flight;
-        result = find_flight(db, &arena, recording->outcomes[i].delivery_id, &flight);
+        result = find_flight(db, arena, recording->outcomes[i].delivery_id, &flight);
         if (result == RESULT_NOT_FOUND) {
             result = RESULT_OK;
             continue;
         }
         /* Erased, disabled or recorded meanwhile: that end stands. */
         if (result == RESULT_OK && flight.delivery.state == DELIVERY_PENDING)
-            result = record_one(recording, db, &arena, &recording->outcomes[i], &flight);
-        if (result == RESULT_OK)
-            result = call_crowd(db, flight.delivery.owner_id, recording->now_ms);
-        if (result == RESULT_OK && flight.target)
-            result = call_crowd(db, flight.target, recording->now_ms);
+            result = record_one(recording, db, arena, &recording->outcomes[i], &flight);
+        if (result == RESULT_OK && waiting)
+            result = call_crowds(db, &flight, recording->now_ms);
     }
+    return result;
+}
+
+enum result delivery_record_all(struct store *store, struct db *db, const struct outcome *outcomes, size_t count,
+                                int64_t now_ms)
+{
+    struct recording recording = {.store = store, .outcomes = outcomes, .count = count, .now_ms = now_ms};
+    struct arena arena;
+    arena_init(&arena);
+    enum result result = record_all(&recording, db, &arena);
     arena_free(&arena);
     return result;
+}
+
+static enum result record_body(struct db *db, void *context)
+{
+    const struct recording *recording = context;
+    return delivery_record_all(recording->store, db, recording->outcomes, recording->count, recording->now_ms);
 }
 
 enum result store_delivery_record(struct store *store, const struct outcome *outcomes, size_t count, int64_t now_ms)

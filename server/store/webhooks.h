@@ -154,6 +154,12 @@ struct outcome {
  * erased or ended otherwise meanwhile is dropped. */
 enum result store_delivery_record(struct store *store, const struct outcome *outcomes, size_t count,
                                   int64_t now_ms) MUST_CHECK;
+/* The recording and then a claim in one transaction, as a busy sender does them; LOAD is without those recorded. If it fails
+ * nothing is recorded either. */
+enum result store_delivery_exchange(struct store *store, struct arena *arena, const struct outcome *outcomes,
+                                    size_t outcome_count, int64_t now_ms, int64_t lease_ms,
+                                    const struct delivery_load *load, struct delivery **out, size_t *count,
+                                    int64_t *next_due_ms) MUST_CHECK;
 /* Called from the committing thread whenever outbox rows were committed; set once at start. */
 void store_on_outbox(struct store *store, void (*wake)(void *context), void *context);
 

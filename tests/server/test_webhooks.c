@@ -420,6 +420,27 @@ static void delivery__of_a_sender_that_died_is_due_at_the_next_start(void **stat
         assert_int_equal(deliveries_find(fresh, first.list[i].id, &(size_t){0}).state, DELIVERY_DELIVERED);
 }
 
+static void delivery__exchange_records_and_claims_what_that_makes_room_for(void **state)
+{
+    struct fresh *fresh = *state;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
+    for (int i = 0; i < 3; i++)
+        deliveries_ping(fresh, &webhook);
+    struct claimed first = deliveries_claim(fresh, 10), next;
+    assert_int_equal(first.count, 2); /* the endpoint has its fill */
+    fresh->now_ms += 1000;
+    struct outcome outcome = {.delivery_id = first.list[0].id,
+                              .state = DELIVERY_DELIVERED,
+                              .attempt = {.at_ms = fresh->now_ms, .status = 204, .latency_ms = 7}};
+    const struct delivery_load load = {.places = 10};
+    assert_int_equal(store_delivery_exchange(fresh->store, &fresh->arena, &outcome, 1, fresh->now_ms, TEST_LEASE_MS,
+                                             &load, &next.list, &next.count, &next.next_due_ms),
+                     RESULT_OK);
+    assert_int_equal(next.count, 1);
+    assert_int_not_equal(next.list[0].id, first.list[1].id);
+    assert_int_equal(deliveries_find(fresh, first.list[0].id, &(size_t){0}).state, DELIVERY_DELIVERED);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -442,6 +463,7 @@ int main(void)
         WITH_STORE(delivery__of_a_lead_is_on_its_timeline),
         WITH_STORE(delivery__that_was_interrupted_by_us_is_due_again_and_counts_for_nothing),
         WITH_STORE(delivery__of_a_sender_that_died_is_due_at_the_next_start),
+        WITH_STORE(delivery__exchange_records_and_claims_what_that_makes_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
