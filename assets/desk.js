@@ -52,9 +52,10 @@ async function follow(said) {
   for (let i = 0; i < 30; i++) {
     const answer = await fetch(said.dataset.delivery, { headers: { Accept: "application/json" } });
     if (!answer.ok || answer.redirected) return;
-    const { tried, words } = await answer.json();
+    const { tried, arrived, words } = await answer.json();
     if (tried) {
       said.textContent = words;
+      said.closest(".notice")?.classList.toggle("good", arrived);
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, 250 + i * 50));

@@ -42,8 +42,9 @@ static enum result answer_json(struct request *request, const struct shown *show
     const struct delivery *delivery = &shown->delivery;
     const char *words = hook_delivery_words(delivery, now_ms(), &request->arena);
     str_init(&json, &request->arena, JSON_MAX);
-    str_addf(&json, "{\"tried\":%s,\"words\":\"",
-             delivery->attempts || delivery->state != DELIVERY_PENDING ? "true" : "false");
+    str_addf(&json, "{\"tried\":%s,\"arrived\":%s,\"words\":\"",
+             delivery->attempts || delivery->state != DELIVERY_PENDING ? "true" : "false",
+             delivery->state == DELIVERY_DELIVERED ? "true" : "false");
     escape_json(&json, hook_delivery_sign(delivery).word);
     if (words) {
         str_add(&json, ". ");

@@ -121,7 +121,8 @@ const char *hook_delivery_words(const struct delivery *delivery, int64_t now_ms,
     case DELIVERY_FAILED:
         return arena_printf(arena, "%s, %s.", what, tries);
     case DELIVERY_DISABLED:
-        return "The webhook was off.";
+        return delivery->attempts ? arena_printf(arena, "%s, %s; then the webhook was off.", what, tries)
+                                  : "The webhook was off.";
     case DELIVERY_ERASED:
         return "The lead was erased.";
     }

@@ -47,6 +47,7 @@ struct webhook_view {
     bool is_listener, is_on, is_signed;
     struct sign_view sign;
     const char *health, *warning, *advice, *answers;
+    const char *trouble, *todo; /* what the last failure was, and what to do about it */
     struct day_view day;
     struct when_view success, failure;
     long long failures, waiting;

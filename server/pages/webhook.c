@@ -104,15 +104,32 @@ static enum result fill_deliveries(struct app *app, struct request *request, con
     return RESULT_OK;
 }
 
+/* What the newest message that has not arrived met with: why it fails, or why it was switched off. */
+static void fill_trouble(const struct webhook *webhook, const struct delivery *rows, size_t count, struct arena *arena,
+                         struct webhook_view *view)
+{
+    enum { GONE = 410 /* then the reason it is off says all of it */ };
+    if (!webhook->health.failures_in_a_row)
+        return;
+    for (size_t i = 0; i < count && !view->trouble; i++)
+        if (rows[i].last_error && rows[i].state != DELIVERY_DELIVERED && rows[i].last_status != GONE) {
+            struct trouble trouble = hook_trouble(rows[i].last_error, rows[i].last_status, arena);
+            view->trouble = arena_printf(arena, "%s: %s", trouble.what, trouble.means);
+            view->todo = webhook->disabled_ms ? NULL : trouble.todo;
+        }
+}
+
 static enum result fill_day(struct app *app, struct arena *arena, const struct webhook *webhook,
                             struct webhook_view *view)
 {
     struct delivery *rows;
     size_t count;
     enum result result = list(app, arena, webhook, -1, 0, DAY_ROWS_MAX, &rows, &count);
-    if (result == RESULT_OK)
-        view->day = hook_day(rows, count, now_ms(), arena);
-    return result;
+    if (result != RESULT_OK)
+        return result;
+    view->day = hook_day(rows, count, now_ms(), arena);
+    fill_trouble(webhook, rows, count, arena, view);
+    return RESULT_OK;
 }
 
 /* How quickly it answers, and what it has not got. */

@@ -177,7 +177,7 @@ test('a webhook that fails says so in its list, on its page and above every othe
   assert.match(await text(plain, '.alarm'), /127\.0\.0\.1:\d+ has failed \d+ times/)
   await plain.click('.alarm a')
   await plain.waitForURL(`**${href}`)
-  assert.match(await text(plain), /Failing.*It failed \d+ times in a row/)
+  assert.match(await text(plain), /Failing.*It failed \d+ times in a row.*Answer 500: The receiver broke down.*Look into its log/)
   assert.match(await text(plain, '.log'), /Test.*Waiting\. Answer 500, 1 try\. Next try in/)
   await plain.click('.log h3 a')
   assert.match(await text(plain, '.line'), /Answer 500.*The receiver broke down.*Look into its log/)
@@ -193,6 +193,13 @@ test('a list by state shows that state only', async () => {
   assert.equal(await plain.locator('.log li').count(), 5)
   await plain.click('.chips >> text=Arrived')
   assert.match(await text(plain, '#deliveries'), /None of these/)
+})
+
+test('a test that fails is told as it is', async () => {
+  await removeAll()
+  await desk.goto((await webhook(failing.url)).href)
+  await desk.click('button >> text=Send a test')
+  await desk.waitForSelector('#sent:not(.good) >> text=/Waiting\\. Answer 500, 1 try\\. Next try in/')
 })
 
 test('a receiver that is gone is switched off, and why is said', async () => {
