@@ -384,6 +384,13 @@ const char *store_folder(const char *url, struct arena *arena)
     return paths_folder(url, arena);
 }
 
+bool store_is_made(const char *url, struct arena *arena)
+{
+    struct stat about;
+    const char *path = paths_file(url, DB_MAIN, arena);
+    return path && stat(path, &about) == 0 && about.st_size > 0;
+}
+
 /* ---- a copy ---- */
 
 enum result store_backup(struct store *store, const char *path, const char **why)

@@ -53,6 +53,8 @@ enum result store_restore(const char *url, const char *path, struct arena *arena
 enum result store_check(struct store *store, struct arena *arena, struct complaints *complaints) MUST_CHECK;
 /* Where the SQLite files lie, for the control socket and the key file; NULL for other engines. */
 const char *store_folder(const char *url, struct arena *arena);
+/* Whether something was stored there before; false for other engines. */
+bool store_is_made(const char *url, struct arena *arena);
 
 struct store_figures { /* for /metrics: monotonic counts since start unless said */
     int64_t hits_committed, hits_unrecorded, batches, batch_rows_max, hits_folded, folds, fold_ms,
