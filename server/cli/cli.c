@@ -35,6 +35,8 @@ static const struct command COMMANDS[] = {
     {"doctor", NULL, NOTHING, "", "check the machine, the settings and the store"},
     {"member add", cli_member_add, NOTHING, "--handle HANDLE --name NAME [--email ADDRESS] [--role member|admin|owner]",
      "add a member and print their first sign-in link"},
+    {"member import", cli_member_import, FILE_TO_READ, "FILE [--dry-run]",
+     "add the members of a CSV table with handle, name, email, role (- reads stdin)"},
     {"member list", cli_member_list, NOTHING, "", "list the members"},
     {"member link", cli_member_link, NOTHING, "--handle HANDLE", "print a new one-time sign-in link"},
     {"member disable", cli_member_disable, NOTHING, "--handle HANDLE", "end a member's sessions and tokens"},
@@ -268,7 +270,7 @@ static int take_file(const struct command *command, struct cli_call *call, int *
 {
     int at = -1;
     for (int i = 0; i < *argc; i++) {
-        if (!strncmp(argv[i], "--", 2) && !strchr(argv[i], '='))
+        if (!strncmp(argv[i], "--", 2) && !strchr(argv[i], '=') && strcmp(argv[i], "--dry-run"))
             i++; /* an option's value */
         else if (strncmp(argv[i], "--", 2) && at < 0)
             at = i;

@@ -1,5 +1,6 @@
 // Members and cards by the list: all or nothing, every row's mistakes at once, and a dry run that tells the truth.
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { client, matrix, unanswered, wrong } from '../support/api.mjs'
 import { Meishi } from '../support/meishi.mjs'
@@ -111,6 +112,31 @@ test('five hundred at once, once for each Idempotency-Key, and a dry run is anot
   assert.equal(all.status, 422, 'the key is used up')
   const done = await asOwner('POST', '/cards/bulk', { cards })
   assert.deepEqual(done.body.data.map(card => card.handle), members.map(member => member.handle))
+})
+
+test('members are imported from a spreadsheet\'s table, all or none', async () => {
+  const file = `${meishi.folder}/team.csv`
+  const run = (table, ...words) => {
+    writeFileSync(file, table)
+    return meishi.command('member', 'import', ...words, file)
+  }
+  const before = await count()
+  const table = '\ufeffName,Handle,Email,Role\r\n"Okafor, Ann",table-ann,table-ann@example.org,\r\nBo Li,table-bo,,admin\r\n'
+  const dry = await run(table, '--dry-run')
+  assert.deepEqual([dry.code, dry.words], [0, '2 would be added; nobody was.\n'])
+  assert.deepEqual(await count(), before)
+  writeFileSync(file, table)
+  const made = await meishi.json('member', 'import', file)
+  assert.deepEqual(made.map(one => [one.handle, one.name, one.email, one.role]), [['table-ann', 'Okafor, Ann', 'table-ann@example.org', 'member'], ['table-bo', 'Bo Li', null, 'admin']])
+  assert.equal((await meishi.post(new URL(made[0].sign_in_url).pathname, {})).status, 303)
+  for (const [bad, said] of [['handle\nx', /must be among/], ['handle,name,phone\nx,X,1', /"phone"/], ['handle,name,handle\n', /twice/], ['handle,name\n', /nobody/], ['', /must be among/],
+    ['handle,name,email,role\nA B,,no,king\nfine-one,Fine\n', /line 2: handle[^]*line 2: name[^]*line 2: email[^]*line 2: role/], ['handle,name\n"open,X', /line 2/],
+    ['handle,name\nmika,Taken\nbrand-new,New\n', /line 2: handle: "mika" is taken.\nNobody was added/]]) {
+    const { code, words, out } = await run(bad)
+    assert.deepEqual([code, out], [65, ''], bad)
+    assert.match(words, said)
+  }
+  assert.deepEqual((await count())[0], before[0] + 2)
 })
 
 test('every route here asks for a token of its scope and answers every status in the contract', async () => {
