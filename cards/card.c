@@ -162,7 +162,7 @@ static void read_point(const struct list *list, int index, const json_t *json, s
         else
             complain_unknown(path, complaints);
     }
-    if (!json_object_get(json, list->member))
+    if (!json_object_get(json, list->member) || json_is_null(json_object_get(json, list->member)))
         complaints_add(complaints, arena_printf(arena, "%s/%s", base, list->member), list->missing);
 }
 

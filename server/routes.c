@@ -43,7 +43,10 @@ struct route {
     enum who who;
     handler *handler;
     enum scope_resource resource; /* what a token must have a scope for */
+    bool takes_query;             /* else a call of the API with one is refused */
 };
+
+enum { QUERY = true };
 
 enum { KB = 1024 };
 
@@ -132,27 +135,27 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/api", ANYONE, INLINE, NULL, 0, api_guide),
     ROUTE(GET, "/api/openapi.yaml", ANYONE, INLINE, NULL, 0, api_description),
     ROUTE(GET, "/api/v1/account", TOKEN, WORKER, NULL, 0, api_account, SCOPE_ACCOUNT),
-    ROUTE(GET, "/api/v1/members", TOKEN, WORKER, NULL, 0, api_member_list, SCOPE_MEMBERS),
-    ROUTE(POST, "/api/v1/members/bulk", TOKEN, WORKER, JSON, 512 * KB, api_member_add_many, SCOPE_MEMBERS),
+    ROUTE(GET, "/api/v1/members", TOKEN, WORKER, NULL, 0, api_member_list, SCOPE_MEMBERS, QUERY),
+    ROUTE(POST, "/api/v1/members/bulk", TOKEN, WORKER, JSON, 512 * KB, api_member_add_many, SCOPE_MEMBERS, QUERY),
     ROUTE(GET, "/api/v1/tokens", TOKEN, WORKER, NULL, 0, api_token_list, SCOPE_ACCOUNT),
     ROUTE(POST, "/api/v1/tokens", TOKEN, WORKER, JSON, 4 * KB, api_token_add, SCOPE_ACCOUNT),
     ROUTE(GET, "/api/v1/tokens/{}", TOKEN, WORKER, NULL, 0, api_token_get, SCOPE_ACCOUNT),
     ROUTE(DELETE, "/api/v1/tokens/{}", TOKEN, WORKER, NULL, 0, api_token_revoke, SCOPE_ACCOUNT),
     ROUTE(GET, "/api/v1/cards", TOKEN, WORKER, NULL, 0, api_card_list, SCOPE_CARDS),
     ROUTE(POST, "/api/v1/cards", TOKEN, WORKER, JSON, 64 * KB, api_card_add, SCOPE_CARDS),
-    ROUTE(POST, "/api/v1/cards/bulk", TOKEN, WORKER, JSON, 2048 * KB, api_card_add_many, SCOPE_CARDS),
+    ROUTE(POST, "/api/v1/cards/bulk", TOKEN, WORKER, JSON, 2048 * KB, api_card_add_many, SCOPE_CARDS, QUERY),
     ROUTE(GET, "/api/v1/cards/{}", TOKEN, WORKER, NULL, 0, api_card_get, SCOPE_CARDS),
     ROUTE(PATCH, "/api/v1/cards/{}", TOKEN, WORKER, JSON, 64 * KB, api_card_change, SCOPE_CARDS),
     ROUTE(DELETE, "/api/v1/cards/{}", TOKEN, WORKER, NULL, 0, api_card_retire, SCOPE_CARDS),
     ROUTE(PUT, "/api/v1/cards/{}/portrait", TOKEN, WORKER, PICTURE, PORTRAIT_UPLOAD_MAX, api_portrait_set, SCOPE_CARDS),
     ROUTE(DELETE, "/api/v1/cards/{}/portrait", TOKEN, WORKER, NULL, 0, api_portrait_remove, SCOPE_CARDS),
-    ROUTE(GET, "/api/v1/cards/{}/shares", TOKEN, WORKER, NULL, 0, api_share_list, SCOPE_SHARES),
+    ROUTE(GET, "/api/v1/cards/{}/shares", TOKEN, WORKER, NULL, 0, api_share_list, SCOPE_SHARES, QUERY),
     ROUTE(POST, "/api/v1/cards/{}/shares", TOKEN, WORKER, JSON, 16 * KB, api_share_add, SCOPE_SHARES),
     ROUTE(GET, "/api/v1/shares/{}", TOKEN, WORKER, NULL, 0, api_share_get, SCOPE_SHARES),
     ROUTE(DELETE, "/api/v1/shares/{}", TOKEN, WORKER, NULL, 0, api_share_revoke, SCOPE_SHARES),
-    ROUTE(GET, "/api/v1/shares/{}/hits", TOKEN, WORKER, NULL, 0, api_share_hits, SCOPE_SHARES),
+    ROUTE(GET, "/api/v1/shares/{}/hits", TOKEN, WORKER, NULL, 0, api_share_hits, SCOPE_SHARES, QUERY),
     ROUTE(GET, "/api/v1/inbox", TOKEN, WORKER, NULL, 0, api_inbox, SCOPE_LEADS),
-    ROUTE(GET, "/api/v1/leads", TOKEN, WORKER, NULL, 0, api_lead_list, SCOPE_LEADS),
+    ROUTE(GET, "/api/v1/leads", TOKEN, WORKER, NULL, 0, api_lead_list, SCOPE_LEADS, QUERY),
     ROUTE(GET, "/api/v1/leads/{}", TOKEN, WORKER, NULL, 0, api_lead_get, SCOPE_LEADS),
     ROUTE(PATCH, "/api/v1/leads/{}", TOKEN, WORKER, JSON, 32 * KB, api_lead_change, SCOPE_LEADS),
     ROUTE(DELETE, "/api/v1/leads/{}", TOKEN, WORKER, NULL, 0, api_lead_erase, SCOPE_LEADS),
@@ -165,12 +168,12 @@ static const struct route ROUTES[] = {
     ROUTE(POST, "/api/v1/webhooks/{}/rotate", TOKEN, WORKER, JSON, 1 * KB, api_webhook_rotate, SCOPE_WEBHOOKS),
     ROUTE(POST, "/api/v1/webhooks/{}/enable", TOKEN, WORKER, JSON, 1 * KB, api_webhook_enable, SCOPE_WEBHOOKS),
     ROUTE(POST, "/api/v1/webhooks/{}/replay", TOKEN, WORKER, JSON, 1 * KB, api_webhook_replay, SCOPE_WEBHOOKS),
-    ROUTE(GET, "/api/v1/webhooks/{}/deliveries", TOKEN, WORKER, NULL, 0, api_delivery_list, SCOPE_WEBHOOKS),
+    ROUTE(GET, "/api/v1/webhooks/{}/deliveries", TOKEN, WORKER, NULL, 0, api_delivery_list, SCOPE_WEBHOOKS, QUERY),
     ROUTE(GET, "/api/v1/deliveries/{}", TOKEN, WORKER, NULL, 0, api_delivery_get, SCOPE_WEBHOOKS),
     ROUTE(POST, "/api/v1/deliveries/{}/redeliver", TOKEN, WORKER, JSON, 1 * KB, api_delivery_redeliver, SCOPE_WEBHOOKS),
     ROUTE(POST, "/api/v1/listeners", TOKEN, WORKER, JSON, 16 * KB, api_listener_add, SCOPE_WEBHOOKS),
     ROUTE(DELETE, "/api/v1/listeners/{}", TOKEN, WORKER, NULL, 0, api_listener_remove, SCOPE_WEBHOOKS),
-    ROUTE(GET, "/api/v1/listeners/{}/deliveries", TOKEN, WORKER, NULL, 0, api_listener_claim, SCOPE_WEBHOOKS),
+    ROUTE(GET, "/api/v1/listeners/{}/deliveries", TOKEN, WORKER, NULL, 0, api_listener_claim, SCOPE_WEBHOOKS, QUERY),
     ROUTE(POST, "/api/v1/listeners/{}/deliveries/{}/outcome", TOKEN, WORKER, JSON, 1 * KB, api_listener_record,
           SCOPE_WEBHOOKS),
 };
@@ -303,8 +306,13 @@ static enum result admit_token(struct app *app, struct request *request, const s
     bool write = is_unsafe(request->method);
     enum result result = api_count_call(app, request);
     assert(route->resource);
-    if (result != RESULT_OK || scopes_allow(&caller->scopes, route->resource, write))
+    if (result != RESULT_OK)
         return result;
+    if (scopes_allow(&caller->scopes, route->resource, write)) {
+        if (!route->takes_query)
+            api_refuse_query(request);
+        return RESULT_OK;
+    }
     const char *scope =
         arena_printf(&request->arena, "%s:%s", scope_resource_name(route->resource), write ? "write" : "read");
     problem_reply(request, 403, arena_printf(&request->arena, "This token lacks the scope %s.", scope), NULL);

@@ -8,7 +8,13 @@
 void complaints_add(struct complaints *complaints, const char *field, const char *words)
 {
     if (complaints->count < COMPLAINTS_MAX)
-        complaints->list[complaints->count++] = (struct complaint){field, words};
+        complaints->list[complaints->count++] = (struct complaint){field, words, false};
+}
+
+void complaints_add_parameter(struct complaints *complaints, const char *name, const char *words)
+{
+    if (complaints->count < COMPLAINTS_MAX)
+        complaints->list[complaints->count++] = (struct complaint){name, words, true};
 }
 
 const char *complaints_key(const char *key, struct arena *arena)

@@ -33,6 +33,9 @@ bool api_preflight(const struct app *app, struct request *request);
 
 const char *api_role_name(enum role role); /* "admin" */
 
+/* For what takes no parameters: answers 422 if there are any, naming each. */
+void api_refuse_query(struct request *request);
+
 handler api_description; /* GET /api/openapi.yaml: assets/openapi.yaml */
 handler api_guide;       /* GET /api: the same for people, made by assets/guide.c */
 

@@ -8,6 +8,7 @@
 #include "cards/base/id.h"
 #include "cards/base/str.h"
 #include "cards/base/text.h"
+#include "server/api/api.h"
 #include "server/api/problem.h"
 
 enum { LINK_MAX = 1024 };
@@ -150,10 +151,18 @@ void parameters_only(struct request *request, const char *const *names, struct c
     for (const char *at = request->query; *at;) {
         size_t len = strcspn(at, "&"), name_len = strcspn(at, "=&");
         if (len && !is_one_of(at, name_len, names))
-            complaints_add(complaints, arena_printf(&request->arena, "?%.*s", (int)name_len, at),
-                           "There is no such parameter here.");
+            complaints_add_parameter(complaints, arena_printf(&request->arena, "%.*s", (int)name_len, at),
+                                     "There is no such parameter here.");
         at += len + (at[len] == '&');
     }
+}
+
+void api_refuse_query(struct request *request)
+{
+    struct complaints complaints = {0};
+    parameters_only(request, (const char *const[]){NULL}, &complaints);
+    if (complaints.count)
+        problem_reply_complaints(request, &complaints);
 }
 
 void page_read(struct request *request, const char *kind, struct page *out, struct complaints *complaints)
@@ -164,12 +173,12 @@ void page_read(struct request *request, const char *kind, struct page *out, stru
         char *end;
         long number = strtol(limit, &end, 10);
         if (*limit < '0' || *limit > '9' || *end || number < 1 || number > PAGE_LIMIT_MAX)
-            complaints_add(complaints, "?limit", "limit is a number from 1 to 200.");
+            complaints_add_parameter(complaints, "limit", "limit is a number from 1 to 200.");
         else
             out->limit = (size_t)number;
     }
     if (cursor && !(out->before = id_parse(kind, cursor)))
-        complaints_add(complaints, "?cursor", "This is not a cursor of this list.");
+        complaints_add_parameter(complaints, "cursor", "This is not a cursor of this list.");
 }
 
 enum result page_read_only(struct request *request, const char *kind, struct page *out)

@@ -46,7 +46,7 @@ static enum result begin(struct request *request, const char *name, struct bulk 
     parameters_only(request, PARAMETERS, &complaints);
     members_only(out->body, names, &request->arena, &complaints);
     if (dry_run && !out->dry_run && strcmp(dry_run, "false"))
-        complaints_add(&complaints, "?dry_run", "dry_run is true or false.");
+        complaints_add_parameter(&complaints, "dry_run", "dry_run is true or false.");
     out->rows = json_object_get(out->body, name);
     out->count = json_array_size(out->rows);
     if (out->count < 1 || out->count > ROWS_MAX)

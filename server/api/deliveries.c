@@ -34,7 +34,7 @@ static enum result read_filter(struct request *request, struct page *page, struc
     parameters_only(request, NAMES, &complaints);
     *out = (struct delivery_filter){.state = -1, .before = page->before, .limit = page->limit + 1};
     if (state && (out->state = (int)delivery_state_parse(state)) == DELIVERY_STATE_COUNT)
-        complaints_add(&complaints, "?state", "state is pending, delivered, failed, disabled or erased.");
+        complaints_add_parameter(&complaints, "state", "state is pending, delivered, failed, disabled or erased.");
     return complaints_answer(request, &complaints);
 }
 

@@ -23,22 +23,22 @@ static void read_filter(struct request *request, struct lead_filter *filter, str
     else if (kind && !strcmp(kind, "referral"))
         filter->kind = LEAD_KIND_REFERRAL;
     else if (kind)
-        complaints_add(complaints, "?kind", "kind is lead or referral.");
+        complaints_add_parameter(complaints, "kind", "kind is lead or referral.");
     if (stage && (filter->stage = (int)stage_parse(stage)) == STAGE_COUNT)
-        complaints_add(complaints, "?stage", "There is no such stage.");
+        complaints_add_parameter(complaints, "stage", "There is no such stage.");
     if (channel && (filter->channel = (int)channel_parse(channel)) == CHANNEL_COUNT)
-        complaints_add(complaints, "?channel", "There is no such channel.");
+        complaints_add_parameter(complaints, "channel", "There is no such channel.");
     if (share && !(filter->share_id = id_parse("shr", share)))
-        complaints_add(complaints, "?share", "share is the id of a share.");
+        complaints_add_parameter(complaints, "share", "share is the id of a share.");
     filter->q = request_query(request, "q");
     if (since && !(filter->since_ms = time_parse(since)) && (filter->q || !id_parse("chg", since)))
-        complaints_add(complaints, "?since",
-                       filter->q
-                           ? "since is a time like 2026-11-22T09:00:00Z."
-                           : "since is a time like 2026-11-22T09:00:00Z, or the next_since of an earlier answer.");
+        complaints_add_parameter(
+            complaints, "since",
+            filter->q ? "since is a time like 2026-11-22T09:00:00Z."
+                      : "since is a time like 2026-11-22T09:00:00Z, or the next_since of an earlier answer.");
     filter->set_aside = aside ? !strcmp(aside, "true") : since && !filter->q ? -1 : 0;
     if (aside && !filter->set_aside && strcmp(aside, "false"))
-        complaints_add(complaints, "?set_aside", "set_aside is true or false.");
+        complaints_add_parameter(complaints, "set_aside", "set_aside is true or false.");
 }
 
 /* ---- the feed ---- */

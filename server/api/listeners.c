@@ -174,8 +174,8 @@ static long read_number(struct request *request, const char *name, long least, l
     long number = strtol(text, &end, 10);
     if (*text >= '0' && *text <= '9' && !*end && number >= least && number <= most)
         return number;
-    complaints_add(complaints, arena_printf(&request->arena, "?%s", name),
-                   arena_printf(&request->arena, "%s is a number from %ld to %ld.", name, least, most));
+    complaints_add_parameter(complaints, arena_printf(&request->arena, "%s", name),
+                             arena_printf(&request->arena, "%s is a number from %ld to %ld.", name, least, most));
     return otherwise;
 }
 

@@ -50,11 +50,10 @@ static json_t *sound(const char *text)
     return json ? json : json_string("Some of the input is not UTF-8.");
 }
 
-/* A complaint about "?name" is about a query parameter. */
 static json_t *error_json(const char *prefix, const struct complaint *complaint)
 {
-    bool is_parameter = complaint->field[0] == '?';
-    json_t *where = is_parameter        ? sound(complaint->field + 1)
+    bool is_parameter = complaint->is_parameter;
+    json_t *where = is_parameter        ? sound(complaint->field)
                     : *complaint->field ? json_sprintf("%s/%s", prefix, complaint->field)
                                         : json_string(prefix);
     return json_pack("{s:o, s:s}", is_parameter ? "parameter" : "pointer", where, "detail", complaint->words);

@@ -123,7 +123,7 @@ test('the program that it shows tells a genuine event from a forged one', async 
 test('answers of the API, the account and the webhooks lead to it', async () => {
   const { headers } = await fetch(`${meishi.url}/api/v1/cards`)
   assert.match(headers.get('link'), /<\/api>; rel="service-doc"; type="text\/html"/)
-  const { sign_in_url: link } = await meishi.json('member', 'add', '--handle', 'mika', '--name', 'Mika', '--email', 'mika@example.org')
+  const { sign_in_url: link } = await meishi.json('member', 'add', '--handle', 'reader', '--name', 'Reader', '--email', 'reader@example.org')
   const context = await browser.newContext()
   const page = await context.newPage()
   await page.goto(link)

@@ -91,7 +91,7 @@ test('cards are made by the list, one\'s own and, by an admin, those of others',
   assert.equal((await asOwner('GET', `/cards/${made.body.data[1].id}`)).status, 404, 'it is hers')
 
   assert.deepEqual(wrong(await asOwner('POST', '/cards/bulk', { cards: [{ name: 'A', member: 'nobody' }, { name: '', member: 5 }, 7, { name: 'B', emails: [{ address: 'no' }], handle: 'admin', more: 1 }] })),
-    ['/cards/0/member', '/cards/1/member', '/cards/1/name', '/cards/2', '/cards/3/handle', '/cards/3/more'].sort())
+    ['/cards/0/member', '/cards/1/member', '/cards/1/name', '/cards/2', '/cards/3/emails/0/address', '/cards/3/handle', '/cards/3/more'].sort())
   assert.deepEqual(wrong(await asOwner('POST', '/cards/bulk', { cards: [{ name: 'A', handle: 'named' }, { name: 'B', handle: 'brand-new' }, { name: 'C', handle: 'brand-new' }, { name: 'D', emails: [] }] })),
     ['/cards/0/handle', '/cards/2/handle'])
   assert.equal((await meishi.open('/@brand-new')).status, 404)

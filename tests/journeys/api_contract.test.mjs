@@ -109,6 +109,7 @@ every(413, 'a body that is too large is 413 before any of it came', async operat
   assert.equal(judge(operation.method, nowhere(operation), answer), undefined)
   return answer
 })
+every(422, 'a parameter that is none is 422', operation => send(operation, { path: `${somewhere(operation)}?nothing=1`, body: takesBody(operation) && exampleOf(operation) }))
 every(422, 'an Idempotency-Key that was used with another body is 422', async operation => {
   const path = somewhere(operation), headers = { 'Idempotency-Key': `twice ${path}` }
   assert.notEqual((await send(operation, { path, headers, body: '{}' })).status, 400)

@@ -62,6 +62,7 @@ export async function matrix(home, api, token, stranger, ids) {
       assert.equal(lacking.status, 403, say)
       assert.match(lacking.headers.get('www-authenticate'), new RegExp(`error="insufficient_scope", scope="\\w+:${method === 'GET' ? 'read' : 'write'}"`), say)
       assert.equal((await api(token, method, `${path}?%00`)).status, 400, say)
+      assert.ok(wrong(await api(token, method, `${path}?nothing=1`, body)).includes('?nothing'), say)
       if (method === 'GET') {
         const first = await api(token, method, path)
         assert.equal(first.status, 200, say)

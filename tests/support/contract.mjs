@@ -42,9 +42,9 @@ export const operations = Object.entries(contract.paths).flatMap(([path, item]) 
     path, method: name.toUpperCase(), operation, parameters: [...(item.parameters ?? []), ...(operation.parameters ?? [])].map(resolve)
   })))
 
-// The paths as patterns, those with more fixed words first.
+// The paths as patterns, those with more fixed words first. A name in a path has no dot.
 const patterns = Object.keys(contract.paths).sort((a, b) => a.split('{').length - b.split('{').length)
-  .map(path => ({ path, regexp: new RegExp(`^${path.replace(/\{[^}]*\}/g, '([^/]*)')}$`) }))
+  .map(path => ({ path, regexp: new RegExp(`^${path.replace(/\{[^}]*\}/g, '([^/.]+)')}$`) }))
 const routeOf = path => patterns.find(({ regexp }) => regexp.test(path))
 const operationOf = (method, route) => route && operations.find(it => it.path === route.path && it.method === (method === 'HEAD' ? 'GET' : method))
 
