@@ -145,8 +145,8 @@ bool address_is_same(const struct sockaddr_storage *a, const struct sockaddr_sto
 }
 
 /* The kernel is asked from where it would speak to the address: what is its own it speaks to from there itself. A datagram
- * socket is connected without a packet being sent. Unlike a list of interfaces this knows routes that call whole networks
- * local, and needs no netlink socket in a process that may open none. */
+ * socket is connected without a packet being sent. Unlike a list of interfaces this needs no netlink socket in a process that may
+ * open none, and knows routes that call whole IPv4 networks local. */
 bool address_is_own(const struct sockaddr *address)
 {
     struct sockaddr_storage target = {0}, source = {0};

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/un.h>
 #include "server/notify/address.h"
+#include "tests/support/spellings.h"
 
 /* Judges a spelling at a port, or -1 when the system does not read it as an address at all. */
 static int judge_text(const struct address_policy *policy, const char *host, const char *port)
@@ -22,164 +23,6 @@ static int judge_text(const struct address_policy *policy, const char *host, con
     freeaddrinfo(found);
     return verdict;
 }
-
-static const char *const REFUSED[] = {
-    /* this machine, however it is written */
-    "127.0.0.1",
-    "127.0.0.2",
-    "127.1",
-    "127.0.1",
-    "127.255.255.255",
-    "127.254.3.2",
-    "2130706433",
-    "0x7f000001",
-    "0x7f.1",
-    "0x7f.0.0.1",
-    "0177.0.0.1",
-    "0177.1",
-    "017700000001",
-    "0x7F.0x0.0x0.0x1",
-    "127.0x1",
-    "127.0.0x1",
-    "0177.0x0.1",
-    "00000177.0.0.1",
-    "0",
-    "0.0.0.0",
-    "0.0.0.1",
-    "0x0",
-    "00",
-    "0.1",
-    "0.255.255.255",
-    "::1",
-    "::",
-    "0:0:0:0:0:0:0:1",
-    "0000:0000:0000:0000:0000:0000:0000:0001",
-    "::0.0.0.1",
-    "0::1",
-    "::ffff:127.0.0.1",
-    "::ffff:7f00:1",
-    "::FFFF:7F00:0001",
-    "0:0:0:0:0:ffff:127.0.0.1",
-    "::127.0.0.1",
-    "::7f00:1",
-    "::ffff:0:0",
-    "::ffff:0.0.0.0",
-    "::ffff:0:127.0.0.1",
-    "64:ff9b::127.0.0.1",
-    "64:ff9b::7f00:1",
-    "64:ff9b:1::127.0.0.1",
-    "2002:7f00:1::",
-    "2002:7f00:0001::1",
-    /* private networks */
-    "10.0.0.0",
-    "10.0.0.1",
-    "10.255.255.255",
-    "10.1",
-    "167772161",
-    "0xa000001",
-    "012.0.0.1",
-    "::ffff:10.0.0.1",
-    "::10.0.0.1",
-    "64:ff9b::10.0.0.1",
-    "64:ff9b::a00:1",
-    "2002:a00:1::1",
-    "172.16.0.0",
-    "172.16.0.1",
-    "172.20.1.1",
-    "172.31.255.255",
-    "2886729729",
-    "0254.020.0.1",
-    "::ffff:172.16.0.1",
-    "192.168.0.0",
-    "192.168.0.1",
-    "192.168.1.1",
-    "192.168.255.255",
-    "192.168.257",
-    "3232235521",
-    "0xc0a80001",
-    "0300.0250.0.1",
-    "::ffff:192.168.1.1",
-    "::ffff:c0a8:101",
-    "2002:c0a8:101::1",
-    "64:ff9b::c0a8:101",
-    "100.64.0.0",
-    "100.64.0.1",
-    "100.100.100.200",
-    "100.127.255.255",
-    "::ffff:100.64.0.1",
-    "fc00::",
-    "fc00::1",
-    "fd00::1",
-    "fd00:ec2::254",
-    "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-    "fec0::1",
-    "feff::1",
-    /* where clouds keep their keys */
-    "169.254.0.0",
-    "169.254.169.254",
-    "169.254.170.2",
-    "169.254.255.255",
-    "2852039166",
-    "0xa9fea9fe",
-    "0251.0376.0251.0376",
-    "169.16689662",
-    "::ffff:169.254.169.254",
-    "::ffff:a9fe:a9fe",
-    "::169.254.169.254",
-    "64:ff9b::169.254.169.254",
-    "64:ff9b::a9fe:a9fe",
-    "2002:a9fe:a9fe::1",
-    "fe80::1",
-    "fe80::a9fe:a9fe",
-    "febf::1",
-    "fe80::1%1",
-    /* special purposes */
-    "192.0.0.1",
-    "192.0.0.170",
-    "192.0.0.255",
-    "192.0.2.1",
-    "192.0.2.255",
-    "192.88.99.1",
-    "192.88.99.2",
-    "198.18.0.1",
-    "198.19.255.255",
-    "198.51.100.1",
-    "198.51.100.255",
-    "203.0.113.1",
-    "203.0.113.255",
-    "224.0.0.1",
-    "239.255.255.250",
-    "240.0.0.1",
-    "250.1.2.3",
-    "255.255.255.254",
-    "255.255.255.255",
-    "4294967295",
-    "0xffffffff",
-    "037777777777",
-    "::ffff:224.0.0.1",
-    "2001::1",
-    "2001:0:53aa:64c::",
-    "2001:10::1",
-    "2001:20::1",
-    "2001:1ff:ffff::1",
-    "2001:db8::1",
-    "2001:db8:ffff::1",
-    "2002::1",
-    "2002:ffff:ffff::1",
-    "3fff::1",
-    "3fff:fff:ffff::1",
-    "100::1",
-    "5f00::1",
-    "4000::1",
-    "8000::1",
-    "ff00::1",
-    "ff02::1",
-    "ff0e::1",
-    "1fff:ffff::1",
-    "64:ff9b::8.8.8.8",
-    "::ffff:8.8.8.8",
-    "::8.8.8.8",
-};
 
 static const char *const PUBLIC[] = {
     "1.1.1.1",         "8.8.8.8",         "134744072",      "0x08080808",           "9.255.255.255",
@@ -196,11 +39,15 @@ static void address__refuses_every_spelling_of_a_private_place(void **state)
 {
     (void)state;
     struct address_policy nothing = {0};
-    size_t count = sizeof REFUSED / sizeof *REFUSED;
-    assert_true(count >= 120);
-    for (size_t i = 0; i < count; i++)
-        if (judge_text(&nothing, REFUSED[i], "443") != ADDRESS_REFUSED)
-            fail_msg("%s was not refused", REFUSED[i]);
+    assert_true(refused_spellings_count >= 300);
+    size_t read = 0;
+    for (size_t i = 0; i < refused_spellings_count; i++) {
+        int verdict = judge_text(&nothing, refused_spellings[i], "443");
+        if (verdict > 0)
+            fail_msg("%s was not refused", refused_spellings[i]);
+        read += verdict == ADDRESS_REFUSED;
+    }
+    assert_true(read >= 300);
 }
 
 static void address__lets_public_places_through(void **state)

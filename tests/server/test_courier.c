@@ -19,6 +19,7 @@
 #include "server/notify/courier.h"
 #include "server/notify/sending.h"
 #include "tests/support/receiver.h"
+#include "tests/support/spellings.h"
 
 /* A tenth of what the server allows, so that waiting for a time-out does not take long. */
 static const struct courier_limits SHORT = {.name_ms = 300, .connect_ms = 500, .answer_ms = 800, .deadline_ms = 1200};
@@ -384,6 +385,13 @@ static void courier__checks_an_address_when_it_is_given(void **state)
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
         if (!webhook_url_complaint(BAD[i], &nothing))
             fail_msg("%s was taken", BAD[i]);
+    for (size_t i = 0; i < refused_spellings_count; i++) {
+        char url[128];
+        bool v6 = strchr(refused_spellings[i], ':') != NULL;
+        snprintf(url, sizeof url, v6 ? "https://[%s]/" : "https://%s/", refused_spellings[i]);
+        if (!webhook_url_complaint(url, &nothing))
+            fail_msg("%s was taken", url);
+    }
     assert_null(webhook_url_complaint("https://example.org/hooks?a=1", &nothing));
     assert_null(webhook_url_complaint("https://1.1.1.1/hooks", &nothing));
     assert_null(webhook_url_complaint("https://m\xc3\xbcller.example/", &nothing));
