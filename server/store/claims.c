@@ -28,8 +28,8 @@ struct claim {
     struct arena *arena;
     int64_t now_ms, lease_ms;
     struct delivery_load asked, load; /* what it adds is counted in */
-    const struct outcome *outcomes;   /* to be recorded first */
-    size_t outcome_count, count, looks;
+    struct recording *recording;      /* to be done first; NULL: only a claim */
+    size_t count, looks;
     struct delivery *deliveries;
     struct under_way *under_way;
     size_t under_way_count;
@@ -318,9 +318,7 @@ static enum result claim_body(struct db *db, void *context)
     struct claim *claim = context;
     claim->count = claim->looks = 0;
     claim->load = claim->asked;
-    enum result result = claim->outcome_count ? delivery_record_all(claim->store, db, claim->outcomes,
-                                                                    claim->outcome_count, claim->now_ms)
-                                              : RESULT_OK;
+    enum result result = claim->recording ? delivery_record_all(claim->recording, db) : RESULT_OK;
     if (result == RESULT_OK)
         result = read_under_way(claim, db);
     for (int lane = 0; lane < LANE_CHORES && result == RESULT_OK; lane++)
@@ -362,15 +360,17 @@ enum result store_delivery_exchange(struct store *store, struct arena *arena, co
                                     const struct delivery_load *load, struct delivery **out, size_t *count,
                                     int64_t *next_due_ms)
 {
+    struct recording recording = {.store = store, .outcomes = outcomes, .count = outcome_count, .now_ms = now_ms};
     struct claim claim = {.store = store,
                           .arena = arena,
                           .now_ms = now_ms,
                           .lease_ms = lease_ms,
                           .asked = *load,
-                          .outcomes = outcomes,
-                          .outcome_count = outcome_count};
+                          .recording = &recording};
     claim.deliveries = arena_alloc(arena, sizeof *claim.deliveries * CLAIM_MAX);
     enum result result = store_write(store, "delivery_exchange", claim_body, &claim);
+    if (result == RESULT_OK)
+        delivery_tell_troubles(&recording);
     *out = claim.deliveries;
     *count = result == RESULT_OK ? claim.count : 0;
     *next_due_ms = claim.next_due_ms;

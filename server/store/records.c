@@ -8,18 +8,7 @@
 #include "server/store/deliveries.h"
 #include "server/store/endpoints.h"
 
-enum { CALLED_AT_ONCE = 2, TROUBLED_MAX = 64 };
-
-struct recording {
-    struct store *store;
-    const struct outcome *outcomes;
-    size_t count;
-    int64_t now_ms;
-    size_t troubled_count; /* endpoints whose members are to hear of it */
-    struct {
-        int64_t owner_id, webhook_id;
-    } troubled[TROUBLED_MAX];
-};
+enum { CALLED_AT_ONCE = 2 };
 
 struct flight {
     struct delivery delivery;
@@ -131,7 +120,8 @@ static enum result record_one(struct recording *recording, struct db *db, struct
 {
     const char *why = NULL;
     const struct webhook *webhook = &flight->endpoint.webhook;
-    enum endpoint_warning before = endpoint_warning(&webhook->health, recording->now_ms);
+    /* As it stood when it last failed: the last day begins between two attempts. */
+    enum endpoint_warning before = endpoint_warning(&webhook->health, webhook->health.last_failure_ms);
     enum result result = outcome->interrupted ? put_back(db, outcome, &flight->delivery)
                                               : note_attempt(recording, db, arena, outcome, flight, &why);
     if (result != RESULT_OK)
@@ -182,29 +172,34 @@ static enum result record_all(struct recording *recording, struct db *db, struct
     return result;
 }
 
-enum result delivery_record_all(struct store *store, struct db *db, const struct outcome *outcomes, size_t count,
-                                int64_t now_ms)
+enum result delivery_record_all(struct recording *recording, struct db *db)
 {
-    struct recording recording = {.store = store, .outcomes = outcomes, .count = count, .now_ms = now_ms};
     struct arena arena;
     arena_init(&arena);
-    enum result result = record_all(&recording, db, &arena);
+    recording->troubled_count = 0;
+    enum result result = record_all(recording, db, &arena);
     arena_free(&arena);
     return result;
 }
 
+void delivery_tell_troubles(const struct recording *recording)
+{
+    const struct store *store = recording->store;
+    for (size_t i = 0; i < recording->troubled_count && store->tell_trouble; i++)
+        store->tell_trouble(store->trouble_context, recording->troubled[i].owner_id, recording->troubled[i].webhook_id);
+}
+
 static enum result record_body(struct db *db, void *context)
 {
-    const struct recording *recording = context;
-    return delivery_record_all(recording->store, db, recording->outcomes, recording->count, recording->now_ms);
+    return delivery_record_all(context, db);
 }
 
 enum result store_delivery_record(struct store *store, const struct outcome *outcomes, size_t count, int64_t now_ms)
 {
     struct recording recording = {.store = store, .outcomes = outcomes, .count = count, .now_ms = now_ms};
     enum result result = store_write(store, "delivery_record", record_body, &recording);
-    for (size_t i = 0; i < recording.troubled_count && result == RESULT_OK && store->tell_trouble; i++)
-        store->tell_trouble(store->trouble_context, recording.troubled[i].owner_id, recording.troubled[i].webhook_id);
+    if (result == RESULT_OK)
+        delivery_tell_troubles(&recording);
     return result;
 }
 

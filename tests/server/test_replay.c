@@ -254,6 +254,24 @@ static enum result add_one(struct db *db, void *context)
     return outbox_add(fresh->store, db, fresh->jane.id, EVENT_LEAD_CREATED, json_object(), 0, fresh->now_ms);
 }
 
+struct letters {
+    struct fresh *fresh;
+    int count;
+    enum endpoint_warning of[8];
+    bool off[8];
+};
+
+static void note_trouble(void *context, int64_t owner_id, int64_t webhook_id)
+{
+    struct letters *letters = context;
+    struct webhook webhook;
+    assert_int_equal(store_webhook_find(letters->fresh->store, &letters->fresh->arena, owner_id, webhook_id, &webhook),
+                     RESULT_OK);
+    assert_in_range(letters->count, 0, 7);
+    letters->of[letters->count] = endpoint_warning(&webhook.health, letters->fresh->now_ms);
+    letters->off[letters->count++] = webhook.disabled_ms;
+}
+
 /* A lead an hour. The receiver is out from the second day on, for a week: retries, rests, the warning, the end after five
  * days; then it is mended, its member turns it on and asks for what was missed. */
 static void week__out_and_back_brings_every_event_in_a_calm_order(void **state)
@@ -263,9 +281,11 @@ static void week__out_and_back_brings_every_event_in_a_calm_order(void **state)
     struct arrivals arrivals = {.out_from_ms = fresh->now_ms + DAY_MS, .out_until_ms = fresh->now_ms + 8 * DAY_MS};
     struct fake_road road = {.fresh = fresh, .answer = receive, .context = &arrivals};
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook"), found;
+    struct letters letters = {.fresh = fresh};
     enum endpoint_warning warned = WARNING_NONE;
     int64_t disabled_ms = 0;
     size_t before = 0;
+    store_on_trouble(fresh->store, note_trouble, &letters);
     for (int hour = 0; hour < HOURS; hour++) {
         found = deliveries_webhook(fresh, &webhook);
         if (!found.disabled_ms) {
@@ -288,6 +308,10 @@ static void week__out_and_back_brings_every_event_in_a_calm_order(void **state)
         arena_reset(&fresh->arena);
     }
     assert_in_range(disabled_ms - arrivals.out_from_ms, 120LL * HOUR_MS, 122LL * HOUR_MS);
+    static const enum endpoint_warning TOLD[] = {WARNING_FAILURES_5, WARNING_FAILURES_10, WARNING_LAST_DAY};
+    assert_int_equal(letters.count, 4); /* three warnings, and that it was turned off */
+    assert_memory_equal(letters.of, TOLD, sizeof TOLD);
+    assert_true(!letters.off[2] && letters.off[3]);
     assert_int_equal(arrivals.count, HOURS); /* each once: the receiver said no to all the others */
     bool told[HOURS + 1] = {false};
     for (size_t i = 0; i < arrivals.count; i++) {

@@ -38,9 +38,8 @@ static struct outcome outcome_of(struct fake_road *road, int place)
     return outcome;
 }
 
-static void record_ended(struct fake_road *road)
+static size_t take_ended(struct fake_road *road, struct outcome outcomes[FAKE_PLACES])
 {
-    struct outcome outcomes[FAKE_PLACES];
     size_t count = 0;
     for (int i = 0; i < FAKE_PLACES; i++) {
         if (!road->flights[i].id || road->flights[i].end_ms > road->fresh->now_ms)
@@ -48,8 +47,7 @@ static void record_ended(struct fake_road *road)
         outcomes[count++] = outcome_of(road, i);
         road->flights[i].id = 0;
     }
-    if (count && store_delivery_record(road->fresh->store, outcomes, count, road->fresh->now_ms) != RESULT_OK)
-        abort();
+    return count;
 }
 
 static void put_on_road(struct fake_road *road, const struct delivery *delivery)
@@ -70,28 +68,35 @@ static void put_on_road(struct fake_road *road, const struct delivery *delivery)
     abort();
 }
 
-/* When something is next due on the side of the store. */
-static int64_t claim(struct fake_road *road)
+/* Records what ended and claims what is due; when something is next due on the side of the store. */
+static int64_t exchange(struct fake_road *road)
 {
+    struct fresh *fresh = road->fresh;
+    struct outcome outcomes[FAKE_PLACES];
+    size_t ended = take_ended(road, outcomes);
     struct claimed claimed;
     do {
         struct delivery_load load = {.places = FAKE_PLACES};
         for (int i = 0; i < FAKE_PLACES; i++)
             if (road->flights[i].id)
                 load.under_way[road->flights[i].lane]++;
-        claimed = deliveries_claim_beside(road->fresh, &load);
+        if (!ended)
+            claimed = deliveries_claim_beside(fresh, &load);
+        else if (store_delivery_exchange(fresh->store, &fresh->arena, outcomes, ended, fresh->now_ms, TEST_LEASE_MS,
+                                         &load, &claimed.list, &claimed.count, &claimed.next_due_ms) != RESULT_OK)
+            abort();
+        ended = 0;
         for (size_t i = 0; i < claimed.count; i++)
             put_on_road(road, &claimed.list[i]);
-        arena_reset(&road->fresh->arena);
-    } while (claimed.next_due_ms && claimed.next_due_ms <= road->fresh->now_ms);
+        arena_reset(&fresh->arena);
+    } while (claimed.next_due_ms && claimed.next_due_ms <= fresh->now_ms);
     return claimed.next_due_ms;
 }
 
 void fake_road_run(struct fake_road *road, int64_t until_ms)
 {
     for (;;) {
-        record_ended(road);
-        int64_t next_ms = claim(road);
+        int64_t next_ms = exchange(road);
         for (int i = 0; i < FAKE_PLACES; i++)
             if (road->flights[i].id && (!next_ms || road->flights[i].end_ms < next_ms))
                 next_ms = road->flights[i].end_ms;
