@@ -1,5 +1,6 @@
 /* Webhooks on their way: one thread that claims deliveries from the store, signs them, gives them to the courier and records
- * what became of them. It sleeps until the next is due or something is added to the outbox.
+ * what became of them. It sleeps until the next is due or something is added to the outbox. Whose turn it is, the store
+ * says: server/store/endpoints.h tells by what rules.
  *
  * At least once: a delivery that was sent but not yet recorded when the process died is sent again, with the same id, once
  * its lease has ended. */

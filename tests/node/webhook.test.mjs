@@ -189,3 +189,16 @@ test('a changed secret and the one before both verify, until the old one is ende
   const thirdKey = await keyOf();
   assert.deepEqual(signatures(one, 'v1a').map(sign => verifiesWithKey(thirdKey, one, sign)), [true]);
 });
+
+test('the operator sees how deliveries ended', async () => {
+  const figures = async () => {
+    const text = await (await fetch(`${base}/metrics`)).text();
+    return name => Number(new RegExp(`^meishi_${name} (\\d+)$`, 'm').exec(text)[1]);
+  };
+  const before = await figures();
+  const webhook = await api('POST', 'webhooks', { url: address('/counted'), events: ['lead.created'] });
+  await ping(webhook.id, '/counted');
+  const delivered = 'webhook_deliveries_total{outcome="delivered"}';
+  await wait('its record', async () => (await figures())(delivered) === before(delivered) + 1);
+  assert.equal((await figures())('webhook_queue'), 0);
+});
