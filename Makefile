@@ -160,13 +160,13 @@ asan: test-deps ## the suite under AddressSanitizer and UBSan
 	$(MAKE) test-now BUILD=build/asan HARDENING=-fPIE SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
 tsan: test-deps ## the suite under ThreadSanitizer
 	$(MAKE) test-now BUILD=build/tsan HARDENING=-fPIE SANITIZE=-fsanitize=thread
-# Not the jail: its filter kills valgrind's own system calls, and /proc/self/exe is valgrind. Nor test_stall, whose deadlines
-# are the clock's and which asan and tsan run.
+# Not the jail nor what starts itself again in one: its filter kills valgrind's own system calls, and /proc/self/exe is valgrind.
+# Nor test_stall, whose deadlines are the clock's and which asan and tsan run.
 valgrind: test-deps ## the unit tests under valgrind
 	@tests/packages.sh valgrind
 	@$(MAKE) --no-print-directory unit-tests
 	@BUILD=$(BUILD) UNDER="valgrind -q --fair-sched=try --leak-check=full --error-exitcode=9 --suppressions=tests/valgrind.supp" tests/run.sh \
-	    $(filter-out %/test_jail %/test_portrait %/test_stall,$(UNIT_TESTS))
+	    $(filter-out %/test_jail %/test_portrait %/test_courier %/test_deliver %/test_canary %/test_stall,$(UNIT_TESTS))
 cover: test-deps ## lines that the suite reaches, file by file
 	@$(MAKE) --no-print-directory test-now BUILD=build/cover CFLAGS="-O0 -g" HARDENING=-fPIE SANITIZE=--coverage
 	@tests/cover.sh build/cover

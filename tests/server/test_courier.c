@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 #include "server/ids.h"
 #include "server/notify/courier.h"
+#include "server/notify/message.h"
 #include "server/notify/sending.h"
 #include "tests/support/receiver.h"
 #include "tests/support/spellings.h"
@@ -337,6 +339,53 @@ static void courier__lets_nobody_wait_for_a_silent_name_server(void **state)
     assert_int_equal(done, 21);
 }
 
+/* A process that does nothing any more is ended some seconds after its longest call should have been. */
+static void courier__ends_a_sender_that_hangs(void **state)
+{
+    struct bench *bench = *state;
+    struct courier_figures before, after;
+    courier_figures(bench->courier, &before);
+    assert_int_equal(kill((pid_t)before.process, SIGSTOP), 0);
+    assert_int_equal(outcome_at(bench, "/ok").error, SEND_INTERRUPTED);
+    assert_int_equal(receiver_count(bench->receiver, NULL), 0);
+    wait_until_ready(bench->courier);
+    courier_figures(bench->courier, &after);
+    assert_int_equal(after.restarts, before.restarts + 1);
+    assert_int_not_equal(after.process, before.process);
+    assert_int_equal(outcome_at(bench, "/ok").error, SEND_OK);
+}
+
+/* A worker that was taken over could say anything. */
+static void courier__listens_no_more_to_who_talks_nonsense(void **state)
+{
+    struct bench *bench = *state;
+    static const unsigned char READY[] = {0, 0, 0, 6, MESSAGE_VERSION, MESSAGE_READY};
+    struct message forged = {.kind = MESSAGE_OUTCOME, .outcome = {.id = 99, .error = SEND_OK, .status = 200}};
+    unsigned char bytes[64], said[1024];
+    const size_t len = message_write(&forged, bytes, sizeof bytes);
+    for (int lie = 0; lie < 3; lie++) {
+        int ends[2];
+        struct courier_figures figures;
+        struct send_outcome none;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        assert_int_equal(courier_attach(bench->courier, ends[0]), RESULT_OK);
+        assert_int_equal(courier_attach(bench->courier, ends[0]), RESULT_CONFLICT);
+        assert_int_equal(write(ends[1], READY, sizeof READY), sizeof READY);
+        courier_run(bench->courier, 10, &none, 1);
+        assert_true(read(ends[1], said, sizeof said) > 0); /* the settings */
+        if (lie == 0)
+            assert_int_equal(write(ends[1], bytes, len), (ssize_t)len); /* of a call it never had */
+        else
+            assert_int_equal(write(ends[1], lie == 1 ? "GET / HTTP/1.1\r\n" : "\0\0\0\6\1\2", 6), 6);
+        courier_run(bench->courier, 10, &none, 1);
+        courier_run(bench->courier, 10, &none, 1);
+        courier_figures(bench->courier, &figures);
+        assert_false(figures.worker);
+        close(ends[1]);
+        assert_int_equal(outcome_at(bench, "/ok").error, SEND_OK);
+    }
+}
+
 static void courier__refuses_a_name_with_one_bad_address(void **state)
 {
     struct bench *bench = *state;
@@ -419,6 +468,8 @@ int main(int argc, char **argv)
         WITH_RECEIVER(courier__says_connect_tls_and_name_apart),
         WITH_RECEIVER(courier__lets_nobody_wait_for_a_silent_receiver),
         WITH_RECEIVER(courier__lets_nobody_wait_for_a_silent_name_server),
+        WITH_RECEIVER(courier__ends_a_sender_that_hangs),
+        WITH_RECEIVER(courier__listens_no_more_to_who_talks_nonsense),
         WITH_RECEIVER(courier__refuses_a_name_with_one_bad_address),
         WITH_RECEIVER(courier__asks_for_a_name_once_and_holds_it_to_the_answer),
         cmocka_unit_test(courier__checks_an_address_when_it_is_given),
