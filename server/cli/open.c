@@ -27,10 +27,11 @@ enum result app_open(struct app *app, struct arena *arena, bool read_only, void 
     if (!key_file)
         key_file = arena_printf(arena, "%s/meishi.key", folder);
     if (access(key_file, F_OK) != 0 && store_is_made(config->store, arena)) {
-        *why = arena_printf(arena,
-                            "The key file %s is missing, and secrets in this store are sealed with it. Put it back. If it is "
-                            "lost for good: head -c 32 /dev/urandom > %s && chmod 600 %s; webhooks then need new secrets.",
-                            key_file, key_file, key_file);
+        *why = arena_printf(
+            arena,
+            "The key file %s is missing, and secrets in this store are sealed with it. Put it back. If it is "
+            "lost for good: head -c 32 /dev/urandom > %s && chmod 600 %s; webhooks then need new secrets.",
+            key_file, key_file, key_file);
         return RESULT_FAILED;
     }
     enum result result = keys_open(key_file, arena, &app->keys, why);
