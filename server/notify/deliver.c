@@ -21,6 +21,7 @@ enum {
     PAUSE_MS = 1000, /* after the store would not answer */
     AGAIN_MS = 1,
     INTERRUPTED_MS = 1000,
+    SYNC_MS = 50, /* for what was recorded to be on disk: until then it might be sent again */
     STOP_MS = 5000
 };
 
@@ -38,6 +39,7 @@ struct sender {
     pthread_t thread;
     atomic_bool stopping, woken;
     atomic_llong attempts, delivered, in_flight;
+    int64_t sync_ms; /* on the monotonic clock: when what was recorded must be on disk; 0: it is */
     struct flight flights[COURIER_JOBS_MAX];
 };
 
@@ -162,6 +164,16 @@ static void record(struct sender *sender, const struct outcome *outcomes, size_t
 
 /* ---- round and round ---- */
 
+/* A sync for each handful of deliveries would be most of what a busy sender waits for. */
+static void sync_when_due(struct sender *sender, int64_t now)
+{
+    if (!sender->sync_ms || now < sender->sync_ms)
+        return;
+    if (store_sync(sender->store) != RESULT_OK)
+        log_error("webhook-sync", "words=\"what was recorded may be sent again after a power failure\"");
+    sender->sync_ms = 0;
+}
+
 /* Records what came back, claims as many as there are places for, in the same transaction, and sends them; says how long
  * nothing more will be due. A claim does a bounded part of what is to be done, so what is left is looked at again at once,
  * and other writers come in between. */
@@ -183,6 +195,8 @@ static int exchange(struct sender *sender, const struct outcome *outcomes, size_
         sodium_memzero(&deliveries[i].old_keys, sizeof deliveries[i].old_keys);
     }
     arena_free(&arena);
+    if (result == RESULT_OK && outcome_count && !sender->sync_ms)
+        sender->sync_ms = monotonic_ms() + SYNC_MS;
     if (result != RESULT_OK) { /* what cannot be claimed must not keep what was sent from being recorded */
         record(sender, outcomes, outcome_count);
         return PAUSE_MS;
@@ -211,7 +225,9 @@ static void *run(void *context)
             look_ms = now + exchange(sender, NULL, 0);
         }
         now = monotonic_ms();
-        size_t count = courier_run(sender->courier, look_ms > now ? (int)(look_ms - now) : 0, sent, COURIER_JOBS_MAX);
+        sync_when_due(sender, now);
+        int64_t until_ms = sender->sync_ms && sender->sync_ms < look_ms ? sender->sync_ms : look_ms;
+        size_t count = courier_run(sender->courier, until_ms > now ? (int)(until_ms - now) : 0, sent, COURIER_JOBS_MAX);
         if (!count)
             continue;
         take_back(sender, sent, count, outcomes);
@@ -220,6 +236,7 @@ static void *run(void *context)
         else
             look_ms = monotonic_ms() + exchange(sender, outcomes, count);
     }
+    sync_when_due(sender, INT64_MAX);
     return NULL;
 }
 

@@ -368,7 +368,7 @@ enum result store_delivery_exchange(struct store *store, struct arena *arena, co
                           .asked = *load,
                           .recording = &recording};
     claim.deliveries = arena_alloc(arena, sizeof *claim.deliveries * CLAIM_MAX);
-    enum result result = store_write(store, "delivery_exchange", claim_body, &claim);
+    enum result result = store_write_lazily(store, "delivery_exchange", claim_body, &claim);
     if (result == RESULT_OK)
         delivery_tell_troubles(&recording);
     *out = claim.deliveries;

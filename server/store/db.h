@@ -23,6 +23,7 @@ struct db_driver;
 struct db {
     const struct db_driver *driver;
     bool broken; /* what is on disk cannot be trusted (a failed fsync, damage): nothing more is written, restart */
+    bool lazy;   /* said before begin: this transaction need not be on disk when it ends, only whole and in its order */
 };
 struct db_rows {
     struct db *db;
@@ -53,7 +54,7 @@ struct db_driver {
     enum result (*open)(const char *url, enum db_part part, enum db_mode mode, struct db **out);
     void (*close)(struct db *db);
     enum result (*begin)(struct db *db);            /* DB_WRITE: takes the write lock at once; DB_READ: one snapshot */
-    enum result (*end)(struct db *db, bool commit); /* commit: on disk when it returns OK */
+    enum result (*end)(struct db *db, bool commit); /* commit: on disk when it returns OK, unless lazy */
     enum result (*script)(struct db *db, const char *sql); /* several statements without parameters: migrations */
     /* Runs SQL; *out gives its rows and must be finished, also after an error in next. A statement without rows is run
      * to its end by the first next, which answers NOT_FOUND. CONFLICT: a unique or foreign key was broken. */

@@ -222,11 +222,27 @@ static enum result run(struct connection *connection, const char *sql)
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
+/* With NORMAL a commit appends to the WAL and does not wait for the disk; the next one with FULL brings both there, in their
+ * order. Not as a prepared statement: SQLite does it while it compiles. */
+static enum result set_lazy(struct connection *connection)
+{
+    int code =
+        sqlite3_exec(connection->handle, connection->db.lazy ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL",
+                     NULL, NULL, NULL);
+    if (code != SQLITE_OK)
+        return db_sqlite_fail(connection, code, "synchronous");
+    connection->lazy = connection->db.lazy;
+    return RESULT_OK;
+}
+
 static enum result begin(struct db *db)
 {
     struct connection *connection = connection_of(db);
     if (db->broken)
         return RESULT_FAILED;
+    enum result result = db->lazy == connection->lazy ? RESULT_OK : set_lazy(connection);
+    if (result != RESULT_OK)
+        return result;
     return run(connection, connection->mode == DB_READ ? "BEGIN" : "BEGIN IMMEDIATE");
 }
 

@@ -14,6 +14,7 @@ struct connection {
     struct sqlite3 *handle;
     enum db_part part;
     enum db_mode mode;
+    bool lazy;                /* what db.lazy was when the engine was last told */
     struct statement **slots; /* open addressing by the text's address, a power of two, never full */
     size_t slot_count, statement_count;
     int wal_pages, wal_pages_checked; /* in the WAL after the last commit; at the last checkpoint */

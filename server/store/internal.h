@@ -54,6 +54,9 @@ struct store {
 /* Runs BODY as one transaction on the writing connection, in turn; wakes the outbox if it was filled. FAILED when the
  * store is read-only. Not to be called from within a body. */
 enum result store_write(struct store *store, const char *name, db_body *body, void *context) MUST_CHECK;
+/* The same for what may be forgotten if the power fails before the next store_write or store_sync: nobody was told that it is
+ * kept. */
+enum result store_write_lazily(struct store *store, const char *name, db_body *body, void *context) MUST_CHECK;
 /* Runs BODY in one snapshot on a connection of the pool. */
 enum result store_read(struct store *store, db_body *body, void *context) MUST_CHECK;
 /* The same in two halves, for what does not fit a body; always give it back when OK was answered. */

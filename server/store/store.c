@@ -37,14 +37,16 @@ static void note_write(struct store *store, enum result result)
         atomic_store(&store->last_write_failed, result == RESULT_FAILED);
 }
 
-enum result store_write(struct store *store, const char *name, db_body *body, void *context)
+static enum result write_so(struct store *store, const char *name, db_body *body, void *context, bool lazy)
 {
     if (!store->writer || atomic_load(&store->broken))
         return RESULT_FAILED;
     turns_take(&store->writing);
     store->outbox_filled = false;
     memset(store->ended, 0, sizeof store->ended);
+    store->writer->lazy = lazy;
     enum result result = db_transaction(store->writer, name, body, context);
+    store->writer->lazy = false;
     /* Below the lock, so that whoever takes the callback back is not called any more. */
     if (result == RESULT_OK && store->outbox_filled && store->wake_outbox)
         store->wake_outbox(store->wake_context);
@@ -56,6 +58,16 @@ enum result store_write(struct store *store, const char *name, db_body *body, vo
     if (broken)
         store_broken(store);
     return result;
+}
+
+enum result store_write(struct store *store, const char *name, db_body *body, void *context)
+{
+    return write_so(store, name, body, context, false);
+}
+
+enum result store_write_lazily(struct store *store, const char *name, db_body *body, void *context)
+{
+    return write_so(store, name, body, context, true);
 }
 
 void store_on_outbox(struct store *store, void (*wake)(void *context), void *context)
@@ -369,6 +381,12 @@ enum result store_ping(struct store *store)
         return RESULT_OK;
     int64_t now = now_ms();
     return store_write(store, "ping", write_something, &now);
+}
+
+enum result store_sync(struct store *store)
+{
+    int64_t now = now_ms();
+    return store_write(store, "sync", write_something, &now);
 }
 
 void store_figures(struct store *store, struct store_figures *out)

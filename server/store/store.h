@@ -45,6 +45,8 @@ const char *store_base_url(const struct store *store);
 
 /* Whether the database answers a read and, unless it says 503 itself, takes writes. */
 enum result store_ping(struct store *store) MUST_CHECK;
+/* When it says OK, what verbs wrote lazily before is on disk. */
+enum result store_sync(struct store *store) MUST_CHECK;
 /* A consistent copy of everything acknowledged so far, in one new file. CONFLICT if PATH exists. */
 enum result store_backup(struct store *store, const char *path, const char **why) MUST_CHECK;
 /* Puts a copy in place of the store at URL, which no server may have open; the old files are kept beside it. */

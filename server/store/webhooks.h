@@ -155,7 +155,8 @@ struct outcome {
 enum result store_delivery_record(struct store *store, const struct outcome *outcomes, size_t count,
                                   int64_t now_ms) MUST_CHECK;
 /* The recording and then a claim in one transaction, as a busy sender does them; LOAD is without those recorded. If it fails
- * nothing is recorded either. */
+ * nothing is recorded either. Lazily: it is on disk after the next store_sync; if the power fails before, the same events are
+ * sent again with the same ids. */
 enum result store_delivery_exchange(struct store *store, struct arena *arena, const struct outcome *outcomes,
                                     size_t outcome_count, int64_t now_ms, int64_t lease_ms,
                                     const struct delivery_load *load, struct delivery **out, size_t *count,

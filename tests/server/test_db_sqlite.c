@@ -442,6 +442,24 @@ static void db__is_synced_when_a_commit_is_ok(void **state)
     close_db(db);
 }
 
+static void db__waits_for_no_sync_when_lazy_and_the_next_syncs_for_both(void **state)
+{
+    struct db *db = open_db(*state, DB_WRITE);
+    make_table(db);
+    int64_t id = 1;
+    assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_OK);
+    int before = syncs;
+    db->lazy = true;
+    for (id = 2; id <= 4; id++)
+        assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_OK);
+    assert_int_equal(syncs, before);
+    db->lazy = false;
+    assert_int_equal(db_transaction(db, "test", insert, &id), RESULT_OK);
+    assert_true(syncs > before);
+    assert_int_equal(count(db, "SELECT count(*) FROM t"), 5);
+    close_db(db);
+}
+
 static void db__acknowledges_nothing_after_a_failed_sync(void **state)
 {
     struct db *db = open_db(*state, DB_WRITE);
@@ -509,6 +527,7 @@ int main(void)
         IN_A_PLACE(db__copies_itself_into_a_new_file_only),
         IN_A_PLACE(db__refuses_what_is_no_database),
         IN_A_PLACE(db__is_synced_when_a_commit_is_ok),
+        IN_A_PLACE(db__waits_for_no_sync_when_lazy_and_the_next_syncs_for_both),
         IN_A_PLACE(db__acknowledges_nothing_after_a_failed_sync),
         IN_A_PLACE(db__goes_on_when_there_is_space_again),
         IN_A_PLACE(db__finds_damage_and_then_writes_no_more),
