@@ -7,8 +7,8 @@
 #include "server/api/problem.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
-#include "server/notify/courier.h"
 #include "server/notify/sign.h"
+#include "server/notify/webhook_url.h"
 #include "server/store/store.h"
 
 /* How it fares, and what of it is to come. */

@@ -539,38 +539,3 @@ void courier_close(struct courier *courier)
         close(courier->wakeup);
     free(courier);
 }
-
-const char *webhook_url_complaint(const char *text, const struct address_policy *policy)
-{
-    struct arena arena;
-    struct url url;
-    const char *why = NULL;
-    if (!text || !*text)
-        return "Please give the address to send to.";
-    if (strlen(text) > COURIER_URL_MAX)
-        return "This address is too long.";
-    if (strchr(text, '#'))
-        return "Please leave out the part after #.";
-    arena_init(&arena);
-    if (url_parse(text, URL_NO_FRAGMENT, &arena, &url) != RESULT_OK) {
-        why = "This is not a web address that starts with https:// and holds no user name.";
-        goto done;
-    }
-    bool plain = !strcmp(url.scheme, "http");
-    if (plain && !policy->count) {
-        why = "The address must start with https://.";
-        goto done;
-    }
-    char port[8];
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV}, *found;
-    snprintf(port, sizeof port, "%d", url.port);
-    if (url.host_is_address && !getaddrinfo(url.host, port, &hints, &found)) {
-        enum address_verdict verdict = address_judge(policy, found->ai_addr, found->ai_addrlen);
-        if (verdict == ADDRESS_REFUSED || (verdict == ADDRESS_PUBLIC && plain))
-            why = "This address may not be called from here.";
-        freeaddrinfo(found);
-    }
-done:
-    arena_free(&arena);
-    return why;
-}

@@ -76,9 +76,4 @@ void courier_figures(struct courier *courier, struct courier_figures *out);
 /* Drops what is under way. */
 void courier_close(struct courier *courier);
 
-/* Whether URL may be given to a webhook: https (or http, for the operator's own receivers), a host, at most COURIER_URL_MAX
- * bytes, no user, no fragment, a port that can be allowed, and, when the host is an address already, one that may be called. A
- * literal sentence for people, or NULL when it is fine. Names are judged when they are called. */
-const char *webhook_url_complaint(const char *url, const struct address_policy *policy);
-
 #endif

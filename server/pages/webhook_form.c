@@ -4,7 +4,7 @@
 #include "cards/webhook_format.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
-#include "server/notify/courier.h"
+#include "server/notify/webhook_url.h"
 #include "server/pages/desk.h"
 #include "server/pages/hook_words.h"
 #include "server/pages/pages.h"

@@ -73,7 +73,7 @@ test('what is wrong is said beside the field, and nothing typed is lost', async 
   await plain.goto('/webhooks/new')
   await plain.uncheck('[value="lead.erased"]')
   await plain.check('[value="share.created"]')
-  for (const [url, words] of [['http://10.0.0.1/hook', /may not be called/], ['', /say where/], ['nonsense', /not a web address/],
+  for (const [url, words] of [['http://10.0.0.1/hook', /must start with https/], ['https://10.0.0.1/hook', /private network/], ['https://', /no host/], ['https://example.org:9000/', /ports 443 and 8443/], ['', /say where/], ['nonsense', /not a web address/],
     ['https://user:secret@example.org/', /user name/], ['https://example.org/#part', /after #/]]) {
     await plain.fill('#url', url)
     await plain.click('text=Make it')
@@ -156,7 +156,7 @@ test('what a webhook is told can be changed', async () => {
   assert.equal(await plain.inputValue('#url'), well.url)
   await plain.fill('#url', 'https://')
   await plain.click('text=Save')
-  assert.match(await text(plain, '#url-error'), /not a web address/)
+  assert.match(await text(plain, '#url-error'), /no host/)
   await plain.fill('#url', well.url)
   await plain.check('[value="share.created"]')
   await plain.click('text=Save')

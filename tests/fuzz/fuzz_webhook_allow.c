@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "server/notify/address.h"
-#include "server/notify/courier.h"
+#include "server/notify/webhook_url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -21,7 +21,6 @@
 #include "server/notify/message.h"
 #include "server/notify/sending.h"
 #include "tests/support/receiver.h"
-#include "tests/support/spellings.h"
 
 /* A tenth of what the server allows, so that waiting for a time-out does not take long. */
 static const struct courier_limits SHORT = {.name_ms = 300, .connect_ms = 500, .answer_ms = 800, .deadline_ms = 1200};
@@ -408,50 +407,6 @@ static void courier__asks_for_a_name_once_and_holds_it_to_the_answer(void **stat
     assert_int_equal(receiver_count(bench->receiver, "/ok"), 1);
 }
 
-static void courier__checks_an_address_when_it_is_given(void **state)
-{
-    (void)state;
-    struct address_policy nothing = {0}, own;
-    const char *why;
-    assert_int_equal(address_policy_parse("127.0.0.1:9000", &own, &why), RESULT_OK);
-    static const char *const BAD[] = {"",
-                                      "x",
-                                      "http://example.org/",
-                                      "ftp://example.org/",
-                                      "https://user:secret@example.org/",
-                                      "https://a@example.org/",
-                                      "https://example.org/#here",
-                                      "https://127.0.0.1/",
-                                      "https://0x7f.1/",
-                                      "https://[::1]/",
-                                      "https://169.254.169.254/",
-                                      "https://1.1.1.1:22/",
-                                      "https://example.org/a b",
-                                      "https://exa\tmple.org/",
-                                      "https://",
-                                      "//example.org/",
-                                      "javascript:alert(1)"};
-    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
-        if (!webhook_url_complaint(BAD[i], &nothing))
-            fail_msg("%s was taken", BAD[i]);
-    for (size_t i = 0; i < refused_spellings_count; i++) {
-        char url[128];
-        bool v6 = strchr(refused_spellings[i], ':') != NULL;
-        snprintf(url, sizeof url, v6 ? "https://[%s]/" : "https://%s/", refused_spellings[i]);
-        if (!webhook_url_complaint(url, &nothing))
-            fail_msg("%s was taken", url);
-    }
-    assert_null(webhook_url_complaint("https://example.org/hooks?a=1", &nothing));
-    assert_null(webhook_url_complaint("https://1.1.1.1/hooks", &nothing));
-    assert_null(webhook_url_complaint("https://m\xc3\xbcller.example/", &nothing));
-    assert_null(webhook_url_complaint("http://127.0.0.1:9000/", &own));
-    assert_non_null(webhook_url_complaint("http://127.0.0.1:9001/", &own));
-    assert_non_null(webhook_url_complaint("http://1.1.1.1:443/", &own));
-    char longer[COURIER_URL_MAX + 40] = "https://example.org/";
-    memset(longer + strlen(longer), 'a', sizeof longer - strlen(longer) - 1);
-    assert_non_null(webhook_url_complaint(longer, &nothing));
-}
-
 #define WITH_RECEIVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(int argc, char **argv)
@@ -472,7 +427,6 @@ int main(int argc, char **argv)
         WITH_RECEIVER(courier__listens_no_more_to_who_talks_nonsense),
         WITH_RECEIVER(courier__refuses_a_name_with_one_bad_address),
         WITH_RECEIVER(courier__asks_for_a_name_once_and_holds_it_to_the_answer),
-        cmocka_unit_test(courier__checks_an_address_when_it_is_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
