@@ -58,10 +58,10 @@ async function metric(name) {
 
 const status = (pid, name) => readFileSync(`/proc/${pid}/status`, 'utf8').match(new RegExp(`^${name}:\\s+(\\S+)`, 'm'))[1]
 
-// The server's own sender, once it is locked up.
-const ownSender = () => until(() => readdirSync('/proc').filter(name => /^\d+$/.test(name)).find(pid => {
+// The server's own sender, once it is locked up, and no more the one that was.
+const ownSender = was => until(() => readdirSync('/proc').filter(name => /^\d+$/.test(name)).find(pid => {
   try {
-    return Number(status(pid, 'PPid')) === meishi.process.pid && status(pid, 'Seccomp') === '2' &&
+    return pid !== was && Number(status(pid, 'PPid')) === meishi.process.pid && status(pid, 'Seccomp') === '2' &&
       readFileSync(`/proc/${pid}/cmdline`, 'utf8') === 'meishi\0webhook-sender\0'
   } catch {
     return false // it has gone
@@ -106,7 +106,10 @@ test('a sender killed in the middle of a call is started again, and the same id 
 })
 
 test('a sender that keeps dying is given longer and longer, and what is due waits', async () => {
-  for (let i = 0; i < 4; i++) process.kill(Number(await ownSender()), 'SIGKILL')
+  for (let i = 0, pid; i < 4; i++) {
+    pid = await ownSender(pid)
+    process.kill(Number(pid), 'SIGKILL')
+  }
   await ping()
   await delivered()
   const pauses = [...meishi.log.matchAll(/again_in_ms=(\d+)/g)].map(([, ms]) => Number(ms))
