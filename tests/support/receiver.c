@@ -259,10 +259,11 @@ struct receiver *receiver_open(void)
     pthread_mutex_init(&receiver->lock, NULL);
     receiver->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(receiver->socket, (struct sockaddr *)&address, len) || listen(receiver->socket, 128) ||
-        getsockname(receiver->socket, (struct sockaddr *)&address, &len) ||
-        pthread_create(&receiver->thread, NULL, listen_on, receiver))
+        getsockname(receiver->socket, (struct sockaddr *)&address, &len))
         abort();
     receiver->port = ntohs(address.sin_port);
+    if (pthread_create(&receiver->thread, NULL, listen_on, receiver))
+        abort();
     return receiver;
 }
 
