@@ -113,6 +113,10 @@ static void add_range(struct tree *tree, yaml_node_t *schema, const char *min, c
     const char *least = tree_member(tree, schema, min), *most = tree_member(tree, schema, max);
     if (!least && !most)
         return;
+    if (least && !most && !strcmp(min, "minItems") && !strcmp(least, "1")) {
+        str_add(out, ", not empty");
+        return;
+    }
     str_add(out, ", ");
     if (least && most)
         str_addf(out, "%s to %s%s", least, most, unit);
@@ -174,6 +178,10 @@ void guide_add_type(struct tree *tree, yaml_node_t *node, const char *member, st
             if (one && !strcmp(one, "array") && tree_get(tree, schema, "items")) {
                 str_add(out, " of ");
                 guide_add_type(tree, schema, "items", out);
+                str_add(out, tree_get(tree, tree_get(tree, schema, "items"), "properties") &&
+                                     !tree_reference(tree, schema, "items")
+                                 ? "s"
+                                 : "");
             }
         }
     add_limits(tree, schema, out);

@@ -37,6 +37,14 @@ static void answer_card(struct app *app, struct request *request, int status, co
     answer_etag(request, card->revision);
 }
 
+/* A choice is one of its words to the letter: here, unlike in a form, blank text is not a way to choose nothing. */
+static void check_choice(const json_t *json, const char *name, const char *chosen, struct complaints *complaints)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+    if (text && strcmp(text, chosen) && !complaints_about(complaints, name))
+        complaints_add(complaints, name, "There is no such choice.");
+}
+
 void api_card_read(json_t *json, struct card *card, bool is_new, struct arena *arena, struct complaints *complaints)
 {
     if (is_new && json_object_get(json, "handle")) {
@@ -48,6 +56,8 @@ void api_card_read(json_t *json, struct card *card, bool is_new, struct arena *a
     /* What could not be read is left out, so what could is checked all the same: every mistake is named at once. */
     enum result read = card_from_json(card, json, arena, complaints), checked = card_check(card, arena, complaints);
     assert((read == RESULT_OK && checked == RESULT_OK) || complaints->count);
+    check_choice(json, "accent", card->accent, complaints);
+    check_choice(json, "theme", card->theme, complaints);
 }
 
 /* INVALID: answered. */

@@ -100,6 +100,8 @@ test('each wrong field of a card is named by its pointer', async () => {
   })), ['/accent', '/addresses/0/city', '/emails/1/address', '/lang', '/links/0/url', '/name', '/note', '/phones/0/number', '/pronouns', '/theme'])
   assert.deepEqual(wrong(await post({ name: 'A', emails: Array(9).fill({ address: 'a@example.org' }) })), ['/emails'])
   assert.deepEqual(wrong(await post({ name: 'A', emails: [{}], phones: [{ number: 1, extra: 2 }] })), ['/emails/0/address', '/phones/0/extra', '/phones/0/number'])
+  assert.deepEqual(wrong(await post({ name: 5, title: 'x'.repeat(121), emails: [{ address: null }], accent: '', theme: ' dark', '?x': 1 })),
+    ['/?x', '/accent', '/emails/0/address', '/name', '/theme', '/title'])
   for (const handle of ['A', 'a b', '-a', 'admin', 'x'.repeat(33), 7]) assert.ok(wrong(await post({ name: 'A', handle })).includes('/handle'), handle)
   assert.deepEqual(wrong(await post('{"name":"a\\u0000b","title":"\\u0000"}')), ['/name', '/title'])
   const emoji = await post({ name: '👩🏽‍🚒'.repeat(24), note: '\u0007 \t kept\r\n' })
