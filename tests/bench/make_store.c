@@ -87,7 +87,7 @@ static void add_due(const char *folder, const struct filling *filling, int64_t e
     struct arena arena;
     arena_init(&arena);
     struct store *store = open_store(folder, &arena);
-    fill_deliveries(store, filling, endpoints, count, port, now_ms() - 1000);
+    fill_deliveries(store, filling, endpoints, count, port, now_ms() - 1000000);
     store_close(store);
     arena_free(&arena);
 }

@@ -13,7 +13,7 @@ import { BUILD, PREVIEW, QUICK, ROUNDS, Server, bar, cleanEnv, end, fetchPage, f
 
 const run = promisify(execFile)
 const only = process.argv[2]
-const MEMBERS = 100
+const MEMBERS = 500 // with four endpoints each, so that what is bounded for a member does not bind either
 const ENDPOINTS = 2000
 const DELIVERIES = QUICK ? 4000 : 10000
 const MILLION = QUICK ? 100000 : 1000000

@@ -205,7 +205,9 @@ static enum result put_events(struct db *db, void *context)
         json_t *data = json_pack("{s:{s:s, s:s, s:s, s:I, s:s}}", "share", "id", "shr_00000000000000", "label",
                                  "Berlin fair, badge", "channel", "qr", "number", (json_int_t)event, "url",
                                  "https://cards.example/c/ABCDEFGHJKMNPQRS");
-        must(outbox_add(due->store, db, filled_owner(due->filling, member), EVENT_SHARE_CREATED, data, 0, due->due_ms),
+        /* One after the other, as they would have happened. */
+        must(outbox_add(due->store, db, filled_owner(due->filling, member), EVENT_SHARE_CREATED, data, 0,
+                        due->due_ms + event / 100),
              "event");
         put += due->endpoints / members + (member < due->endpoints % members);
     }
