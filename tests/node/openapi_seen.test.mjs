@@ -16,7 +16,9 @@ async function runJourneys() {
   const folder = mkdtempSync(join(tmpdir(), 'contract-'))
   const journeys = readdirSync('tests/journeys').filter(name => /^api.*\.test\.mjs$/.test(name)).map(name => join('tests/journeys', name))
   delete env.NODE_TEST_CONTEXT
-  for (const journey of journeys) await promisify(execFile)(process.execPath, [journey], { env: { ...env, CONTRACT_SEEN: folder }, maxBuffer: 2 ** 26 })
+  for (const journey of journeys)
+    await promisify(execFile)(process.execPath, [journey], { env: { ...env, CONTRACT_SEEN: folder }, maxBuffer: 2 ** 26 })
+      .catch(error => assert.fail(`${journey}: ${error.stdout ?? error}`))
   return folder
 }
 
