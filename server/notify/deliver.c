@@ -9,9 +9,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include "server/ids.h"
 #include "server/log.h"
 #include "server/notify/courier.h"
+#include "server/notify/sending.h"
 #include "server/notify/sign.h"
 #include "server/store/store.h"
 
@@ -208,6 +211,7 @@ static int exchange(struct sender *sender, const struct outcome *outcomes, size_
 static void *run(void *context)
 {
     struct sender *sender = context;
+    setpriority(PRIO_PROCESS, (id_t)gettid(), SENDER_NICE); /* of this thread alone, as Linux has it */
     struct send_outcome sent[COURIER_JOBS_MAX];
     struct outcome outcomes[COURIER_JOBS_MAX];
     if (store_delivery_release(sender->store, now_ms()) != RESULT_OK)

@@ -205,6 +205,7 @@ void sending_main(const char *word)
         return;
     signal(SIGPIPE, SIG_IGN);
     if (!worker) {
+        (void)!nice(SENDING_NICE);
         ignore_signals();
         _exit(serve(-1));
     }
