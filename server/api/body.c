@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cards/base/id.h"
+#include "cards/base/json_place.h"
 #include "cards/base/str.h"
 #include "cards/base/text.h"
 #include "server/api/api.h"
@@ -13,19 +14,48 @@
 
 enum { LINK_MAX = 1024 };
 
+static const char *words_about(const json_error_t *error, struct arena *arena)
+{
+    switch (json_error_code(error)) {
+    case json_error_invalid_utf8:
+        return "This is not UTF-8.";
+    case json_error_premature_end_of_input:
+        return "The body ends in the middle of this.";
+    case json_error_end_of_input_expected:
+        return "Something stands behind the end of the JSON.";
+    case json_error_duplicate_key:
+        return "This name stands here twice.";
+    case json_error_null_byte_in_key:
+        return "The name of a field cannot hold U+0000.";
+    case json_error_numeric_overflow:
+        return "This number is too large.";
+    case json_error_stack_overflow:
+        return "This is nested too deeply.";
+    default:
+        return arena_printf(arena, "This is not JSON: %s.", error->text);
+    }
+}
+
 enum result body_read(struct request *request, json_t **out)
 {
     json_error_t error;
+    struct complaints complaints = {0};
+    const char *detail = "The body must be a JSON object.";
     /* Escaped NULs are let in so that the field that holds one can be named: see member_text and cards/card.c. */
-    *out = json_loadb(request->body, request->body_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    *out =
+        json_loadb(request->body, request->body_len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
     if (*out && json_is_object(*out))
         return RESULT_OK;
-    const char *words = *out ? "The body must be a JSON object."
-                             : arena_printf(&request->arena, "The body is not JSON: %s (line %d, column %d).",
-                                            error.text, error.line, error.column);
+    if (!*out && request->body_len) {
+        const char *words = words_about(&error, &request->arena);
+        size_t read_len = (size_t)error.position < request->body_len ? (size_t)error.position : request->body_len;
+        complaints_add(&complaints, json_place(request->body, read_len, &request->arena), words);
+        detail = arena_printf(&request->arena, "The body cannot be read from line %d, column %d on: %s", error.line,
+                              error.column, words);
+    }
     json_decref(*out);
     *out = NULL;
-    problem_reply(request, 400, words, NULL);
+    problem_reply(request, 400, detail, &complaints);
     return RESULT_INVALID;
 }
 
@@ -142,7 +172,7 @@ void members_only(const json_t *json, const char *const *names, struct arena *ar
     json_object_foreach((json_t *)(uintptr_t)json, key, value)
     {
         if (!is_one_of(key, strlen(key), names))
-            complaints_add(complaints, complaints_key(key, arena), "There is no such member here.");
+            complaints_add(complaints, complaints_key(key, arena), "There is no such field here.");
     }
 }
 

@@ -12,26 +12,27 @@ struct status_words {
     const char *title, *detail;
 };
 
+/* Titles are those of RFC 9110, as RFC 9457 4.2.1 wants them of a problem without a type of its own. */
 static const struct status_words WORDS[] = {
-    {400, "Bad request", "The request is not well formed."},
-    {401, "Not signed in", "Send Authorization: Bearer with a valid API token."},
-    {403, "Not allowed", "This token may not do that."},
-    {404, "Not found", "There is no such thing here, or it is not yours."},
-    {405, "Method not allowed", "The Allow header lists what this address understands."},
-    {408, "Too slow", "The request took too long to arrive."},
+    {400, "Bad Request", "The request is not well formed."},
+    {401, "Unauthorized", "Send Authorization: Bearer with a valid API token."},
+    {403, "Forbidden", "This token may not do that."},
+    {404, "Not Found", "There is no such thing here, or it is not yours."},
+    {405, "Method Not Allowed", "The Allow header lists what this address understands."},
+    {408, "Request Timeout", "The request took too long to arrive."},
     {409, "Conflict", "It exists already or has changed meanwhile."},
-    {411, "Length required", "Send the body with a Content-Length."},
-    {412, "Precondition failed", "It has changed since you read it."},
-    {413, "Too large", "The body is larger than this address takes."},
-    {414, "Address too long", "The address is longer than any here."},
-    {415, "Unsupported media type", "Send the body as application/json."},
-    {417, "Expectation failed", "Only Expect: 100-continue is understood."},
-    {422, "Invalid input", "Some of the input is wrong; see errors."},
-    {429, "Too many requests", "Please try again later."},
-    {431, "Headers too large", "The request's headers are too large."},
-    {500, "Internal error", "Something on our side failed."},
-    {503, "Unavailable", "Something on our side failed. Please try again."},
-    {505, "Version not supported", "HTTP/1.1 and HTTP/1.0 are understood."},
+    {411, "Length Required", "Send the body with a Content-Length."},
+    {412, "Precondition Failed", "It has changed since you read it."},
+    {413, "Content Too Large", "The body is larger than this address takes."},
+    {414, "URI Too Long", "The address is longer than any here."},
+    {415, "Unsupported Media Type", "Send the body as application/json."},
+    {417, "Expectation Failed", "Only Expect: 100-continue is understood."},
+    {422, "Unprocessable Content", "Some of the input is wrong; see errors."},
+    {429, "Too Many Requests", "Please try again later."},
+    {431, "Request Header Fields Too Large", "The request's headers are too large."},
+    {500, "Internal Server Error", "Something on our side failed."},
+    {503, "Service Unavailable", "Something on our side failed. Please try again."},
+    {505, "HTTP Version Not Supported", "HTTP/1.1 and HTTP/1.0 are understood."},
 };
 
 static const struct status_words *words_of(int status)
@@ -56,7 +57,7 @@ static json_t *error_json(const char *prefix, const struct complaint *complaint)
     json_t *where = is_parameter        ? sound(complaint->field)
                     : *complaint->field ? json_sprintf("%s/%s", prefix, complaint->field)
                                         : json_string(prefix);
-    return json_pack("{s:o, s:s}", is_parameter ? "parameter" : "pointer", where, "detail", complaint->words);
+    return json_pack("{s:o, s:o}", is_parameter ? "parameter" : "pointer", where, "detail", sound(complaint->words));
 }
 
 /* RFC 6750 3: what was wrong with the token, if one came. */

@@ -124,6 +124,14 @@ test('a body that is not one JSON object of UTF-8 is refused with what is wrong'
     assert.equal(answer.status, 400, what)
     assert.match(answer.body.detail, /^The body /, what)
   }
+  const places = {
+    '{"emails":[{"address":"a@example.org"},{"address":1e999}]}': ['/emails/1/address', 'This number is too large.'],
+    [bad['huge integer']]: ['/name', 'This number is too large.'], [bad.duplicate]: ['/name', 'This name stands here twice.'],
+    [bad.deep]: [`/name${'/0'.repeat(15)}`, 'This is nested too deeply.'], '{"a/b":{"c': ['/a~1b', 'The body ends in the middle of this.'],
+    '{"name":"a",}': ['', "This is not JSON: string or '}' expected near '}'."]
+  }
+  for (const [body, [pointer, detail]] of Object.entries(places)) assert.deepEqual((await asJane('POST', '/cards', body)).body.errors, [{ pointer, detail }])
+  assert.deepEqual((await asJane('POST', '/cards', bad['bad UTF-8'])).body.errors, [{ pointer: '/name', detail: 'This is not UTF-8.' }])
   // A long error text that would be cut in the middle of a letter is still JSON.
   for (let i = 0; i < 4; i++) assert.equal((await asJane('POST', '/cards', `{"name": ${'x'.repeat(i)}${'é'.repeat(300)}`)).status, 400)
 })
