@@ -176,13 +176,33 @@ void members_only(const json_t *json, const char *const *names, struct arena *ar
     }
 }
 
+static bool was_named_before(const char *query, const char *at, size_t name_len)
+{
+    for (const char *earlier = query; earlier < at; earlier += strcspn(earlier, "&") + 1)
+        if (strcspn(earlier, "=&") == name_len && !memcmp(earlier, at, name_len))
+            return true;
+    return false;
+}
+
+static const char *words_about_parameter(struct request *request, const char *at, const char *name,
+                                         const char *const *names)
+{
+    size_t name_len = strlen(name);
+    if (!is_one_of(name, name_len, names))
+        return "There is no such parameter here.";
+    if (was_named_before(request->query, at, name_len))
+        return "This stands here twice.";
+    return request_query(request, name) ? NULL : "This is not UTF-8, or a % in it does not lead to a character.";
+}
+
 void parameters_only(struct request *request, const char *const *names, struct complaints *complaints)
 {
     for (const char *at = request->query; *at;) {
-        size_t len = strcspn(at, "&"), name_len = strcspn(at, "=&");
-        if (len && !is_one_of(at, name_len, names))
-            complaints_add_parameter(complaints, arena_printf(&request->arena, "%.*s", (int)name_len, at),
-                                     "There is no such parameter here.");
+        size_t len = strcspn(at, "&");
+        const char *name = arena_strndup(&request->arena, at, strcspn(at, "=&"));
+        const char *words = len ? words_about_parameter(request, at, name, names) : NULL;
+        if (words)
+            complaints_add_parameter(complaints, name, words);
         at += len + (at[len] == '&');
     }
 }

@@ -31,8 +31,8 @@ int64_t id_time_bounded(int64_t time_ms);
 /* RFC 3339 text to milliseconds, 1 for times before 1970; 0 if it is none. */
 int64_t time_parse(const char *text);
 
-/* Complains about query parameters that are not in the NULL-terminated list: a filter with a slip in its name must not quietly
- * find everything. */
+/* Complains about query parameters that are not in the NULL-terminated list, stand there twice or cannot be decoded: a filter
+ * with a slip in it must not quietly find everything. */
 void parameters_only(struct request *request, const char *const *names, struct complaints *complaints);
 
 /* ?limit= and ?cursor= of a list of ids of KIND. A list is asked for one more than the limit, which page_cut takes off

@@ -358,8 +358,12 @@ test('limits, cursors and parameters that are none are refused by name', async (
     for (const cursor of ['x', '', 'crd_0000000000001', 'shr_', 'shr_00000000000001'])
       assert.deepEqual(wrong(await asJane('GET', `${list}?cursor=${cursor}`)), ['?cursor'], cursor)
     assert.deepEqual(wrong(await asJane('GET', `${list}?limits=5&page=2&stage_=won&=x`)), ['?', '?limits', '?page', '?stage_'])
+    assert.deepEqual(wrong(await asJane('GET', `${list}?limit=5&cursor=&limit=6`)), ['?cursor', '?limit'])
     assert.equal((await asJane('GET', `${list}?limit=200&`)).status, 200)
   }
+  for (const q of ['%ff', '%c0%af', '%', 'a%4', '%zz'])
+    assert.ok([400, 422].includes((await asJane('GET', `/leads?q=${q}`)).status), q)
+  assert.deepEqual(wrong(await asJane('GET', '/leads?q=%ff')), ['?q'])
   assert.deepEqual(wrong(await asJane('GET', '/leads?kind=none&stage=none&channel=none&share=none&since=none&set_aside=maybe&limit=0&more=1')),
     ['?channel', '?kind', '?limit', '?more', '?set_aside', '?share', '?since', '?stage'])
 })
