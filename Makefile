@@ -14,8 +14,10 @@ FUZZ_SECONDS ?= 30
 # What a bare Debian 12 needs, to build and (further) to test.
 BUILD_PACKAGES := gcc libc6-dev pkg-config ca-certificates libmicrohttpd-dev libsqlite3-dev libjansson-dev libsodium-dev \
                   libcurl4-openssl-dev libqrencode-dev libpng-dev libcairo2-dev libpango1.0-dev libjpeg62-turbo-dev \
-                  libturbojpeg0-dev libwebp-dev libseccomp-dev libidn2-dev libunistring-dev libbrotli-dev zlib1g-dev libyaml-dev
-TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl chromium php-cli gccgo-12 iproute2 openssl nftables
+                  libturbojpeg0-dev libwebp-dev libseccomp-dev libidn2-dev libunistring-dev libbrotli-dev zlib1g-dev libyaml-dev \
+                  libpq-dev
+TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl chromium php-cli gccgo-12 iproute2 openssl nftables \
+                 postgresql-15
 BENCH_PACKAGES := nginx-light wrk nodejs
 
 PACKAGES := libmicrohttpd sqlite3 jansson libsodium libcurl libqrencode libpng cairo pango pangocairo libjpeg libturbojpeg \
@@ -29,7 +31,7 @@ SANITIZE ?=
 PACKAGE_CFLAGS = $(eval PACKAGE_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g'))$(PACKAGE_CFLAGS)
 PACKAGE_LIBS = $(eval PACKAGE_LIBS := $$(shell pkg-config --libs $(PACKAGES)) -lunistring -lm -pthread)$(PACKAGE_LIBS)
 TEST_CFLAGS = $(eval TEST_CFLAGS := $$(shell pkg-config --cflags cmocka zbar librsvg-2.0 zlib libbrotlidec | sed 's/-I/-isystem /g'))$(TEST_CFLAGS)
-TEST_LIBS = $(eval TEST_LIBS := -Wl,--as-needed $$(shell pkg-config --libs cmocka zbar librsvg-2.0 zlib libbrotlidec))$(TEST_LIBS)
+TEST_LIBS = $(eval TEST_LIBS := -Wl,--as-needed $$(shell pkg-config --libs cmocka zbar librsvg-2.0 zlib libbrotlidec libpq))$(TEST_LIBS)
 BASE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
 ALL_CFLAGS = $(BASE_CFLAGS) -DMEISHI_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS) $(HARDENING) $(SANITIZE)
 
@@ -73,6 +75,9 @@ $(BUILD)/tests/%.o: tests/%.c
 	$(call say,compile)$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/%.o: $(BUILD)/%.c
 	$(call say,compile)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Not in the binary yet: nothing there names it, so it is linked into the tests alone.
+$(BUILD)/server/store/db_postgres.o $(BUILD)/server/store/db_postgres_statements.o: ALL_CFLAGS += $(shell pkg-config --cflags libpq | sed 's/-I/-isystem /g')
 
 # Who includes a header that is made must not be compiled before it is; afterwards the .d files know.
 $(SERVER:%.c=$(BUILD)/%.o) $(BUILD)/server/main.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/server/*.c tests/fuzz/*.c)): \

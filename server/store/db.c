@@ -109,6 +109,20 @@ void *db_rows_grow(struct arena *arena, void *array, size_t count, size_t *room,
     return wider;
 }
 
+enum result db_attempt(struct db *db, db_body *body, void *context)
+{
+    enum result result = db_run(db, "SAVEPOINT attempt", NULL, 0);
+    if (result != RESULT_OK)
+        return result;
+    result = body(db, context);
+    if (result == RESULT_FAILED || result == RESULT_BUSY)
+        return result;
+    enum result ended = result == RESULT_OK ? RESULT_OK : db_run(db, "ROLLBACK TO attempt", NULL, 0);
+    if (ended == RESULT_OK)
+        ended = db_run(db, "RELEASE attempt", NULL, 0);
+    return ended == RESULT_OK ? result : ended;
+}
+
 static enum result try_once(struct db *db, db_body *body, void *context)
 {
     enum result result = db->driver->begin(db);

@@ -1,12 +1,12 @@
-/* What a database engine must offer: a dozen functions that know nothing of cards. SQLite and the fault-injecting driver
- * of the tests implement it; PostgreSQL is to follow without a change here.
+/* What a database engine must offer: a dozen functions that know nothing of cards. SQLite, PostgreSQL and the
+ * fault-injecting driver of the tests implement it.
  *
  * The SQL is written once, in the subset the engines share: $1 parameters, ON CONFLICT, RETURNING, BIGINT milliseconds
  * passed in, ids made by us, no NOW(), no arithmetic on a bare parameter. Statements are prepared once a connection and
  * kept by the address of their text, so the text should be a literal; text that is made anew costs a prepare each time.
  *
- * A connection belongs to one thread at a time. After RESULT_FAILED inside a transaction the only thing to do is
- * end(db, false). */
+ * A connection belongs to one thread at a time. After FAILED or CONFLICT inside a transaction the only thing to do is
+ * end(db, false); what may meet a CONFLICT and go on is run by db_attempt. */
 #ifndef MEISHI_DB_H
 #define MEISHI_DB_H
 
@@ -80,6 +80,7 @@ struct db_driver {
 };
 
 extern const struct db_driver db_sqlite;
+extern const struct db_driver db_postgres; /* not of a URL yet: only the tests open it */
 
 /* The driver of a store URL: NULL when no engine has that scheme. */
 const struct db_driver *db_driver_of(const char *url);
@@ -107,5 +108,8 @@ void *db_rows_grow(struct arena *arena, void *array, size_t count, size_t *room,
  * times with jitter, and then FAILED. */
 typedef enum result db_body(struct db *db, void *context);
 enum result db_transaction(struct db *db, const char *name, db_body *body, void *context) MUST_CHECK;
+/* Calls BODY inside a transaction: unless it says OK, all it wrote is taken back, and after anything but FAILED and BUSY the
+ * transaction may go on. Not one inside another. */
+enum result db_attempt(struct db *db, db_body *body, void *context) MUST_CHECK;
 
 #endif

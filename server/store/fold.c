@@ -168,17 +168,35 @@ static enum result note_on_timeline(struct db *db, const struct kept *hit, uint3
     return result;
 }
 
+struct following {
+    struct store *store;
+    struct arena *arena;
+    const struct kept *hit;
+    uint32_t new_acts; /* that a timeline hears of */
+};
+
+static enum result follow_one(struct db *db, void *context)
+{
+    const struct following *following = context;
+    enum result result = RESULT_OK;
+    if (became_person(following->hit))
+        result = welcome(following->store, db, following->arena, following->hit);
+    if (result == RESULT_OK && following->new_acts)
+        result = note_on_timeline(db, following->hit, following->new_acts);
+    return result;
+}
+
 static enum result follow(struct store *store, struct db *db, struct kept *const *hits, size_t count)
 {
     struct arena arena;
     arena_init(&arena);
     enum result result = RESULT_OK;
     for (size_t i = 0; i < count && result == RESULT_OK; i++) {
-        uint32_t new_acts = hits[i]->acts & ~hits[i]->old_acts;
-        if (became_person(hits[i]))
-            result = welcome(store, db, &arena, hits[i]);
-        if (result == RESULT_OK && new_acts & (ACT_AGAIN | ACT_SAVE))
-            result = note_on_timeline(db, hits[i], new_acts);
+        uint32_t new_acts = hits[i]->acts & ~hits[i]->old_acts & (ACT_AGAIN | ACT_SAVE);
+        struct following following = {store, &arena, hits[i], new_acts};
+        if (!new_acts && !became_person(hits[i]))
+            continue;
+        result = db_attempt(db, follow_one, &following);
         /* What is odd about one lead must not hold up all hits: only what ruins the transaction ends the pass. */
         if (result != RESULT_FAILED && result != RESULT_BUSY)
             result = RESULT_OK;

@@ -120,7 +120,8 @@ static enum result meet_recipient(struct db *db, const struct share *share, int6
     result = db_run(
         db,
         "UPDATE leads SET visitor_hit_id = $3, updated_ms = $4, revision = revision + 1, change_seq = $5 "
-        "WHERE owner_id = $1 AND share_id = $2 AND recipient IS NOT NULL AND visitor_hit_id IS NULL AND tray = 2",
+        "WHERE owner_id = $1 AND share_id = $2 AND recipient IS NOT NULL AND visitor_hit_id IS NULL AND tray = 2 "
+        "AND NOT EXISTS (SELECT 1 FROM leads AS known WHERE known.owner_id = $1 AND known.visitor_hit_id = $3)",
         DB_ARGS(DB_INT(share->owner_id), DB_INT(share->id), DB_INT(hit_id), DB_INT(now_ms), DB_INT(change)));
     return result == RESULT_OK && !db_changes(db) ? RESULT_NOT_FOUND : result;
 }
@@ -142,7 +143,7 @@ enum result lead_add_potential(struct store *store, struct db *db, struct arena 
                         .share = &borrowed};
     enum result result;
     if (hit_id && share->recipient && (result = meet_recipient(db, share, hit_id, now_ms)) != RESULT_NOT_FOUND)
-        return result == RESULT_CONFLICT ? RESULT_OK : result;
+        return result;
     /* A form of theirs may have joined another lead already. */
     int64_t joined = 0;
     result = hit_id ? one_id(db, "SELECT lead_id FROM receipts WHERE owner_id = $1 AND visitor_hit_id = $2",

@@ -42,7 +42,11 @@ static enum result find_step(struct db *db, int number)
 static enum result apply(struct db *db, void *context)
 {
     const struct step *step = context;
-    enum result result = db->driver->script(db, step->migration->sql);
+    enum result result = find_step(db, step->migration->number); /* another server may have had the lock before */
+    if (result == RESULT_NOT_FOUND)
+        result = db->driver->script(db, step->migration->sql);
+    else
+        return result;
     if (result != RESULT_OK)
         return result;
     result = db_run(db, "INSERT INTO schema_version (number, name, applied_ms) VALUES ($1, $2, $3)",

@@ -218,6 +218,8 @@ const char *store_open_words(const struct store *store, enum db_part part, enum 
                             place);
     if (result == RESULT_NOT_FOUND)
         return arena_printf(arena, "There is no store at %s yet: meishi serve makes one.", place);
+    if (!paths_file(store->url, part, arena))
+        return "The database could not be opened. The log says why.";
     return arena_printf(arena, "%s could not be opened. See to the folder's owner, its mode and the space on its disk.",
                         place);
 }
@@ -315,7 +317,7 @@ enum result store_open(const struct store_options *options, struct arena *arena,
         *why = "MEISHI_STORE is no store this program knows: write sqlite:FOLDER or sqlite:FILE.db.";
         return RESULT_FAILED;
     }
-    if (!paths_folder(options->url, arena) && strcmp(driver->scheme, "sqlite") == 0) {
+    if (db_driver_of(options->url) == &db_sqlite && !paths_folder(options->url, arena)) {
         *why = "There is no home folder to keep the store in: set MEISHI_STORE to sqlite:FOLDER.";
         return RESULT_FAILED;
     }

@@ -1,0 +1,338 @@
+/* The PostgreSQL driver: connecting, transactions, and what keeps a commit's promise.
+ *
+ * Both parts of a store lie in one database, in the first schema of the search path. Writers of a part take turns by an
+ * advisory lock, as they do by the file's lock on SQLite, so that a verb may read and then write what follows from it. A lost
+ * connection fails what was under way, since nobody knows whether its commit arrived; the next transaction connects anew.
+ * A server that answers before its disk does is refused. Names nothing but what every role may do: no superuser, no
+ * extension. */
+#include "server/store/db_postgres.h"
+
+#include <assert.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "server/ids.h"
+#include "server/log.h"
+
+enum {
+    LOG_PAUSE_MS = 1000, /* a server that is away fails a thousand times a second and is told once */
+    RETRY_MIN_MS = 100,
+    RETRY_SPREAD_MS = 900 /* between two tries to connect, so that many do not come at once */
+};
+
+#define CONNECT_SECONDS "5"
+#define ANSWER_MS "10000" /* sent bytes that nobody acknowledges for so long: the server is gone */
+
+/* A statement that runs for so long has lost its way; a transaction that rests for so long has lost its process. */
+static const char SETTINGS[] = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; "
+                               "SET client_min_messages = error; SET standard_conforming_strings = on";
+
+static PGconn *handle_of(const struct session *session)
+{
+    return (PGconn *)session->handle;
+}
+
+/* ---- errors ---- */
+
+static bool is_conflict(const char *state)
+{
+    return strcmp(state, "23505") == 0 || strcmp(state, "23503") == 0; /* unique, foreign key */
+}
+
+static bool is_busy(const char *state)
+{
+    return strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0 || strcmp(state, "55P03") == 0;
+}
+
+static void keep_words(struct session *session, const char *words)
+{
+    size_t len = 0;
+    for (; words && *words && len < sizeof session->words - 1; words++)
+        session->words[len++] = *words == '\n' ? ' ' : *words == '"' ? '\'' : *words;
+    while (len && session->words[len - 1] == ' ')
+        len--;
+    session->words[len] = '\0';
+}
+
+enum result db_postgres_fail(struct session *session, const struct pg_result *result, const char *doing)
+{
+    const char *state = result ? PQresultErrorField((const PGresult *)result, PG_DIAG_SQLSTATE) : NULL;
+    const char *words = result ? PQresultErrorField((const PGresult *)result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    state = state ? state : "";
+    if (is_busy(state))
+        return RESULT_BUSY;
+    keep_words(session, words ? words : PQerrorMessage(handle_of(session)));
+    if (is_conflict(state))
+        return RESULT_CONFLICT;
+    int64_t now = monotonic_ms();
+    if (strcmp(state, session->logged_state) != 0 || now - session->logged_ms >= LOG_PAUSE_MS) {
+        log_error("postgres", "doing=%s part=%s state=%s words=\"%s\"", doing,
+                  session->part == DB_MAIN ? "main" : "inbox", *state ? state : "none", session->words);
+        snprintf(session->logged_state, sizeof session->logged_state, "%s", state);
+        session->logged_ms = now;
+    }
+    return RESULT_FAILED;
+}
+
+static enum result refuse(struct session *session, const char *words)
+{
+    keep_words(session, words);
+    log_error("postgres-open", "words=\"%s\"", session->words);
+    return RESULT_FAILED;
+}
+
+/* Text of our own, without parameters; the last statement's first value into OUT unless that is NULL. */
+static enum result run(struct session *session, const char *sql, char *out, size_t size)
+{
+    PGresult *result = PQexec(handle_of(session), sql);
+    ExecStatusType status = PQresultStatus(result);
+    enum result answer = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
+                             ? RESULT_OK
+                             : db_postgres_fail(session, (const struct pg_result *)result, "run");
+    if (out)
+        snprintf(out, size, "%s", answer == RESULT_OK && PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "");
+    PQclear(result);
+    return answer;
+}
+
+/* ---- connecting ---- */
+
+static void ignore_notice(void *context, const PGresult *result)
+{
+    (void)context, (void)result;
+}
+
+/* What is acknowledged must be on the server's disk. */
+static enum result refuse_forgetful(struct session *session)
+{
+    char setting[16];
+    enum result result = run(session, "SELECT current_setting('fsync')", setting, sizeof setting);
+    if (result == RESULT_OK && strcmp(setting, "off") == 0)
+        return refuse(session, "the server runs with fsync off: a crash would lose what was acknowledged");
+    if (result == RESULT_OK)
+        result = run(session, "SELECT current_setting('synchronous_commit')", setting, sizeof setting);
+    if (result == RESULT_OK && strcmp(setting, "off") == 0)
+        return refuse(session, "synchronous_commit is off: a crash would lose what was acknowledged");
+    return result;
+}
+
+static enum result look_for_tables(struct session *session)
+{
+    char one[4];
+    enum result result =
+        run(session, "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1", one, sizeof one);
+    return result == RESULT_OK && !*one ? RESULT_NOT_FOUND : result;
+}
+
+static enum result configure(struct session *session)
+{
+    const char *encoding = PQparameterStatus(handle_of(session), "server_encoding");
+    if (!encoding || strcmp(encoding, "UTF8") != 0)
+        return refuse(session, "the database is not in UTF-8: make it with ENCODING 'UTF8'");
+    enum result result = run(session, SETTINGS, NULL, 0);
+    if (result == RESULT_OK && session->mode == DB_READ)
+        result = run(session, "SET default_transaction_read_only = on", NULL, 0);
+    return result == RESULT_OK && session->mode == DB_WRITE ? refuse_forgetful(session) : result;
+}
+
+static void close_session(struct db *db);
+
+static enum result open_session(const char *url, enum db_part part, enum db_mode mode, struct db **out)
+{
+    const char *const keys[] = {"connect_timeout", "tcp_user_timeout", "fallback_application_name",
+                                "dbname",          "client_encoding",  NULL};
+    const char *const values[] = {CONNECT_SECONDS, ANSWER_MS, "meishi", url, "UTF8", NULL};
+    struct session *session = calloc(1, sizeof *session);
+    if (!session)
+        abort();
+    *out = NULL;
+    session->db.driver = &db_postgres;
+    session->part = part;
+    session->mode = mode;
+    session->handle = (struct pg_conn *)PQconnectdbParams(keys, values, 1);
+    if (!session->handle)
+        abort();
+    PQsetNoticeReceiver(handle_of(session), ignore_notice, NULL);
+    enum result result =
+        PQstatus(handle_of(session)) == CONNECTION_OK ? configure(session) : db_postgres_fail(session, NULL, "connect");
+    if (result == RESULT_OK && mode == DB_READ)
+        result = look_for_tables(session);
+    if (result == RESULT_OK)
+        *out = &session->db;
+    else
+        close_session(&session->db);
+    return result;
+}
+
+static void close_session(struct db *db)
+{
+    struct session *session = (struct session *)db;
+    db_postgres_forget_statements(session);
+    PQfinish(handle_of(session));
+    free(session);
+}
+
+bool db_postgres_is_there(struct session *session)
+{
+    if (PQstatus(handle_of(session)) == CONNECTION_OK)
+        return true;
+    if (session->in_transaction || monotonic_ms() < session->retry_ms)
+        return false;
+    db_postgres_forget_statements(session);
+    PQreset(handle_of(session));
+    bool there = PQstatus(handle_of(session)) == CONNECTION_OK && configure(session) == RESULT_OK;
+    if (there)
+        log_info("postgres-again", "part=%s", session->part == DB_MAIN ? "main" : "inbox");
+    else
+        session->retry_ms = monotonic_ms() + RETRY_MIN_MS + (int64_t)(random_u64() % RETRY_SPREAD_MS);
+    return there;
+}
+
+/* ---- transactions ---- */
+
+static enum result begin_once(struct session *session)
+{
+    /* Two numbers are one lock of the database: ours and the part's, of the schema. */
+    static const char *const WRITE[] = {
+        [DB_MAIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+                    "SELECT pg_advisory_xact_lock(1299540840, hashtext(current_schema()))",
+        [DB_INBOX] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+                     "SELECT pg_advisory_xact_lock(1299540841, hashtext(current_schema()))",
+    };
+    if (session->mode == DB_READ)
+        return run(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL, 0);
+    enum result result = run(session, WRITE[session->part], NULL, 0);
+    return result == RESULT_OK && session->db.lazy ? run(session, "SET LOCAL synchronous_commit = off", NULL, 0)
+                                                   : result;
+}
+
+static enum result begin(struct db *db)
+{
+    struct session *session = (struct session *)db;
+    if (db->broken || !db_postgres_is_there(session))
+        return RESULT_FAILED;
+    assert(PQtransactionStatus(handle_of(session)) == PQTRANS_IDLE);
+    enum result result = begin_once(session);
+    /* Lost since it was last used: nothing has been done yet. */
+    if (result == RESULT_FAILED && PQstatus(handle_of(session)) == CONNECTION_BAD && db_postgres_is_there(session))
+        result = begin_once(session);
+    if (result != RESULT_OK && PQtransactionStatus(handle_of(session)) != PQTRANS_IDLE &&
+        PQstatus(handle_of(session)) == CONNECTION_OK) {
+        enum result undone = run(session, "ROLLBACK", NULL, 0);
+        (void)undone; /* what began is what matters */
+    }
+    session->in_transaction = result == RESULT_OK;
+    return result;
+}
+
+static enum result end(struct db *db, bool commit)
+{
+    struct session *session = (struct session *)db;
+    PGTransactionStatusType status = PQtransactionStatus(handle_of(session));
+    session->in_transaction = false;
+    if (status != PQTRANS_INTRANS && status != PQTRANS_INERROR)
+        return commit ? RESULT_FAILED : RESULT_OK; /* lost, and with it what was not committed */
+    /* To an aborted transaction COMMIT means ROLLBACK, and succeeds. */
+    bool commits = commit && !db->broken && status == PQTRANS_INTRANS;
+    enum result result = run(session, commits ? "COMMIT" : "ROLLBACK", NULL, 0);
+    return commit && !commits ? RESULT_FAILED : result;
+}
+
+/* Words are compared byte by byte on every engine, whatever the database's own order. */
+static char *with_byte_order(const char *sql)
+{
+    static const char portable[] = " TEXT", own[] = " TEXT COLLATE \"C\"";
+    size_t size = strlen(sql) + 1;
+    for (const char *at = sql; (at = strstr(at, portable)); at += strlen(portable))
+        size += strlen(own) - strlen(portable);
+    char *text = calloc(1, size), *to = text;
+    if (!text)
+        abort();
+    for (const char *found; (found = strstr(sql, portable)); sql = found + strlen(portable)) {
+        to = mempcpy(to, sql, (size_t)(found - sql));
+        to = mempcpy(to, own, strlen(own));
+    }
+    memcpy(to, sql, strlen(sql) + 1);
+    return text;
+}
+
+/* A migration may rewrite a large table: it takes the time it takes. */
+static enum result script(struct db *db, const char *sql)
+{
+    struct session *session = (struct session *)db;
+    if (!db_postgres_is_there(session))
+        return RESULT_FAILED;
+    char *text = with_byte_order(sql);
+    enum result result = run(session, "SET statement_timeout = 0", NULL, 0);
+    if (result == RESULT_OK)
+        result = run(session, text, NULL, 0);
+    if (result == RESULT_OK)
+        result = run(session, SETTINGS, NULL, 0);
+    free(text);
+    return result;
+}
+
+/* ---- housekeeping ---- */
+
+static int64_t changes(const struct db *db)
+{
+    return ((const struct session *)db)->changes;
+}
+
+/* The server keeps its own house. */
+static enum result tidy(struct db *db, bool idle)
+{
+    (void)db, (void)idle;
+    return RESULT_OK;
+}
+
+static enum result copy_to(struct db *db, const char *path)
+{
+    (void)path;
+    keep_words((struct session *)db, "pg_dump makes copies of a PostgreSQL database");
+    return RESULT_FAILED;
+}
+
+/* The server looks at each page as it reads it; what it has seen wrong, it counts. */
+static enum result check(struct db *db, bool thorough)
+{
+    struct session *session = (struct session *)db;
+    char failures[24];
+    if (!db_postgres_is_there(session))
+        return RESULT_FAILED;
+    if (!thorough)
+        return run(session, "SELECT 1", failures, sizeof failures);
+    enum result result = run(
+        session, "SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database WHERE datname = current_database()",
+        failures, sizeof failures);
+    if (result != RESULT_OK || strcmp(failures, "0") == 0)
+        return result;
+    snprintf(session->words, sizeof session->words, "%s pages failed their checksum", failures);
+    return RESULT_INVALID;
+}
+
+static const char *error(const struct db *db)
+{
+    return ((const struct session *)db)->words;
+}
+
+const struct db_driver db_postgres = {
+    .scheme = "postgres",
+    .open = open_session,
+    .close = close_session,
+    .begin = begin,
+    .end = end,
+    .script = script,
+    .query = db_postgres_query,
+    .next = db_postgres_next,
+    .integer = db_postgres_integer,
+    .bytes = db_postgres_bytes,
+    .finish = db_postgres_finish,
+    .changes = changes,
+    .append = db_postgres_append,
+    .tidy = tidy,
+    .copy_to = copy_to,
+    .check = check,
+    .error = error,
+};
