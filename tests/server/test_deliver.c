@@ -207,12 +207,13 @@ static pid_t start_doomed(int *tell)
         return child;
     }
     static const unsigned char key[32] = "thirty-two bytes of a seal key.";
-    char url[80] = "";
+    char url[ENGINE_URL_SIZE] = "";
     struct arena arena;
     struct store *store;
     struct sender *sender;
     const char *why;
-    struct store_options options = {.url = url, .base_url = "https://meishi.example", .seal_key = key};
+    struct store_options options = {
+        .url = url, .driver = engine_driver(), .base_url = "https://meishi.example", .seal_key = key};
     arena_init(&arena);
     close(ends[1]);
     if (read(ends[0], url, sizeof url) != (ssize_t)sizeof url ||

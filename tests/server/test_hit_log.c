@@ -239,7 +239,7 @@ static void inbox__is_emptied_behind_the_fold(void **state)
     wait_for(&entry);
     assert_int_equal(store_fold_now(place->store), RESULT_OK);
     struct db *db;
-    assert_int_equal(db_sqlite.open(place->url, DB_INBOX, DB_READ, &db), RESULT_OK);
+    assert_int_equal(engine_driver()->open(place->url, DB_INBOX, DB_READ, &db), RESULT_OK);
     int64_t left = 1;
     for (int i = 0; i < 100 && left; i++) {
         struct db_rows *rows;
@@ -248,7 +248,7 @@ static void inbox__is_emptied_behind_the_fold(void **state)
         left = db_column_int(rows, 0);
         db_finish(&rows);
     }
-    db_sqlite.close(db);
+    engine_driver()->close(db);
     assert_int_equal(left, 0);
     /* Numbers are not given again although the inbox is empty. */
     place_close(place);

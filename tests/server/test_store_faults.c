@@ -358,9 +358,10 @@ static void store_open__fails_with_a_sentence_and_can_be_tried_again(void **stat
     struct store_place *place = *state;
     store_close(place->store);
     place->store = NULL;
+    char url[ENGINE_URL_SIZE];
+    engine_url(arena_printf(&place->arena, "%s/fresh", place->folder), url);
     for (int n = 1; n < FAULTS_MAX; n++) {
-        const struct store_options options = {.url = arena_printf(&place->arena, "sqlite:%s/fresh", place->folder),
-                                              .driver = &db_faulty};
+        const struct store_options options = {.url = url, .driver = &db_faulty};
         struct store *store;
         const char *why;
         faults_plan(&(struct fault_plan){.fail_at = n});
@@ -371,6 +372,7 @@ static void store_open__fails_with_a_sentence_and_can_be_tried_again(void **stat
             assert_int_equal(result, RESULT_OK);
             assert_in_range(n, 10, FAULTS_MAX);
             store_close(store);
+            engine_drop(url);
             return;
         }
         if (result == RESULT_OK) { /* a fault that need not stop a start: housekeeping */

@@ -2,6 +2,7 @@
 #include "tests/support/db_faulty.h"
 
 #include <stdlib.h>
+#include "tests/support/engine.h"
 
 struct faulty {
     struct db db;
@@ -86,8 +87,9 @@ static enum result open_faulty(const char *url, enum db_part part, enum db_mode 
     struct faulty *faulty = calloc(1, sizeof *faulty);
     if (!faulty)
         abort();
+    db_faulty.scheme = engine_driver()->scheme;
     faulty->db.driver = &db_faulty;
-    enum result result = db_sqlite.open(url, part, mode, &faulty->inner);
+    enum result result = engine_driver()->open(url, part, mode, &faulty->inner);
     if (result == RESULT_OK)
         *out = &faulty->db;
     else
@@ -97,7 +99,7 @@ static enum result open_faulty(const char *url, enum db_part part, enum db_mode 
 
 static void close_faulty(struct db *db)
 {
-    db_sqlite.close(faulty_of(db)->inner);
+    engine_driver()->close(faulty_of(db)->inner);
     free(db);
 }
 
@@ -106,7 +108,7 @@ static enum result begin(struct db *db)
     struct faulty *faulty = faulty_of(db);
     if (strikes_on(faulty) || db->broken)
         return fault(faulty);
-    enum result result = db_sqlite.begin(faulty->inner);
+    enum result result = engine_driver()->begin(faulty->inner);
     faulty->in_transaction = result == RESULT_OK;
     return result;
 }
@@ -116,7 +118,7 @@ static enum result end(struct db *db, bool commit)
     struct faulty *faulty = faulty_of(db);
     now.violations += commit && faulty->failed_inside;
     bool struck = strikes();
-    enum result result = db_sqlite.end(faulty->inner, commit && (!struck || now.plan.too_late));
+    enum result result = engine_driver()->end(faulty->inner, commit && (!struck || now.plan.too_late));
     faulty->in_transaction = faulty->failed_inside = false;
     return struck ? fault(faulty) : result;
 }
@@ -124,7 +126,7 @@ static enum result end(struct db *db, bool commit)
 static enum result script(struct db *db, const char *sql)
 {
     struct faulty *faulty = faulty_of(db);
-    return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.script(faulty->inner, sql));
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->script(faulty->inner, sql));
 }
 
 static enum result query(struct db *db, const char *sql, const struct db_value *args, int arg_count,
@@ -135,7 +137,7 @@ static enum result query(struct db *db, const char *sql, const struct db_value *
     if (strikes_on(faulty))
         return fault(faulty);
     struct db_rows *inner;
-    enum result result = noted(faulty, db_sqlite.query(faulty->inner, sql, args, arg_count, &inner));
+    enum result result = noted(faulty, engine_driver()->query(faulty->inner, sql, args, arg_count, &inner));
     if (result != RESULT_OK)
         return result;
     struct faulty_rows *rows = calloc(1, sizeof *rows);
@@ -155,17 +157,17 @@ static struct db_rows *inner_of(const struct db_rows *rows)
 static enum result next(struct db_rows *rows)
 {
     struct faulty *faulty = faulty_of(rows->db);
-    return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.next(inner_of(rows)));
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->next(inner_of(rows)));
 }
 
 static int64_t integer(const struct db_rows *rows, int column)
 {
-    return db_sqlite.integer(inner_of(rows), column);
+    return engine_driver()->integer(inner_of(rows), column);
 }
 
 static const void *bytes(const struct db_rows *rows, int column, size_t *len)
 {
-    return db_sqlite.bytes(inner_of(rows), column, len);
+    return engine_driver()->bytes(inner_of(rows), column, len);
 }
 
 static void finish(struct db_rows **rows)
@@ -173,14 +175,14 @@ static void finish(struct db_rows **rows)
     struct faulty_rows *faulty = (struct faulty_rows *)*rows;
     if (!faulty)
         return;
-    db_sqlite.finish(&faulty->inner);
+    engine_driver()->finish(&faulty->inner);
     free(faulty);
     *rows = NULL;
 }
 
 static int64_t changes(const struct db *db)
 {
-    return db_sqlite.changes(faulty_of(db)->inner);
+    return engine_driver()->changes(faulty_of(db)->inner);
 }
 
 static enum result append(struct db *db, const char *insert, const struct db_value *values, int column_count,
@@ -189,33 +191,33 @@ static enum result append(struct db *db, const char *insert, const struct db_val
     struct faulty *faulty = faulty_of(db);
     if (strikes_on(faulty))
         return fault(faulty);
-    return noted(faulty, db_sqlite.append(faulty->inner, insert, values, column_count, row_count));
+    return noted(faulty, engine_driver()->append(faulty->inner, insert, values, column_count, row_count));
 }
 
 static enum result tidy(struct db *db, bool idle)
 {
     struct faulty *faulty = faulty_of(db);
-    return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.tidy(faulty->inner, idle));
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->tidy(faulty->inner, idle));
 }
 
 static enum result copy_to(struct db *db, const char *path)
 {
     struct faulty *faulty = faulty_of(db);
-    return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.copy_to(faulty->inner, path));
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->copy_to(faulty->inner, path));
 }
 
 static enum result check(struct db *db, bool thorough)
 {
     struct faulty *faulty = faulty_of(db);
-    return strikes_on(faulty) ? fault(faulty) : noted(faulty, db_sqlite.check(faulty->inner, thorough));
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->check(faulty->inner, thorough));
 }
 
 static const char *error(const struct db *db)
 {
-    return now.struck ? "a fault of the plan" : db_sqlite.error(faulty_of(db)->inner);
+    return now.struck ? "a fault of the plan" : engine_driver()->error(faulty_of(db)->inner);
 }
 
-const struct db_driver db_faulty = {
+struct db_driver db_faulty = {
     .scheme = "sqlite",
     .open = open_faulty,
     .close = close_faulty,

@@ -1,4 +1,4 @@
-/* A driver that goes through to SQLite, counts the calls that can fail, and fails the n-th: once, or from then on; before
+/* A driver that goes through to the engine of the run, counts the calls that can fail, and fails the n-th: once, or from then on; before
  * the engine does it, or after it has, so that only the answer is lost. There is one plan for all connections. Not to be
  * used by two threads at once. */
 #ifndef MEISHI_TESTS_DB_FAULTY_H
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include "server/store/db.h"
 
-extern const struct db_driver db_faulty;
+extern struct db_driver db_faulty;
 
 struct fault_plan {
     int fail_at;      /* the first call that fails, from 1; 0 for none */

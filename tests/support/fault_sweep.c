@@ -15,45 +15,19 @@ static uint64_t mix(uint64_t hash, const char *bytes, size_t len)
     return hash;
 }
 
-/* "SELECT quote(a) || ',' || quote(b) FROM t", so that a row is one text. */
-static const char *select_all(struct db *db, const char *table, struct arena *arena)
+static void mix_row(void *context, const char *table, const char *row, size_t len)
 {
-    struct db_rows *rows;
-    const char *columns = NULL;
-    assert_int_equal(db_query(db, "SELECT name FROM pragma_table_info($1)", DB_ARGS(db_text(table)), &rows), RESULT_OK);
-    while (db_next(rows) == RESULT_OK) {
-        const char *name = db_column_text(rows, 0, arena);
-        columns = columns ? arena_printf(arena, "%s || ',' || quote(\"%s\")", columns, name)
-                          : arena_printf(arena, "quote(\"%s\")", name);
-    }
-    db_finish(&rows);
-    return arena_printf(arena, "SELECT %s FROM \"%s\" ORDER BY 1", columns, table);
+    uint64_t *hash = context;
+    *hash = mix(mix(*hash, table, strlen(table)), row, len);
 }
 
 uint64_t fault_fingerprint(struct store_place *place)
 {
     struct db *db;
-    struct db_rows *tables, *rows;
-    struct arena arena;
     uint64_t hash = 0xcbf29ce484222325u;
-    arena_init(&arena);
-    assert_int_equal(db_sqlite.open(place->url, DB_MAIN, DB_READ, &db), RESULT_OK);
-    assert_int_equal(
-        db_query(db, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", NULL, 0, &tables), RESULT_OK);
-    while (db_next(tables) == RESULT_OK) {
-        const char *table = db_column_text(tables, 0, &arena);
-        hash = mix(hash, table, strlen(table));
-        assert_int_equal(db_query(db, select_all(db, table, &arena), NULL, 0, &rows), RESULT_OK);
-        while (db_next(rows) == RESULT_OK) {
-            size_t len;
-            const char *row = db_column_bytes(rows, 0, &len);
-            hash = mix(hash, row, len);
-        }
-        db_finish(&rows);
-    }
-    db_finish(&tables);
-    db_sqlite.close(db);
-    arena_free(&arena);
+    assert_int_equal(engine_driver()->open(place->url, DB_MAIN, DB_READ, &db), RESULT_OK);
+    engine_read_all(db, mix_row, &hash);
+    db->driver->close(db);
     return hash;
 }
 

@@ -8,6 +8,7 @@
 static atomic_int left; /* calls until the one that fails; 0: none will */
 static atomic_bool fired;
 static atomic_int armed_kind;
+static const struct db_driver *inner; /* of the connection it was put on */
 
 static bool is_due(enum faulty_kind kind)
 {
@@ -19,19 +20,19 @@ static bool is_due(enum faulty_kind kind)
 
 static enum result begin(struct db *db)
 {
-    return is_due(FAULTY_CALL) ? RESULT_FAILED : db_sqlite.begin(db);
+    return is_due(FAULTY_CALL) ? RESULT_FAILED : inner->begin(db);
 }
 
 static enum result end(struct db *db, bool commit)
 {
     if (!commit)
-        return db_sqlite.end(db, false);
+        return inner->end(db, false);
     if (is_due(FAULTY_CALL)) {
-        enum result undone = db_sqlite.end(db, false);
+        enum result undone = inner->end(db, false);
         (void)undone;
         return RESULT_FAILED;
     }
-    enum result result = db_sqlite.end(db, true);
+    enum result result = inner->end(db, true);
     return is_due(FAULTY_COMMIT) ? RESULT_FAILED : result;
 }
 
@@ -39,24 +40,25 @@ static enum result query(struct db *db, const char *sql, const struct db_value *
                          struct db_rows **out)
 {
     *out = NULL;
-    return is_due(FAULTY_CALL) ? RESULT_FAILED : db_sqlite.query(db, sql, args, arg_count, out);
+    return is_due(FAULTY_CALL) ? RESULT_FAILED : inner->query(db, sql, args, arg_count, out);
 }
 
 static enum result next(struct db_rows *rows)
 {
-    return is_due(FAULTY_CALL) ? RESULT_FAILED : db_sqlite.next(rows);
+    return is_due(FAULTY_CALL) ? RESULT_FAILED : inner->next(rows);
 }
 
 static enum result append(struct db *db, const char *insert, const struct db_value *values, int column_count,
                           int row_count)
 {
-    return is_due(FAULTY_CALL) ? RESULT_FAILED : db_sqlite.append(db, insert, values, column_count, row_count);
+    return is_due(FAULTY_CALL) ? RESULT_FAILED : inner->append(db, insert, values, column_count, row_count);
 }
 
 void faulty_put(struct db *db)
 {
     static struct db_driver faulty;
-    faulty = db_sqlite;
+    inner = db->driver;
+    faulty = *inner;
     faulty.begin = begin;
     faulty.end = end;
     faulty.query = query;

@@ -20,8 +20,11 @@ static void must(enum result result, const char *what)
 
 static void open_store(struct fresh *fresh)
 {
-    struct store_options options = {
-        .url = fresh->url, .base_url = "https://meishi.example", .seal_key = SEAL_KEY, .readers = 2};
+    struct store_options options = {.url = fresh->url,
+                                    .driver = engine_driver(),
+                                    .base_url = "https://meishi.example",
+                                    .seal_key = SEAL_KEY,
+                                    .readers = 2};
     const char *why = NULL;
     enum result result = store_open(&options, &fresh->arena, &fresh->store, &why);
     if (why)
@@ -39,7 +42,7 @@ struct fresh *fresh_open(void)
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(fresh->folder))
         abort();
-    snprintf(fresh->url, sizeof fresh->url, "sqlite:%s", fresh->folder);
+    engine_url(fresh->folder, fresh->url);
     arena_init(&fresh->arena);
     fresh->now_ms = now_ms();
     open_store(fresh);
@@ -65,6 +68,7 @@ void fresh_close(struct fresh *fresh)
 {
     char command[100];
     store_close(fresh->store);
+    engine_drop(fresh->url);
     arena_free(&fresh->arena);
     snprintf(command, sizeof command, "rm -r '%s'", fresh->folder);
     if (system(command))

@@ -3,9 +3,10 @@
 #define MEISHI_TEST_FRESH_STORE_H
 
 #include "server/store/store.h"
+#include "tests/support/engine.h"
 
 struct fresh {
-    char folder[64], url[80];
+    char folder[64], url[ENGINE_URL_SIZE];
     struct arena arena; /* what the verbs of a test borrow */
     struct store *store;
     struct member jane;

@@ -41,8 +41,8 @@ void place_make(struct place *place)
     *place = (struct place){0};
     snprintf(place->folder, sizeof place->folder, "/tmp/meishi-hits-XXXXXX");
     assert_non_null(mkdtemp(place->folder));
-    snprintf(place->url, sizeof place->url, "sqlite:%s/store", place->folder);
     arena_init(&place->arena);
+    engine_url(arena_printf(&place->arena, "%s/store", place->folder), place->url);
     place_open(place, false);
     assert_int_equal(store_write(place->store, "people", put_people, NULL), RESULT_OK);
     place_close(place);
@@ -52,6 +52,7 @@ void place_drop(struct place *place)
 {
     if (place->store)
         place_close(place);
+    engine_drop(place->url);
     arena_free(&place->arena);
     char command[128];
     snprintf(command, sizeof command, "rm -rf '%s'", place->folder);
@@ -62,7 +63,8 @@ void place_open(struct place *place, bool start)
 {
     static const unsigned char key[32];
     const char *why = NULL;
-    struct store_options options = {.url = place->url, .base_url = "http://localhost", .seal_key = key, .readers = 4};
+    struct store_options options = {
+        .url = place->url, .driver = engine_driver(), .base_url = "http://localhost", .seal_key = key, .readers = 4};
     if (store_open(&options, &place->arena, &place->store, &why) != RESULT_OK)
         fail_msg("store_open: %s", why ? why : "no word");
     if (start)
@@ -79,8 +81,8 @@ void place_bring(struct place *place, const struct hit *rows, size_t count)
 {
     assert_null(place->store);
     struct db *db;
-    assert_int_equal(db_sqlite.open(place->url, DB_INBOX, DB_WRITE, &db), RESULT_OK);
-    assert_int_equal(db_sqlite.begin(db), RESULT_OK);
+    assert_int_equal(engine_driver()->open(place->url, DB_INBOX, DB_WRITE, &db), RESULT_OK);
+    assert_int_equal(engine_driver()->begin(db), RESULT_OK);
     struct inbox_room room = {0};
     for (size_t i = 0; i < count; i++) {
         struct hit hit = rows[i];
@@ -88,8 +90,8 @@ void place_bring(struct place *place, const struct hit *rows, size_t count)
         assert_int_equal(inbox_append(db, &hit, 1, ++place->inbox_seq, &room), RESULT_OK);
     }
     free(room.bytes);
-    assert_int_equal(db_sqlite.end(db, true), RESULT_OK);
-    db_sqlite.close(db);
+    assert_int_equal(engine_driver()->end(db, true), RESULT_OK);
+    engine_driver()->close(db);
 }
 
 struct hit hit_at(int64_t id, int share)
@@ -122,6 +124,15 @@ int64_t place_number(struct place *place, const char *sql)
     db_finish(&rows);
     store_read_end(place->store, db);
     return number;
+}
+
+bool place_has_table(struct place *place, const char *name)
+{
+    struct db *db;
+    assert_int_equal(store_read_begin(place->store, &db), RESULT_OK);
+    bool has = engine_has_table(db, name);
+    store_read_end(place->store, db);
+    return has;
 }
 
 static enum result run(struct db *db, void *context)

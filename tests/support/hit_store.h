@@ -6,11 +6,12 @@
 #include <stdint.h>
 #include "cards/base/arena.h"
 #include "server/store/hits.h"
+#include "tests/support/engine.h"
 
 enum { PLACE_OWNER = 1001, PLACE_CARD = 2001, PLACE_SHARE = 3001 /* and following */, PLACE_SHARES = 4 };
 
 struct place {
-    char folder[64], url[96];
+    char folder[64], url[ENGINE_URL_SIZE];
     struct arena arena; /* what the tests read */
     struct store *store;
     int64_t inbox_seq;
@@ -29,6 +30,7 @@ struct hit act_on(const struct hit *hit, uint32_t acts, int64_t earlier_id);
 
 /* Of one number: "SELECT count(*) …". */
 int64_t place_number(struct place *place, const char *sql);
+bool place_has_table(struct place *place, const char *name);
 void place_run(struct place *place, const char *sql);
 /* All hits of a share, newest first, three a page. */
 size_t place_list(struct place *place, int share, struct hit_row **out);

@@ -7,7 +7,7 @@
 #include "server/ids.h"
 #include "tests/support/db_faulty.h"
 
-const struct store_engine store_engines[STORE_ENGINES] = {{"sqlite", &db_sqlite}, {"sqlite, counted", &db_faulty}};
+const struct store_engine store_engines[STORE_ENGINES] = {{"plain", NULL}, {"counted", &db_faulty}};
 
 static const unsigned char SEAL_KEY[32] = "thirty-two bytes that seal well";
 
@@ -41,9 +41,9 @@ struct store_place *store_place_make(const struct db_driver *driver)
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(place->folder))
         abort();
-    snprintf(place->url, sizeof place->url, "sqlite:%s/store", place->folder);
     arena_init(&place->arena);
-    place->driver = driver;
+    engine_url(arena_printf(&place->arena, "%s/store", place->folder), place->url);
+    place->driver = driver ? driver : engine_driver();
     store_place_open(place);
     place->jane = store_place_member(place, "jane");
     place->card = store_place_card(place, place->jane.id, "Jane Doe");
@@ -54,6 +54,7 @@ void store_place_drop(struct store_place *place)
 {
     char command[128];
     store_close(place->store);
+    engine_drop(place->url);
     snprintf(command, sizeof command, "rm -rf '%s'", place->folder);
     if (system(command) != 0)
         abort();

@@ -4,8 +4,9 @@
 #define MEISHI_TESTS_STORE_PLACE_H
 
 #include "server/store/store.h"
+#include "tests/support/engine.h"
 
-/* What every suite of the store runs on. The second goes through the driver that faults are planned on, without any: it
+/* What every suite of the store runs on: the engine of the run (engine.h), twice. The second time it goes through the driver that faults are planned on, without any: it
  * must change nothing, and notices calls that should not be made. */
 enum { STORE_ENGINES = 2 };
 struct store_engine {
@@ -15,7 +16,7 @@ struct store_engine {
 extern const struct store_engine store_engines[STORE_ENGINES];
 
 struct store_place {
-    char folder[64], url[96];
+    char folder[64], url[ENGINE_URL_SIZE];
     struct arena arena;
     const struct db_driver *driver;
     struct store *store;
@@ -23,7 +24,7 @@ struct store_place {
     struct card card;
 };
 
-/* DRIVER NULL: the one of the URL. Opened, not started. */
+/* DRIVER NULL: the one of the run. Opened, not started. */
 struct store_place *store_place_make(const struct db_driver *driver);
 void store_place_open(struct store_place *place); /* again, after store_close */
 void store_place_drop(struct store_place *place); /* closes and removes everything */
