@@ -3,6 +3,7 @@
  *
  * Whose turn it is, is told in endpoints.h. What is under way is read once a claim, some dozens of rows, and every bound
  * is counted from it: so those of an endpoint, a member and a target hold for all senders of one store together. */
+#include <stdlib.h>
 #include <string.h>
 #include "cards/base/url.h"
 #include "server/store/deliveries.h"
@@ -162,11 +163,19 @@ static bool open_keys(const struct claim *claim, const struct sealed *secret, co
            (!out->has_seed || webhook_unseal(claim->store, seed->bytes, seed->len, out->seed) == RESULT_OK);
 }
 
+/* Oldest first: RETURNING promises no order, and engines differ. */
+static int compare_ids(const void *a, const void *b)
+{
+    const struct delivery *one = a, *other = b;
+    return (one->id > other->id) - (one->id < other->id);
+}
+
 static enum result lease_from(struct claim *claim, struct db *db, const struct candidate *candidate,
                               enum delivery_queue queue, int most, int64_t target, int *leased)
 {
     const struct webhook *webhook = &candidate->endpoint.webhook;
     struct db_rows *rows;
+    size_t first = claim->count;
     enum result result = db_query(
         db,
         "UPDATE deliveries SET leased_until_ms = $4, due_ms = $4, leased_target = $6 "
@@ -186,6 +195,8 @@ static enum result lease_from(struct claim *claim, struct db *db, const struct c
         ++*leased;
     }
     db_finish(&rows);
+    if (claim->count > first)
+        qsort(&claim->deliveries[first], claim->count - first, sizeof *claim->deliveries, compare_ids);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 

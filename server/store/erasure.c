@@ -156,6 +156,12 @@ static enum result take_out_of_others(struct store *store, struct db *db, int64_
 
 /* ---- forgetting ---- */
 
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+    return (one > other) - (one < other);
+}
+
 /* Those whom they recommended are told of without them from now on: that is a change. */
 static enum result forget_endorser(struct db *db, int64_t owner_id, int64_t lead_id)
 {
@@ -174,6 +180,8 @@ static enum result forget_endorser(struct db *db, int64_t owner_id, int64_t lead
     db_finish(&rows);
     if (result == RESULT_NOT_FOUND)
         result = RESULT_OK;
+    if (count) /* RETURNING promises no order, and the order of changes is told */
+        qsort(ids, count, sizeof *ids, compare_ids);
     for (size_t i = 0; i < count && result == RESULT_OK; i++)
         result = lead_changed(db, owner_id, ids[i]);
     arena_free(&arena);

@@ -67,6 +67,13 @@ static enum result find_body(struct db *db, void *context)
     return result == RESULT_OK ? look(db, claim->owner_id, claim->id, claim->now_ms, &claim->is_due) : result;
 }
 
+/* RETURNING promises no order, and engines differ. */
+static int compare_ids(const void *a, const void *b)
+{
+    const struct delivery *one = a, *other = b;
+    return (one->id > other->id) - (one->id < other->id);
+}
+
 static enum result lease(struct claim *claim, struct db *db)
 {
     struct db_rows *rows;
@@ -88,6 +95,8 @@ static enum result lease(struct claim *claim, struct db *db)
                                                               .sequence = db_column_int(rows, 4),
                                                               .keys = claim->keys};
     db_finish(&rows);
+    if (claim->count)
+        qsort(claim->deliveries, claim->count, sizeof *claim->deliveries, compare_ids);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 

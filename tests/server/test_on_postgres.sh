@@ -3,6 +3,7 @@
 # cluster that is made here, in a temporary folder, by a user who is nobody, and taken away at the end. It listens on a socket in
 # that folder alone, and the role that the tests use may do no more than any: no superuser, no extension. Programs may be named.
 . tests/support/cluster.sh
+BUILD=${BUILD:-build}
 cluster_make || exit 1
 trap cluster_drop EXIT
 

@@ -153,6 +153,8 @@ static void ed25519__signs_too_and_rotates_with_the_secret(void **state)
 
 static void keys__lie_sealed_in_the_file(void **state)
 {
+    if (!engine_is_sqlite())
+        skip(); /* a server has its own files */
     struct fresh *fresh = *state;
     struct webhook webhook = {
         .owner_id = fresh->jane.id, .url = "https://crm.example/", .events = 1, .asymmetric = true};

@@ -28,6 +28,8 @@ static int teardown(void **state)
 
 static void webhook__keeps_its_secret_sealed(void **state)
 {
+    if (!engine_is_sqlite())
+        skip(); /* a server has its own files */
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook"), found;
     char path[128];
@@ -398,6 +400,8 @@ static void delivery__that_was_interrupted_by_us_is_due_again_and_counts_for_not
 
 static void delivery__of_a_sender_that_died_is_due_at_the_next_start(void **state)
 {
+    if (!engine_is_sqlite())
+        skip(); /* others may share the store: its lease must end */
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
     for (int i = 0; i < 3; i++)
