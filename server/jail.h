@@ -14,7 +14,8 @@ enum result jail_enter(size_t memory_max, unsigned cpu_seconds) MUST_CHECK;
 /* For the rest of this process: no new privileges, no core file, at most MEMORY_MAX bytes of address space and DESCRIPTORS_MAX
  * descriptors, and of all system calls what a program needs that speaks TCP to others: its open descriptors, new sockets of
  * IPv4 and IPv6, memory that cannot be executed, clocks, timers. Any other fails as not permitted, since libraries try things
- * and do without; what no library does here (run a program, trace a process, listen) kills it at once. FAILED leaves it half locked: exit. */
+ * and do without; what no library does here (run a program, trace a process, listen) kills it at once. FAILED leaves it half
+ * locked: exit. */
 enum result jail_enter_sender(size_t memory_max, unsigned descriptors_max) MUST_CHECK;
 
 #endif

@@ -1,8 +1,8 @@
 /* The table of contents: every address, who may call it, how much it may be sent, where it runs.
  *
- * Nothing is reachable that is not here, and the default is closed: a line says ANYONE or it is for signed-in members or
- * API tokens. A pattern's {} takes one path segment up to a dot, {*} one with its dots; more specific lines come first. Lines that wait for the
- * database run on a WORKER; INLINE ones may ask to be run again there (request_defer). */
+ * Nothing is reachable that is not here, and the default is closed: a line says ANYONE or it is for signed-in members or API
+ * tokens. A pattern's {} takes one path segment up to a dot, {*} one with its dots; more specific lines come first. Lines that
+ * wait for the database run on a WORKER; INLINE ones may ask to be run again there (request_defer). */
 #include "server/routes.h"
 
 #include <assert.h>

@@ -9,8 +9,8 @@
 
 enum { PAGE_LIMIT_DEFAULT = 50, PAGE_LIMIT_MAX = 200 };
 
-/* The body as one JSON object (RFC 8259): UTF-8, no duplicate members, no text behind it. INVALID: the problem is answered already. The
- * caller drops the reference. */
+/* The body as one JSON object (RFC 8259): UTF-8, no duplicate members, no text behind it. INVALID: the problem is answered
+ * already. The caller drops the reference. */
 enum result body_read(struct request *request, json_t **out) MUST_CHECK;
 /* The same where no body at all is as good as {}. */
 enum result body_read_optional(struct request *request, json_t **out) MUST_CHECK;

@@ -28,7 +28,7 @@ struct command {
 };
 
 static const struct command COMMANDS[] = {
-    {"serve", NULL, NOTHING, "", "answer requests until told to stop"},
+    {"serve", NULL, NOTHING, "[--welcome]", "answer requests until told to stop"},
     {"worker", NULL, NOTHING, "[--user NAME]", "send the webhooks of the server that has the store, in its stead"},
     {"migrate", cli_migrate, NOTHING, "", "bring the store to this version's tables"},
     {"config", NULL, NOTHING, "", "print the settings in force, without secrets"},

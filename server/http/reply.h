@@ -74,8 +74,9 @@ struct page_mould *mould_new(const void *bytes, size_t len, const char *const *h
 struct page_mould *mould_hold(struct page_mould *mould);
 void mould_drop(struct page_mould *mould);
 size_t mould_size(const struct page_mould *mould); /* bytes of memory, its copies in quiet times included */
-/* Answers with the mould's bytes, the I-th of VALUES wherever the I-th hole is; they live as long as the request. Takes over the
- * caller's reference. The cheapest page there is: it is put together when it is sent, in a copy that was sent before and has its headers. */
+/* Answers with the mould's bytes, the I-th of VALUES wherever the I-th hole is; they live as long as the request. Takes over
+ * the caller's reference. The cheapest page there is: it is put together when it is sent, in a copy that was sent before and
+ * has its headers. */
 void reply_mould(struct request *request, struct page_mould *mould, const char *const *values);
 
 extern const char CSP_DEFAULT[]; /* pages: nothing inline, nothing foreign */

@@ -2,8 +2,8 @@
  * what became of them. It sleeps until the next is due or something is added to the outbox. Whose turn it is, the store
  * says: server/store/endpoints.h tells by what rules.
  *
- * At least once: a delivery that was sent but not yet recorded when the process died is sent again, with the same id, once
- * its lease has ended. */
+ * At least once: a delivery that was sent but not yet recorded when the process died is sent again, with the same id, as soon
+ * as the next one starts. */
 #ifndef MEISHI_DELIVER_H
 #define MEISHI_DELIVER_H
 

@@ -7,9 +7,10 @@
  *
  * There are four lines. The prompt, who answered well within a second the last time, are served first and may fill seven
  * eighths of a sender's places, which they soon give back. Those that are slow, failing or not known yet may fill three
- * quarters, and those that have nothing but retries due half: so beside a thousand poisoned endpoints a good one always
- * finds a place free, fresh events go before retries, and nobody is left out for ever. The last line is of chores, one endpoint at a time and some hundreds of rows at most:
- * ending what waits for an endpoint that was turned off, and bringing back what it missed.
+ * quarters, and those that have nothing but retries due half: so beside a thousand poisoned endpoints a good one always finds a
+ * place free, fresh events go before retries, and nobody is left out for ever. The last line is of chores, one endpoint at a
+ * time and some hundreds of rows at most: ending what waits for an endpoint that was turned off, and bringing back what it
+ * missed.
  *
  * A turn is worth two deliveries at most, less what is under way, and a tenth of a second of rest for each: that is the
  * deficit which makes the lines fair by attempts, and bounds an endpoint to ten attempts a second. When its member has

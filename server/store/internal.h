@@ -117,8 +117,8 @@ enum result lead_gone(struct db *db, int64_t owner_id, int64_t lead_id) MUST_CHE
 /* lead_rows.c: the lead with its share, chain and consent. */
 enum result lead_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id,
                       struct lead *out) MUST_CHECK;
-/* erasure.c: erases again the leads and joined forms that `erased` names, after a restore, in the running transaction; nobody is told, and STORE
- * is NULL. */
+/* erasure.c: erases again the leads and joined forms that `erased` names, after a restore, in the running transaction; nobody
+ * is told, and STORE is NULL. */
 enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms) MUST_CHECK;
 
 /* outbox.c: one event with a pending delivery for each enabled endpoint of the owner that wants it, in the running

@@ -1,9 +1,9 @@
 /* Writing leads: potential ones, the visitor's form, the member's changes. Each in one transaction with its timeline, its
  * search words and its events, so that nobody hears of a lead that is not there, and of none that is there nobody.
  *
- * The same visitor is known by the hit their page carried (unique in leads and in receipts): fifty identical forms at once
- * make one lead; and a page that was loaded anew by the hit it named, once that is folded, seconds before anybody types. The same person is known by their e-mail among the leads of one member; a telephone number is shared by
- * too many to say anything. */
+ * The same visitor is known by the hit their page carried (unique in leads and in receipts): fifty identical forms at once make
+ * one lead; and a page that was loaded anew by the hit it named, once that is folded, seconds before anybody types. The same
+ * person is known by their e-mail among the leads of one member; a telephone number is shared by too many to say anything. */
 #include <assert.h>
 #include <sodium.h>
 #include <string.h>

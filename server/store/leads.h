@@ -34,9 +34,9 @@ struct lead_filter {
 enum result store_lead_list(struct store *store, struct arena *arena, int64_t owner_id,
                             const struct lead_filter *filter, struct lead **out, size_t *count) MUST_CHECK;
 /* The same leads in the order in which they changed, from the change after AFTER on, up to filter->limit with those that are
- * gone; `stage` is one or negative for any, `since_ms`, `q` and `before` are not looked at. Whoever goes on from `last` misses nothing,
- * whatever is written meanwhile: see lead_changes.c. The ids of those that were erased, or that turned out to be another,
- * come whatever the filter. */
+ * gone; `stage` is one or negative for any, `since_ms`, `q` and `before` are not looked at. Whoever goes on from `last` misses
+ * nothing, whatever is written meanwhile: see lead_changes.c. The ids of those that were erased, or that turned out to be
+ * another, come whatever the filter. */
 struct gone {
     int64_t change, id;
 };

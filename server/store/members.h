@@ -30,8 +30,8 @@ struct member_addition {
     int64_t link_until_ms;
     bool handle_is_taken, email_is_taken; /* filled in: by a member there is, or by one before it in the list */
 };
-/* DRY_RUN changes nothing and says what would come of it, ids aside. CONFLICT: nobody was added, and each addition says whether it is to
- * blame. */
+/* DRY_RUN changes nothing and says what would come of it, ids aside. CONFLICT: nobody was added, and each addition says whether
+ * it is to blame. */
 enum result store_member_add_many(struct store *store, struct member_addition *additions, size_t count, bool dry_run,
                                   int64_t now_ms) MUST_CHECK;
 enum result store_member_find(struct store *store, struct arena *arena, int64_t id, struct member *out) MUST_CHECK;

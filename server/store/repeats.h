@@ -18,7 +18,8 @@ void repeats_free(struct repeats *repeats);
 bool repeats_count(struct repeats *repeats, const struct hit *hit, bool *first);
 /* When what was counted is to be taken, monotonic; INT64_MAX when there is nothing. */
 int64_t repeats_due_ms(const struct repeats *repeats);
-/* Hits for what was counted, before the list FIRST, whose last stays the last; *COUNT grows by their number. They free themselves when done. */
+/* Hits for what was counted, before the list FIRST, whose last stays the last; *COUNT grows by their number. They free
+ * themselves when done. */
 struct hit *repeats_take(struct repeats *repeats, struct hit *first, size_t *count);
 
 #endif

@@ -1,7 +1,7 @@
-/* What the code alone keeps from being called, with nothing behind it: in a network namespace every address there is belongs to this
- * machine and a canary listens on all of them. Thousands of spellings, names that lead there, and calls handed to the sending
- * process directly as if the server had been deceived leave it untouched; the same with everything allowed reach it, so it would
- * have noticed. */
+/* What the code alone keeps from being called, with nothing behind it: in a network namespace every address there is belongs to
+ * this machine and a canary listens on all of them. Thousands of spellings, names that lead there, and calls handed to the
+ * sending process directly as if the server had been deceived leave it untouched; the same with everything allowed reach it, so
+ * it would have noticed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* Signatures of webhooks, against an HMAC made by other code. tests/node/webhook.test.mjs verifies whole requests with the reference library. */
+/* Signatures of webhooks, against an HMAC made by other code. tests/node/webhook.test.mjs verifies whole requests with the
+ * reference library. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

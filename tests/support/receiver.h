@@ -2,9 +2,9 @@
  * says and remembers what came.
  *
  * "/ok" 204 · "/slow-ok" 200 after a second · "/status/N" · "/retry-after" 503 asking for 120 s · "/gone" 410 · "/flaky" 500,
- * then 200 · "/redirect" 302 to "/ok" · "/silence" reads and never answers · "/drip-header" one byte a
- * tenth of a second · "/drip-body" the same after complete headers · "/endless-header" · "/endless-body" after a 200 ·
- * "/endless-continue" 100 for ever · "/reset" · "/short" ends before its Content-Length · "/garbage" no HTTP · "/old" HTTP/0.9 */
+ * then 200 · "/redirect" 302 to "/ok" · "/silence" reads and never answers · "/drip-header" one byte a tenth of a second ·
+ * "/drip-body" the same after complete headers · "/endless-header" · "/endless-body" after a 200 · "/endless-continue" 100 for
+ * ever · "/reset" · "/short" ends before its Content-Length · "/garbage" no HTTP · "/old" HTTP/0.9 */
 #ifndef MEISHI_TEST_RECEIVER_H
 #define MEISHI_TEST_RECEIVER_H
 
