@@ -45,7 +45,7 @@ struct calls {
     struct call_settings settings;
     CURLM *multi;
     size_t busy;
-    struct transfer transfers[COURIER_JOBS_MAX];
+    struct transfer transfers[COURIER_CALLS_MAX];
 };
 
 size_t calls_busy(const struct calls *calls)
@@ -331,7 +331,7 @@ static bool begin(struct transfer *transfer)
 
 static struct transfer *free_transfer(struct calls *calls)
 {
-    for (int i = 0; i < COURIER_JOBS_MAX; i++)
+    for (int i = 0; i < COURIER_CALLS_MAX; i++)
         if (calls->transfers[i].step == STEP_FREE)
             return &calls->transfers[i];
     return NULL;
@@ -395,7 +395,7 @@ static int64_t deadline_of(const struct transfer *transfer)
 static int end_overdue(struct calls *calls, int wait_ms)
 {
     int64_t now = monotonic_ms();
-    for (int i = 0; i < COURIER_JOBS_MAX; i++) {
+    for (int i = 0; i < COURIER_CALLS_MAX; i++) {
         struct transfer *transfer = &calls->transfers[i];
         if (transfer->step != STEP_CALLING)
             continue;
@@ -410,7 +410,7 @@ static int end_overdue(struct calls *calls, int wait_ms)
 
 static bool any_done(const struct calls *calls)
 {
-    for (int i = 0; i < COURIER_JOBS_MAX; i++)
+    for (int i = 0; i < COURIER_CALLS_MAX; i++)
         if (calls->transfers[i].step == STEP_DONE)
             return true;
     return false;
@@ -442,7 +442,7 @@ void calls_run(struct calls *calls, struct pollfd *others, unsigned count, int w
 
 enum result calls_take(struct calls *calls, struct send_outcome *out)
 {
-    for (int i = 0; i < COURIER_JOBS_MAX; i++) {
+    for (int i = 0; i < COURIER_CALLS_MAX; i++) {
         struct transfer *transfer = &calls->transfers[i];
         if (transfer->step != STEP_DONE)
             continue;
@@ -541,7 +541,7 @@ void calls_close(struct calls *calls)
 {
     if (!calls)
         return;
-    for (int i = 0; i < COURIER_JOBS_MAX; i++) {
+    for (int i = 0; i < COURIER_CALLS_MAX; i++) {
         struct transfer *transfer = &calls->transfers[i];
         if (transfer->step == STEP_CALLING)
             finish(transfer, SEND_INTERRUPTED);

@@ -13,7 +13,7 @@ struct calls;
 
 /* Reads the authorities' certificates at once: afterwards no file is opened. SETTINGS are copied. */
 enum result calls_open(const struct call_settings *settings, struct calls **out) MUST_CHECK;
-/* Copies the call and begins it. LIMITED: COURIER_JOBS_MAX are under way or not taken yet. */
+/* Copies the call and begins it. LIMITED: COURIER_CALLS_MAX are under way or not taken yet. */
 enum result calls_add(struct calls *calls, const struct call *call) MUST_CHECK;
 /* Moves everything on, then sleeps at most WAIT_MS for something to happen to a call or to one of OTHERS, whose revents are
  * filled in. */

@@ -2,8 +2,8 @@
  *
  * An errand goes through three steps. Its host is looked up by the resolver's threads; every answer is judged, one bad one
  * refuses the errand, and the good ones go with it, so the name is never asked again and cannot change its mind between the
- * judgement and the call. Then it waits until whoever makes the calls is there and fewer than PER_ADDRESS_MAX are under way
- * to any of its addresses. Then it is handed over, and comes back with an outcome, or without one when the carrier is gone.
+ * judgement and the call. Then it waits until whoever makes the calls is there, fewer than COURIER_CALLS_MAX are under way, and
+ * fewer than PER_ADDRESS_MAX to any of its addresses. Then it is handed over, and comes back with an outcome, or without one when the carrier is gone.
  *
  * Carriers are processes that make the calls (sending.h): our own child, always kept ready, and at times a worker that the
  * operator started, which goes first while it is there. */
@@ -37,6 +37,8 @@ enum {
     NOBODY = -1,      /* courier.offer: nobody is there */
     OCCUPIED = -2     /* courier.offer: somebody is */
 };
+
+_Static_assert((int)RESOLVER_QUEUE_MAX >= (int)COURIER_JOBS_MAX, "every errand may ask for its name at once");
 
 enum step { STEP_FREE, STEP_NAMING, STEP_WAITING, STEP_CALLING, STEP_DONE };
 
@@ -354,11 +356,20 @@ static struct errand *next_to_go(struct courier *courier)
     return first;
 }
 
+static int calls_under_way(const struct courier *courier)
+{
+    int count = 0;
+    for (int i = 0; i < COURIER_JOBS_MAX; i++)
+        count += courier->errands[i].step == STEP_CALLING;
+    return count;
+}
+
 static void hand_over(struct courier *courier)
 {
     struct carrier *carrier = carrier_ready(courier);
     struct errand *errand;
-    while (carrier && wire_has_room(&carrier->wire) && (errand = next_to_go(courier))) {
+    int room = COURIER_CALLS_MAX - calls_under_way(courier);
+    while (carrier && room > 0 && wire_has_room(&carrier->wire) && (errand = next_to_go(courier))) {
         int64_t left_ms = courier->settings.limits.deadline_ms - errand->named_ms;
         errand->call.deadline_ms = left_ms > 0 ? (int)left_ms : 1;
         const struct message message = {.kind = MESSAGE_CALL, .call = errand->call};
@@ -369,6 +380,7 @@ static void hand_over(struct courier *courier)
         }
         errand->carrier = carrier;
         go_on(errand, STEP_CALLING);
+        room--;
     }
     if (carrier && wire_flush(&carrier->wire) != RESULT_OK)
         carrier_gone(courier, carrier);

@@ -17,7 +17,8 @@
 struct courier;
 
 enum {
-    COURIER_JOBS_MAX = 64,
+    COURIER_CALLS_MAX = 64, /* under way at once */
+    COURIER_JOBS_MAX = 128, /* with those that wait for their turn */
     COURIER_HEADERS_MAX = 8,
     COURIER_URL_MAX = 2048,
     COURIER_REPLY_MAX = 16384, /* bytes of headers, and of body, read from a receiver */
@@ -54,7 +55,7 @@ void courier_scrub_environment(void);
 /* POLICY and LIMITS (may be NULL) are copied. */
 enum result courier_open(const struct address_policy *policy, const struct courier_limits *limits,
                          struct courier **out) MUST_CHECK;
-/* Copies the job. LIMITED: COURIER_JOBS_MAX are under way. */
+/* Copies the job. LIMITED: there are COURIER_JOBS_MAX. */
 enum result courier_add(struct courier *courier, const struct send_job *job) MUST_CHECK;
 /* Moves everything on, sleeping at most WAIT_MS for something to happen; fills up to MAX outcomes and says how many. */
 size_t courier_run(struct courier *courier, int wait_ms, struct send_outcome *out, size_t max);

@@ -24,6 +24,7 @@ enum {
     PAUSE_MS = 1000, /* after the store would not answer */
     AGAIN_MS = 1,
     INTERRUPTED_MS = 1000,
+    GATHER_MS = 5,
     SYNC_MS = 50, /* for what was recorded to be on disk: until then it might be sent again */
     STOP_MS = 5000
 };
@@ -100,10 +101,10 @@ static void send_one(struct sender *sender, const struct delivery *delivery, str
 
 static struct delivery_load load_of(const struct sender *sender)
 {
-    struct delivery_load load = {.places = COURIER_JOBS_MAX};
+    struct delivery_load load = {.places = COURIER_CALLS_MAX, .ahead = COURIER_JOBS_MAX - COURIER_CALLS_MAX};
     for (int i = 0; i < COURIER_JOBS_MAX; i++)
         if (sender->flights[i].delivery_id)
-            load.under_way[sender->flights[i].lane]++;
+            load.in_hand[sender->flights[i].lane]++;
     return load;
 }
 
@@ -208,12 +209,40 @@ static int exchange(struct sender *sender, const struct outcome *outcomes, size_
     return wait < AGAIN_MS ? AGAIN_MS : wait < SLEEP_MAX_MS ? (int)wait : SLEEP_MAX_MS;
 }
 
+/* What came back and is not recorded yet. Recording a handful costs little more than recording one, so they are gathered while
+ * there is enough to send without asking the store, and no longer than GATHER_MS. */
+struct gathered {
+    struct outcome outcomes[COURIER_JOBS_MAX];
+    size_t count;
+    int64_t until_ms; /* monotonic */
+};
+
+static void gather(struct sender *sender, struct gathered *gathered, int wait_ms)
+{
+    struct send_outcome sent[COURIER_JOBS_MAX];
+    size_t count = courier_run(sender->courier, wait_ms, sent, COURIER_JOBS_MAX - gathered->count);
+    if (count && !gathered->count)
+        gathered->until_ms = monotonic_ms() + GATHER_MS;
+    take_back(sender, sent, count, gathered->outcomes + gathered->count);
+    gathered->count += count;
+}
+
+static bool is_time(const struct sender *sender, const struct gathered *gathered, int64_t now)
+{
+    return gathered->count && (courier_busy(sender->courier) < COURIER_CALLS_MAX || now >= gathered->until_ms ||
+                               gathered->count == COURIER_JOBS_MAX);
+}
+
+static int64_t earlier_of(int64_t one, int64_t other)
+{
+    return one < other ? one : other;
+}
+
 static void *run(void *context)
 {
     struct sender *sender = context;
     setpriority(PRIO_PROCESS, (id_t)gettid(), SENDER_NICE); /* of this thread alone, as Linux has it */
-    struct send_outcome sent[COURIER_JOBS_MAX];
-    struct outcome outcomes[COURIER_JOBS_MAX];
+    struct gathered gathered = {.count = 0};
     if (store_delivery_release(sender->store, now_ms()) != RESULT_OK)
         log_error("webhook-release", "words=\"what was under way at a crash waits for its lease to end\"");
     int64_t look_ms = 0, stop_ms = 0; /* on the monotonic clock: when to look at the outbox again, when to give up */
@@ -222,23 +251,21 @@ static void *run(void *context)
         if (atomic_load(&sender->stopping)) {
             if (!stop_ms)
                 stop_ms = now + STOP_MS;
+            record(sender, gathered.outcomes, gathered.count);
+            gathered.count = 0;
             if (!courier_busy(sender->courier) || now >= stop_ms)
                 break;
             look_ms = stop_ms;
-        } else if (atomic_exchange(&sender->woken, false) || now >= look_ms) {
-            look_ms = now + exchange(sender, NULL, 0);
+        } else if (is_time(sender, &gathered, now) || atomic_exchange(&sender->woken, false) || now >= look_ms) {
+            look_ms = now + exchange(sender, gathered.outcomes, gathered.count);
+            gathered.count = 0;
         }
         now = monotonic_ms();
         sync_when_due(sender, now);
-        int64_t until_ms = sender->sync_ms && sender->sync_ms < look_ms ? sender->sync_ms : look_ms;
-        size_t count = courier_run(sender->courier, until_ms > now ? (int)(until_ms - now) : 0, sent, COURIER_JOBS_MAX);
-        if (!count)
-            continue;
-        take_back(sender, sent, count, outcomes);
-        if (atomic_load(&sender->stopping))
-            record(sender, outcomes, count);
-        else
-            look_ms = monotonic_ms() + exchange(sender, outcomes, count);
+        int64_t until_ms = sender->sync_ms ? earlier_of(look_ms, sender->sync_ms) : look_ms;
+        if (gathered.count)
+            until_ms = earlier_of(until_ms, gathered.until_ms);
+        gather(sender, &gathered, until_ms > now ? (int)(until_ms - now) : 0);
     }
     sync_when_due(sender, INT64_MAX);
     return NULL;

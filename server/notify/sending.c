@@ -18,8 +18,8 @@
 enum {
     SETTINGS_MS = 10000,
     SLEEP_MS = 5000,
-    HANG_S = 60,                                 /* a round of the loop takes milliseconds */
-    DESCRIPTORS_MAX = 3 * COURIER_JOBS_MAX + 16, /* a call may try two addresses at once */
+    HANG_S = 60,                                  /* a round of the loop takes milliseconds */
+    DESCRIPTORS_MAX = 3 * COURIER_CALLS_MAX + 16, /* a call may try two addresses at once */
     DAY_MS = 24 * 3600 * 1000
 };
 static const size_t memory_max = (size_t)192 * 1024 * 1024;
@@ -85,7 +85,7 @@ static int take_calls(struct sending *sending)
 {
     struct message message;
     enum result result;
-    while (calls_busy(sending->calls) < COURIER_JOBS_MAX) {
+    while (calls_busy(sending->calls) < COURIER_CALLS_MAX) {
         result = wire_take(&sending->wire, &sending->arena, &message);
         if (result == RESULT_NOT_FOUND)
             return EX_OK;

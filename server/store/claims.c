@@ -98,15 +98,17 @@ static int least_of(int one, int other)
     return one < other ? one : other;
 }
 
-/* Shares of the places, rounded up. */
+/* Shares of the places, rounded up. Those of the prompt that were claimed ahead take none from the others. */
 static int lane_room(const struct claim *claim, enum endpoint_lane lane)
 {
-    const int *under_way = claim->load.under_way, places = claim->load.places;
-    int retries = under_way[LANE_RETRIES], others = under_way[LANE_UNPROVEN] + retries;
-    int free_places = least_of(places - under_way[LANE_PROMPT] - others, (int)(CLAIM_MAX - claim->count));
+    const int *in_hand = claim->load.in_hand, places = claim->load.places, ahead = claim->load.ahead;
+    int prompt_max = (places * 7 + 7) / 8, prompt = in_hand[LANE_PROMPT];
+    int retries = in_hand[LANE_RETRIES], others = in_hand[LANE_UNPROVEN] + retries;
+    int claimable = (int)(CLAIM_MAX - claim->count);
+    int free_places = least_of(places - least_of(prompt, prompt_max) - others, claimable);
     switch (lane) {
     case LANE_PROMPT:
-        return least_of(free_places, (places * 7 + 7) / 8 - under_way[LANE_PROMPT]);
+        return least_of(least_of(claimable, places + ahead - prompt - others), prompt_max + ahead - prompt);
     case LANE_UNPROVEN:
         return least_of(free_places, (places * 3 + 3) / 4 - others);
     case LANE_RETRIES:
@@ -189,7 +191,7 @@ static enum result lease_from(struct claim *claim, struct db *db, const struct c
         delivery_from_row(rows, claim->arena, delivery);
         delivery->webhook = *webhook;
         delivery->lane = candidate->endpoint.lane;
-        claim->load.under_way[delivery->lane]++;
+        claim->load.in_hand[delivery->lane]++;
         claim->under_way[claim->under_way_count++] =
             (struct under_way){claim->now_ms + claim->lease_ms, webhook->owner_id, webhook->id, target};
         ++*leased;

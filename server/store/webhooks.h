@@ -130,9 +130,10 @@ enum result store_webhook_replay(struct store *store, int64_t owner_id, int64_t 
 enum result store_webhook_missed(struct store *store, int64_t owner_id, int64_t id, int64_t since_ms,
                                  int64_t *out_count) MUST_CHECK;
 
-/* What a sender has under way, by line, and how many places in all: no line may fill them alone. */
+/* What a sender has in hand, by line, and how many places in all: no line may fill them alone. AHEAD more of the prompt may
+ * be claimed than there are places, so that none stands empty while the store is asked for the next. */
 struct delivery_load {
-    int places, under_way[LANE_CHORES];
+    int places, ahead, in_hand[LANE_CHORES];
 };
 /* Claims due deliveries of enabled endpoints for the places that are free until now + LEASE_MS; *next_due_ms is when the next
  * one will be due that there is a place for (0: none is waiting). Listeners' are never claimed. */

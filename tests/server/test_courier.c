@@ -289,17 +289,15 @@ static void courier__lets_nobody_wait_for_a_silent_receiver(void **state)
     struct courier *courier = open_courier("127.0.0.1:*", &ample);
     char url[128];
     snprintf(url, sizeof url, "http://127.0.0.1:%d/silence", receiver_port(bench->receiver));
-    for (int i = 0; i < COURIER_JOBS_MAX - 1; i++)
+    for (int i = 0; i < COURIER_CALLS_MAX - 1; i++)
         add(courier, 100 + i, url);
     snprintf(url, sizeof url, "http://127.0.0.1:%d/ok", receiver_port(bench->receiver));
     add(courier, 1, url);
-    struct send_job one_more = {.id = 2, .url = url, .body = ""};
-    assert_int_equal(courier_add(courier, &one_more), RESULT_LIMITED);
 
     struct send_outcome outcomes[COURIER_JOBS_MAX];
     int64_t started = monotonic_ms();
     size_t done = 0;
-    while (done < COURIER_JOBS_MAX && monotonic_ms() < started + 3 * ample.deadline_ms) {
+    while (done < COURIER_CALLS_MAX && monotonic_ms() < started + 3 * ample.deadline_ms) {
         size_t count = courier_run(courier, 50, outcomes, COURIER_JOBS_MAX);
         for (size_t i = 0; i < count; i++) {
             if (outcomes[i].id == 1) {
@@ -311,7 +309,29 @@ static void courier__lets_nobody_wait_for_a_silent_receiver(void **state)
         }
         done += count;
     }
-    assert_int_equal(done, COURIER_JOBS_MAX);
+    assert_int_equal(done, COURIER_CALLS_MAX);
+    courier_close(courier);
+}
+
+/* What is more than may be under way waits, and what is more than may wait is refused. */
+static void courier__calls_so_many_at_once_and_no_more(void **state)
+{
+    struct bench *bench = *state;
+    struct courier *courier = open_courier("127.0.0.1:*", NULL);
+    struct send_outcome outcomes[COURIER_JOBS_MAX];
+    char url[128];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/ok", receiver_port(bench->receiver));
+    for (int i = 0; i < COURIER_JOBS_MAX; i++)
+        add(courier, 1 + i, url);
+    struct send_job one_more = {.id = 1000, .url = url, .body = ""};
+    assert_int_equal(courier_add(courier, &one_more), RESULT_LIMITED);
+    for (size_t done = 0; done < COURIER_JOBS_MAX;) {
+        size_t count = courier_run(courier, 10000, outcomes, COURIER_JOBS_MAX);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(outcomes[i].error, SEND_OK);
+        done += count;
+    }
+    assert_int_equal(courier_busy(courier), 0);
     courier_close(courier);
 }
 
@@ -422,6 +442,7 @@ int main(int argc, char **argv)
         WITH_RECEIVER(courier__ignores_proxies_of_the_environment),
         WITH_RECEIVER(courier__says_connect_tls_and_name_apart),
         WITH_RECEIVER(courier__lets_nobody_wait_for_a_silent_receiver),
+        WITH_RECEIVER(courier__calls_so_many_at_once_and_no_more),
         WITH_RECEIVER(courier__lets_nobody_wait_for_a_silent_name_server),
         WITH_RECEIVER(courier__ends_a_sender_that_hangs),
         WITH_RECEIVER(courier__listens_no_more_to_who_talks_nonsense),

@@ -184,10 +184,13 @@ static void lines__leave_places_for_each_other(void **state)
         struct delivery_load load;
         int64_t gets;
     } CASES[] = {
-        {{64, {56, 0, 0}}, of_unknown}, /* the prompt have their fill */
-        {{64, {0, 48, 0}}, of_prompt},  /* the unknown have, so retries too */
-        {{64, {56, 0, 8}}, 0},          /* no place at all */
-        {{64, {56, 2, 0}}, retried},
+        {{64, 0, {56, 0, 0}}, of_unknown},   /* the prompt have their fill */
+        {{64, 0, {0, 48, 0}}, of_prompt},    /* the unknown have, so retries too */
+        {{64, 0, {56, 0, 8}}, 0},            /* no place at all */
+        {{64, 64, {56, 0, 8}}, of_prompt},   /* but ahead of time */
+        {{64, 64, {120, 0, 8}}, 0},          /* which has an end too */
+        {{64, 64, {112, 0, 0}}, of_unknown}, /* what the prompt have ahead takes no place */
+        {{64, 0, {56, 2, 0}}, retried},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct claimed claimed = deliveries_claim_beside(fresh, &CASES[i].load);

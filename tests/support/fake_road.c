@@ -79,7 +79,7 @@ static int64_t exchange(struct fake_road *road)
         struct delivery_load load = {.places = FAKE_PLACES};
         for (int i = 0; i < FAKE_PLACES; i++)
             if (road->flights[i].id)
-                load.under_way[road->flights[i].lane]++;
+                load.in_hand[road->flights[i].lane]++;
         if (!ended)
             claimed = deliveries_claim_beside(fresh, &load);
         else if (store_delivery_exchange(fresh->store, &fresh->arena, outcomes, ended, fresh->now_ms, TEST_LEASE_MS,
