@@ -218,14 +218,6 @@ const char *verdict_name(enum verdict verdict)
     return VERDICTS[verdict];
 }
 
-enum verdict verdict_parse(const char *name)
-{
-    enum verdict verdict = VERDICT_UNCONFIRMED;
-    while (verdict < VERDICT_COUNT && (!name || strcmp(VERDICTS[verdict], name)))
-        verdict++;
-    return verdict;
-}
-
 uint8_t rule_code(const char *rule)
 {
     for (uint8_t code = 0; code < RULE_COUNT; code++)

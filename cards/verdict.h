@@ -82,7 +82,6 @@ struct judgement judge(uint32_t facts, uint32_t acts, const char *family);
 
 /* "person"; a literal. */
 const char *verdict_name(enum verdict verdict);
-enum verdict verdict_parse(const char *name); /* VERDICT_COUNT if none */
 /* The rule as stored in one byte, and back; 0 is "no act yet". */
 uint8_t rule_code(const char *rule);
 const char *rule_name(uint8_t code);

@@ -365,15 +365,6 @@ static void rule__has_a_code_and_words_of_its_own(void **state)
     assert_int_equal(code, 16);
 }
 
-static void verdict__names_are_read_back(void **state)
-{
-    (void)state;
-    for (enum verdict verdict = 0; verdict < VERDICT_COUNT; verdict++)
-        assert_int_equal(verdict_parse(verdict_name(verdict)), verdict);
-    assert_int_equal(verdict_parse("human"), VERDICT_COUNT);
-    assert_int_equal(verdict_parse(NULL), VERDICT_COUNT);
-}
-
 static void referrer__keeps_the_host_alone(void **state)
 {
     (void)state;
@@ -440,7 +431,6 @@ int main(void)
         cmocka_unit_test(verdict__of_a_crawler_known_only_today_is_corrected),
         cmocka_unit_test(verdict__is_defined_for_all_facts_and_acts),
         cmocka_unit_test(rule__has_a_code_and_words_of_its_own),
-        cmocka_unit_test(verdict__names_are_read_back),
         cmocka_unit_test(referrer__keeps_the_host_alone),
         cmocka_unit_test(facts__of_any_bytes_stay_in_bounds),
     };
