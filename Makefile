@@ -190,8 +190,9 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(GOLDEN).o $(if $(BINA
 $(BUILD)/tests/fuzz/fuzz_templates.o: ALL_CFLAGS += -I$(BUILD)/tests/templates
 $(BUILD)/tests/fuzz/fuzz_templates.o: | $(GOLDEN).h
 faults: test-deps ## crashes, full disks and slow syncs, in full
-	@$(MAKE) --no-print-directory all $(BUILD)/tests/faults/shim.so
-	@BUILD=$(BUILD) KILL_ROUNDS=50 TEST_SECONDS=3600 tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs))
+	@$(MAKE) --no-print-directory all unit-tests $(BUILD)/tests/faults/shim.so
+	@BUILD=$(BUILD) KILL_ROUNDS=50 POSTGRES_SWEEPS=1 TEST_SECONDS=3600 tests/run.sh \
+	    $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs)) tests/server/test_on_postgres.sh
 bench: test-deps ## ratios against named references (BENCH_QUICK=1: in a minute or two)
 	@tests/packages.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory all $(BENCHES) $(BUILD)/tests/bench/make_store $(BUILD)/tests/bench/heads
