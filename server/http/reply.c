@@ -69,7 +69,7 @@ static struct MHD_Response *make(const struct http *http, const void *bytes, siz
 static void fill(struct request *request, int status, const char *content_type, const void *body, size_t len)
 {
     struct reply *reply = &request->reply;
-    assert(!reply->ready && !reply->mould && !reply->body_is_malloced);
+    assert(!reply->ready && !reply->mould);
     reply->status = status;
     reply->content_type = content_type;
     reply->body = body;
@@ -94,12 +94,6 @@ void reply_html(struct request *request, int status, const char *html, size_t le
 void reply_json(struct request *request, int status, const char *json, size_t len)
 {
     fill(request, status, "application/json", json, len);
-}
-
-void reply_owned(struct request *request, int status, const char *content_type, void *body, size_t len)
-{
-    fill(request, status, content_type, body, len);
-    request->reply.body_is_malloced = true;
 }
 
 void reply_see_other(struct request *request, const char *location)
@@ -442,8 +436,7 @@ static bool has_header(const struct reply *reply, const char *name)
 static struct MHD_Response *build_short(const struct reply *reply)
 {
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(reply->len, (void *)(uintptr_t)reply->body,
-                                        reply->body_is_malloced ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+        MHD_create_response_from_buffer(reply->len, (void *)(uintptr_t)reply->body, MHD_RESPMEM_PERSISTENT);
     if (!response)
         abort();
     add(response, "Content-Type", reply->content_type);
@@ -475,9 +468,7 @@ static struct MHD_Response *build(const struct exchange *exchange)
         head.csp = reply->csp;
     if (reply->cache)
         head.cache = reply->cache;
-    struct MHD_Response *response =
-        make(exchange->loop->http, body, len, reply->body_is_malloced ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT,
-             &head);
+    struct MHD_Response *response = make(exchange->loop->http, body, len, MHD_RESPMEM_PERSISTENT, &head);
     for (int i = 0; i < reply->header_count; i++)
         add(response, reply->headers[i].name, reply->headers[i].value);
     if ((reply->status == 429 || reply->status == 503) && !has_header(reply, "Retry-After"))
@@ -511,7 +502,6 @@ enum MHD_Result reply_send(struct exchange *exchange)
     int status = reply->ready && is_unchanged(&exchange->request, reply->ready->head.etag) ? 304 : reply->status;
     struct MHD_Response *shared = find_shared(exchange);
     struct MHD_Response *response = shared ? shared : build(exchange);
-    reply->body_is_malloced = false; /* the library's now */
     exchange->stage = STAGE_SENDING;
     deadline_set(exchange->connection, loop->http->options.reply_ms, loop);
     if (status >= 100 && status < 600)
@@ -525,8 +515,6 @@ enum MHD_Result reply_send(struct exchange *exchange)
 void reply_release(struct exchange *exchange)
 {
     struct reply *reply = &exchange->request.reply;
-    if (reply->body_is_malloced)
-        free((void *)(uintptr_t)reply->body);
     if (reply->ready)
         ready_drop(reply->ready);
     if (exchange->copy)

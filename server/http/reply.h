@@ -20,10 +20,8 @@ struct page_mould;
 struct reply {
     int status; /* 0: no reply yet */
     const char *content_type;
-    const void *body;
+    const void *body; /* the arena's, or static */
     size_t len;
-    bool body_is_malloced; /* else the arena's or static: it is copied when it does not outlive the request */
-    bool body_is_static;
     const char *csp;   /* NULL: the default policy */
     const char *cache; /* Cache-Control; NULL: no-store */
     struct ready_reply *ready;
@@ -40,8 +38,6 @@ void reply_bytes(struct request *request, int status, const char *content_type, 
 void reply_text(struct request *request, int status, const char *text); /* text/plain; charset=utf-8 */
 void reply_html(struct request *request, int status, const char *html, size_t len);
 void reply_json(struct request *request, int status, const char *json, size_t len);
-/* Takes over BODY, from malloc; freed when sent. For the hot path. */
-void reply_owned(struct request *request, int status, const char *content_type, void *body, size_t len);
 /* 303 See Other to a path of ours or an absolute URL; LOCATION without CR or LF. */
 void reply_see_other(struct request *request, const char *location);
 void reply_header(struct request *request, const char *name, const char *value);

@@ -57,11 +57,9 @@ static void dispatch(void *app, struct request *request)
         bench->turn[bench->turn_count++] = request;
         return;
     default: {
-        char *page = malloc(PAGE_LEN);
-        if (!page)
-            abort();
+        char *page = arena_alloc_raw(&request->arena, PAGE_LEN);
         memcpy(page, bench->page, PAGE_LEN);
-        reply_owned(request, 200, "text/html; charset=utf-8", page, PAGE_LEN);
+        reply_html(request, 200, page, PAGE_LEN);
         reply_cache(request, "private, no-cache");
         return;
     }

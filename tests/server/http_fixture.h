@@ -105,8 +105,6 @@ static void site_dispatch(void *app, struct request *request)
             reply_text(request, 200, "deferred");
         else
             request_defer(request);
-    } else if (strcmp(path, "/owned") == 0) {
-        reply_owned(request, 200, "text/plain", strdup("owned"), 5);
     } else if (strcmp(path, "/see") == 0) {
         reply_cookie(request, "__Host-sid", "abc", 60, true);
         reply_see_other(request, "/form?x=1");
