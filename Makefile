@@ -140,7 +140,7 @@ $(BUILD)/tests/faults/shim.so: tests/faults/shim.c
 	@mkdir -p $(@D)
 	$(call say,link   )$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -shared -o $@ $< -ldl
 test-now: $(BUILD)/tests/faults/shim.so unit-tests $(BINARY) $(BUILD)/tests/browser/render $(BUILD)/tools/template-compiler
-	@BUILD=$(BUILD) CC=$(CC) tests/run.sh $(UNIT_TESTS) $(SCRIPT_TESTS)
+	@BUILD=$(BUILD) CC=$(CC) tests/run.sh $(filter-out %/test_db_postgres,$(UNIT_TESTS)) $(SCRIPT_TESTS)
 unit-tests: $(UNIT_TESTS)
 
 $(BUILD)/tests/cards/test_%: $(BUILD)/tests/cards/test_%.o $(BUILD)/libcards.a
@@ -171,7 +171,7 @@ valgrind: test-deps ## the unit tests under valgrind
 	@tests/packages.sh valgrind
 	@$(MAKE) --no-print-directory unit-tests
 	@BUILD=$(BUILD) UNDER="valgrind -q --fair-sched=try --leak-check=full --error-exitcode=9 --suppressions=tests/valgrind.supp" tests/run.sh \
-	    $(filter-out %/test_jail %/test_portrait %/test_courier %/test_deliver %/test_canary %/test_stall,$(UNIT_TESTS))
+	    $(filter-out %/test_db_postgres %/test_jail %/test_portrait %/test_courier %/test_deliver %/test_canary %/test_stall,$(UNIT_TESTS))
 cover: test-deps ## lines that the suite reaches, file by file
 	@$(MAKE) --no-print-directory test-now BUILD=build/cover CFLAGS="-O0 -g" HARDENING=-fPIE SANITIZE=--coverage
 	@tests/cover.sh build/cover
