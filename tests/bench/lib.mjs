@@ -81,9 +81,11 @@ export class Server {
     return ticks / TICKS
   }
 
+  // The server's own, and what its children do not share with it.
   residentMb() {
-    return pidsOf(this.process.pid).reduce((sum, pid) =>
-      sum + Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]), 0) / 1024
+    const [own, ...children] = pidsOf(this.process.pid)
+    const sum = (pid, pattern) => [...readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8').matchAll(pattern)].reduce((all, [, kb]) => all + Number(kb), 0)
+    return children.reduce((all, pid) => all + sum(pid, /^Private_\w+:\s+(\d+)/gm), sum(own, /^Rss:\s+(\d+)/gm)) / 1024
   }
 
   async stop() {
