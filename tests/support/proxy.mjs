@@ -23,6 +23,8 @@ export class ContractProxy {
     proxy.agent = new Agent({ keepAlive: true, maxSockets: Infinity })
     const handle = (request, response) => proxy.pass(request, response).catch(() => response.destroy())
     proxy.server = createServer({ maxHeaderSize: 65536 }, handle).on('checkExpectation', handle)
+    // fetch leaves a connection alone after 4 s; to close it after 5, as Node would, meets its next call when the loop was busy.
+    proxy.server.keepAliveTimeout = 60000
     await new Promise(resolve => proxy.server.listen(0, '127.0.0.1', resolve))
     proxy.server.unref()
     proxy.url = `http://127.0.0.1:${proxy.server.address().port}`
