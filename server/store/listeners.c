@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include "server/ids.h"
+#include "server/store/deliveries.h"
 #include "server/store/endpoints.h"
 #include "server/store/seal.h"
 
@@ -100,18 +101,6 @@ static enum result lease(struct claim *claim, struct db *db)
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-static enum result read_body(struct db *db, struct arena *arena, struct delivery *delivery)
-{
-    struct db_rows *rows;
-    enum result result = db_one(db, "SELECT body FROM events WHERE owner_id = $1 AND id = $2",
-                                DB_ARGS(DB_INT(delivery->owner_id), DB_INT(delivery->event_id)), &rows);
-    if (result != RESULT_OK)
-        return result == RESULT_NOT_FOUND ? RESULT_FAILED : result;
-    delivery->body = db_column_text(rows, 0, arena);
-    db_finish(&rows);
-    return RESULT_OK;
-}
-
 static enum result claim_body(struct db *db, void *context)
 {
     struct claim *claim = context;
@@ -124,7 +113,7 @@ static enum result claim_body(struct db *db, void *context)
     if (result == RESULT_OK)
         result = lease(claim, db);
     for (size_t i = 0; i < claim->count && result == RESULT_OK; i++)
-        result = read_body(db, claim->arena, &claim->deliveries[i]);
+        result = delivery_read_body(db, claim->arena, &claim->deliveries[i]);
     return result;
 }
 
@@ -182,9 +171,9 @@ enum result store_listener_look(struct store *store, struct listener_place *plac
     return store_read(store, look_body, &looking);
 }
 
-/* ---- recording ---- */
+/* ---- reporting ---- */
 
-struct recording {
+struct reporting {
     const struct listener_outcome *outcome;
     int64_t now_ms, retry_at_ms;
 };
@@ -195,9 +184,9 @@ static int64_t retry_at(int64_t attempts, int64_t now_ms)
     return now_ms + (wait_ms < RETRY_MAX_MS ? wait_ms : RETRY_MAX_MS);
 }
 
-static enum result note_attempt(struct recording *recording, struct db *db, int64_t lead_id, enum event_type type)
+static enum result note_attempt(struct reporting *reporting, struct db *db, int64_t lead_id, enum event_type type)
 {
-    const struct listener_outcome *outcome = recording->outcome;
+    const struct listener_outcome *outcome = reporting->outcome;
     const struct attempt *attempt = &outcome->attempt;
     bool arrived = !attempt->error;
     enum result result = db_run(
@@ -223,8 +212,8 @@ static enum result note_attempt(struct recording *recording, struct db *db, int6
 
 static enum result record_body(struct db *db, void *context)
 {
-    struct recording *recording = context;
-    const struct listener_outcome *outcome = recording->outcome;
+    struct reporting *reporting = context;
+    const struct listener_outcome *outcome = reporting->outcome;
     struct db_rows *rows;
     enum result result = db_one(
         db,
@@ -239,9 +228,9 @@ static enum result record_body(struct db *db, void *context)
     bool paused = db_column_int(rows, 3) == QUEUE_PAUSED;
     db_finish(&rows);
     bool arrived = !outcome->unreached && !outcome->attempt.error;
-    recording->retry_at_ms = arrived ? 0 : retry_at(outcome->unreached ? 0 : attempts, recording->now_ms);
+    reporting->retry_at_ms = arrived ? 0 : retry_at(outcome->unreached ? 0 : attempts, reporting->now_ms);
     if (!outcome->unreached)
-        result = note_attempt(recording, db, lead_id, type);
+        result = note_attempt(reporting, db, lead_id, type);
     if (result == RESULT_OK)
         result = db_run(
             db,
@@ -249,8 +238,8 @@ static enum result record_body(struct db *db, void *context)
             "attempts = $8 WHERE owner_id = $1 AND id = $2",
             DB_ARGS(DB_INT(outcome->owner_id), DB_INT(outcome->delivery_id),
                     DB_INT(arrived ? DELIVERY_DELIVERED : DELIVERY_PENDING),
-                    DB_INT(arrived ? recording->now_ms : recording->retry_at_ms),
-                    db_int_or_null(arrived ? recording->now_ms : 0), db_int_or_null(outcome->attempt.status),
+                    DB_INT(arrived ? reporting->now_ms : reporting->retry_at_ms),
+                    db_int_or_null(arrived ? reporting->now_ms : 0), db_int_or_null(outcome->attempt.status),
                     db_text(outcome->attempt.error), DB_INT(attempts + !outcome->unreached)));
     if (result == RESULT_OK && arrived)
         result = db_run(
@@ -264,9 +253,9 @@ static enum result record_body(struct db *db, void *context)
 enum result store_listener_record(struct store *store, const struct listener_outcome *outcome, int64_t now_ms,
                                   int64_t *out_retry_at_ms)
 {
-    struct recording recording = {.outcome = outcome, .now_ms = now_ms};
-    enum result result = store_write(store, "listener_record", record_body, &recording);
-    *out_retry_at_ms = recording.retry_at_ms;
+    struct reporting reporting = {.outcome = outcome, .now_ms = now_ms};
+    enum result result = store_write(store, "listener_record", record_body, &reporting);
+    *out_retry_at_ms = reporting.retry_at_ms;
     return result;
 }
 
