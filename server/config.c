@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "server/notify/mail.h"
+#include "server/store/hits.h"
 
 struct setting {
     const char *variable, *flag, *standard;
@@ -21,6 +22,7 @@ static const struct setting SETTINGS[] = {
     {"MEISHI_KEY_FILE", "--key-file", NULL, offsetof(struct config, key_file), false},
     {"MEISHI_WEBHOOK_ALLOW", "--webhook-allow", "", offsetof(struct config, webhook_allow), false},
     {"MEISHI_API_ORIGINS", "--api-origins", "", offsetof(struct config, api_origins), false},
+    {"MEISHI_KEEP_HITS_MONTHS", "--keep-hits-months", "", offsetof(struct config, keep_hits_text), false},
     {"MEISHI_SMTP_URL", "--smtp-url", NULL, offsetof(struct config, smtp_url), true},
     {"MEISHI_MAIL_FROM", "--mail-from", NULL, offsetof(struct config, mail_from), false},
 };
@@ -145,6 +147,23 @@ static enum result check_mail(const struct config *config, struct arena *arena, 
     return RESULT_INVALID;
 }
 
+static enum result check_keeping(struct config *config, struct arena *arena, const char **why)
+{
+    const char *text = config->keep_hits_text;
+    char *end = NULL;
+    long months = *text ? strtol(text, &end, 10) : 0;
+    if (*text && (*end || months < 1 || months > HITS_KEPT_MONTHS_MAX)) {
+        *why =
+            arena_printf(arena,
+                         "MEISHI_KEEP_HITS_MONTHS says for how many months single visits are kept, 1 to %d, like 13; "
+                         "not set, all are. It is \"%s\".",
+                         HITS_KEPT_MONTHS_MAX, text);
+        return RESULT_INVALID;
+    }
+    config->keep_hits_months = (int)months;
+    return RESULT_OK;
+}
+
 enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out,
                         const char **why)
 {
@@ -158,6 +177,8 @@ enum result config_read(int *argc, char **argv, char **environment, struct arena
         result = check_url(out, arena, why);
     if (result == RESULT_OK)
         result = check_origins(out, arena, why);
+    if (result == RESULT_OK)
+        result = check_keeping(out, arena, why);
     const char *bad = NULL;
     if (result == RESULT_OK &&
         address_list_parse(out->trusted_proxies_text, arena, &out->trusted_proxies, &bad) != RESULT_OK) {

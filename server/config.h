@@ -17,6 +17,8 @@ struct config {
     const char *webhook_allow;        /* MEISHI_WEBHOOK_ALLOW, unparsed; "" for none */
     const char *api_origins;          /* MEISHI_API_ORIGINS: who may call the API from a browser; "" for none */
     const char *smtp_url, *mail_from; /* NULL: no mail */
+    const char *keep_hits_text;       /* MEISHI_KEEP_HITS_MONTHS */
+    int keep_hits_months;             /* the same; 0: all for ever */
     const char *trusted_proxies_text; /* MEISHI_TRUSTED_PROXIES */
     struct address_list trusted_proxies;
 };

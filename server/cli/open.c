@@ -42,6 +42,7 @@ enum result app_open(struct app *app, struct arena *arena, bool read_only, void 
                                     .seal_key = app->keys.seal,
                                     .read_only = read_only,
                                     .readers = READERS,
+                                    .keep_hits_months = config->keep_hits_months,
                                     .on_broken = on_broken,
                                     .broken_context = broken_context};
     return store_open(&options, arena, &app->store, why);

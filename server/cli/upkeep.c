@@ -6,11 +6,6 @@
 #include "server/ids.h"
 #include "server/store/store.h"
 
-enum { MONTHS_MAX = 1200 };
-
-/* Months as long as the longest: what is kept is never less than was asked for. */
-static const int64_t MONTH_MS = 31LL * 24 * 3600 * 1000;
-
 int cli_migrate(struct app *app, struct cli_call *call, int argc, char **argv)
 {
     (void)app; /* opening the store migrated it */
@@ -46,9 +41,9 @@ int cli_forget(struct app *app, struct cli_call *call, int argc, char **argv)
     long months = text ? strtol(text, &end, 10) : 0;
     if (code)
         return code;
-    if (!text || *end || months < 1 || months > MONTHS_MAX)
+    if (!text || *end || months < 1 || months > HITS_KEPT_MONTHS_MAX)
         return cli_say(call, EX_USAGE, "--months must say how many months of visits to keep, like --months 13.");
-    enum result result = store_hits_forget(app->store, now_ms() - months * MONTH_MS);
+    enum result result = store_hits_forget(app->store, (int)months, now_ms());
     if (result != RESULT_OK)
         return cli_outcome(call, result, "The hits");
     if (call->json)

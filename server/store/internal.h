@@ -21,6 +21,7 @@ struct store {
     char *url, *base_url;
     unsigned char seal_key[32];
     bool read_only;
+    int keep_hits_months; /* 0: all */
 
     struct turns writing;                        /* the one writing connection of DB_MAIN and what stands below it */
     struct db *writer;                           /* NULL when read_only */
@@ -67,8 +68,8 @@ const char *store_open_words(const struct store *store, enum db_part part, enum 
 /* Checkpoints the main part if it is worth it, or empties its WAL when IDLE. For the fold's thread, after each round, and
  * with IDLE after an erasure. */
 void store_tidy(struct store *store, bool idle);
-/* upkeep.c: takes away what ended long ago: kept answers, tries, sessions, links, deliveries. For the fold's thread, at its
- * start and every hour. */
+/* upkeep.c: takes away what ended long ago: kept answers, tries, sessions, links, deliveries, and hits beyond the months that
+ * are to be kept. For the fold's thread, at its start and every hour. */
 enum result store_clean(struct store *store, int64_t now_ms) MUST_CHECK;
 /* Called by whoever meets a broken connection; from any thread, as often as one likes. */
 void store_broken(struct store *store);

@@ -1,4 +1,9 @@
-/* See months.h. The rows of a month lie in the order they were folded; the primary key beside them is the one index, and
+/* See months.h. This is partitioning by time, made by us: PostgreSQL could do it (PARTITION BY RANGE), SQLite could not, and
+ * what the engine's own would add is small. The month is known from the id before any statement runs, so each statement
+ * names its table and plans over one; a parent's plan would look at every month, and each insert be sent on by it. Making a
+ * month is one statement in the fold's transaction, and forgetting one is a drop, on both engines by the same text.
+ *
+ * The rows of a month lie in the order they were folded; the primary key beside them is the one index, and
  * batches come sorted by it, so a fold touches each of its pages once. Nothing else is indexed: counts have tables of
  * their own (counts.c), and every second index would double what a fold costs. */
 #include "server/store/months.h"
@@ -6,6 +11,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "cards/base/id.h"
 #include "server/store/db.h"
 
@@ -140,6 +146,18 @@ enum result months_ensure(struct db *db, const struct month *month)
     if (result != RESULT_OK || db_changes(db) == 0)
         return result;
     return db_run(db, month->create, NULL, 0);
+}
+
+/* A drop waits for whoever reads the table, and everybody else waits behind it. A page reads for milliseconds; a copy of the
+ * whole database may read for hours, and then the month goes at a later try. SQLite's readers keep what they saw. */
+enum result months_drop(struct db *db, const struct month *month)
+{
+    enum result result = db_run(db, "DELETE FROM hit_months WHERE month = $1", DB_ARGS(DB_INT(month->month)));
+    if (result != RESULT_OK || db_changes(db) == 0)
+        return result;
+    if (strcmp(db->driver->scheme, "postgres") == 0)
+        result = db_run(db, "SET LOCAL lock_timeout = '200ms'", NULL, 0);
+    return result == RESULT_OK ? db_run(db, month->drop, NULL, 0) : result;
 }
 
 enum result months_visitor(struct db *db, struct months *months, int64_t owner_id, int64_t share_id, int64_t hit_id,

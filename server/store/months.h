@@ -56,6 +56,8 @@ enum result months_list(struct db *db, struct arena *arena, struct month_list *o
 bool months_has(const struct month_list *list, int32_t month);
 /* Makes the month's table in the running transaction if there is none. */
 enum result months_ensure(struct db *db, const struct month *month) MUST_CHECK;
+/* Takes it off the list and drops it in the running transaction, if it is there. BUSY: somebody is reading it at length. */
+enum result months_drop(struct db *db, const struct month *month) MUST_CHECK;
 /* The first hit of the visitor of HIT_ID, as far as it is folded: HIT_ID itself when nothing else is known. */
 enum result months_visitor(struct db *db, struct months *months, int64_t owner_id, int64_t share_id, int64_t hit_id,
                            int64_t *out) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "server/store/internal.h"
 
 enum { STEP_ROWS = 10000 };
+static const int64_t LONGEST_MONTH_MS = 31LL * 24 * 3600 * 1000;
 
 struct step {
     struct store *store;
@@ -110,18 +111,15 @@ enum result store_rejudge(struct store *store, struct rejudged *out)
 
 static enum result forget_month(struct db *db, void *context)
 {
-    const struct month *month = context;
-    enum result result = db_run(db, "DELETE FROM hit_months WHERE month = $1", DB_ARGS(DB_INT(month->month)));
-    if (result != RESULT_OK || db_changes(db) == 0)
-        return result;
-    return db_run(db, month->drop, NULL, 0);
+    return months_drop(db, context);
 }
 
-enum result store_hits_forget(struct store *store, int64_t before_ms)
+enum result store_hits_forget(struct store *store, int months, int64_t now_ms)
 {
     struct arena arena;
     arena_init(&arena);
     struct month_list list;
+    int64_t before_ms = now_ms - months * LONGEST_MONTH_MS;
     int32_t first_kept = month_of(id_at_ms(before_ms > 0 ? before_ms : 0));
     enum result result = read_months(store, &arena, &list);
     for (size_t i = 0; result == RESULT_OK && i < list.count; i++)

@@ -188,6 +188,7 @@ static struct store *store_new(const struct store_options *options, const struct
     if (options->seal_key)
         memcpy(store->seal_key, options->seal_key, sizeof store->seal_key);
     store->read_only = options->read_only;
+    store->keep_hits_months = options->keep_hits_months;
     store->reader_count = options->readers > 0 ? options->readers : READERS_DEFAULT;
     if (store->reader_count > READERS_MAX)
         store->reader_count = READERS_MAX;

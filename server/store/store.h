@@ -25,6 +25,7 @@ struct store_options {
     const unsigned char *seal_key;  /* 32 bytes: seals webhook secrets */
     bool read_only;                 /* no writer, no lock, no threads */
     int readers;                    /* connections in the pool, 0: a few */
+    int keep_hits_months;           /* single hits of older months are forgotten every hour; 0: never */
     /* Called once, from any thread, when what is on disk cannot be trusted any more (a failed fsync, damage): nothing more
      * is acknowledged, and the process should end so that it is started anew. */
     void (*on_broken)(void *context);

@@ -1,6 +1,7 @@
-/* What is not needed any more and nobody else takes away: answers kept for a day, tries, sessions and links that ended, and
- * deliveries with their attempts and events a month after they ended. In small steps, each a transaction of its own, so
- * that no form waits for it. Leads and hits are never touched here: how long those stay is for people to say. */
+/* What is not needed any more and nobody else takes away: answers kept for a day, tries, sessions and links that ended,
+ * deliveries with their attempts and events a month after they ended, and the months of hits beyond those that the operator
+ * keeps (all, unless told). In small steps, each a transaction of its own, so that no form waits for it. Counts outlive
+ * their hits, and leads are never touched here: how long those stay is for people to say. */
 #include "server/ids.h"
 #include "server/store/internal.h"
 
@@ -96,5 +97,7 @@ enum result store_clean(struct store *store, int64_t now_ms)
     enum result result = store_write(store, "clean-keys", clean_keys, &cleaning);
     for (cleaning.more = true; result == RESULT_OK && cleaning.more; store_tidy(store, false))
         result = store_write(store, "clean-deliveries", clean_deliveries, &cleaning);
-    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    if (result != RESULT_OK && result != RESULT_NOT_FOUND)
+        return result;
+    return store->keep_hits_months ? store_hits_forget(store, store->keep_hits_months, now_ms) : RESULT_OK;
 }

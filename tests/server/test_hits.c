@@ -429,7 +429,7 @@ static void forget__drops_months_that_ended_and_keeps_the_counts(void **state)
     struct place *place = *state;
     struct hit rows[] = {hit_at(id_at_ms(NOON), 0), hit_at(id_at_ms(NOON + 20 * (int64_t)DAY), 0)};
     bring_and_fold(place, rows, 2);
-    assert_int_equal(store_hits_forget(place->store, NOON + 20 * (int64_t)DAY), RESULT_OK);
+    assert_int_equal(store_hits_forget(place->store, 1, NOON + 51 * (int64_t)DAY), RESULT_OK);
     assert_int_equal(only_row(place, 0).id, rows[1].id);
     assert_int_equal(place_counts(place).by_verdict[VERDICT_UNCONFIRMED], 2);
     assert_false(place_has_table(place, "hits_202611"));
