@@ -1,4 +1,6 @@
 // What others make of a card page, and of the API's: Lighthouse, readers of microformats, link previews and structured data.
+//
+// Runs alone: Lighthouse judges how fast a page is.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'

@@ -1,5 +1,7 @@
 // What others do to a server that means no harm and some that do: a log that nobody reads, no descriptor left, visitors who
 // never finish their request. Card pages are answered all the while, or at once when it is over.
+//
+// Runs alone: how soon a page comes under pressure is held against the clock.
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs'

@@ -1,5 +1,7 @@
 // Whether every status of every operation in the contract was answered, to somebody, by a real server, as it is described: what
 // the processes of the suite have noted in CONTRACT_SEEN. Asked alone, it lets the journeys through the API run first.
+//
+// Runs last: the others must have noted what they saw.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'

@@ -1,4 +1,4 @@
-/* The PostgreSQL driver alone, on the server of the run (tests/support/engine.h): test_on_postgres.sh runs it. */
+/* The PostgreSQL driver alone, on the server of the run (tests/support/engine.h): make test runs it with one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,7 @@
 /* Time: many connections ready at one moment, clients that dawdle, and the end of the server's life. The server is a child
- * process where it must be stopped and woken. */
+ * process where it must be stopped and woken.
+ *
+ * Runs alone: what must end at a deadline is held against the clock. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* The engine that the stores of this run lie in: SQLite, or PostgreSQL when MEISHI_TEST_STORE names a database of it, in which
- * each store gets a schema of its own. tests/server/test_on_postgres.sh sets it. */
+ * each store gets a schema of its own. tests/run.sh sets it. */
 #ifndef MEISHI_TESTS_ENGINE_H
 #define MEISHI_TESTS_ENGINE_H
 
