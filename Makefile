@@ -220,6 +220,7 @@ install: all ## put the binary under DESTDIR and PREFIX
 	install -D -m 644 assets/operate/meishi.1 $(DESTDIR)$(PREFIX)/share/man/man1/meishi.1
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/meishi/LICENSE
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/meishi/README.md
+	install -D -m 644 assets/operate/grafana.json $(DESTDIR)$(PREFIX)/share/doc/meishi/grafana.json
 	install -D -m 644 assets/operate/Caddyfile $(DESTDIR)$(PREFIX)/share/doc/meishi/Caddyfile
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local|$(PREFIX)|' assets/operate/meishi.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/meishi.service

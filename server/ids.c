@@ -28,6 +28,13 @@ int64_t monotonic_ms(void)
     return clock_ms(CLOCK_MONOTONIC);
 }
 
+int64_t monotonic_us(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (int64_t)at.tv_sec * 1000000 + at.tv_nsec / 1000;
+}
+
 void random_bytes(void *out, size_t len)
 {
     unsigned char *at = out;

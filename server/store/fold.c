@@ -258,8 +258,10 @@ enum result fold_pass(struct store *store, struct db *inbox, int64_t limit, int6
         pass.repeats = true;
         result = store_write(store, "fold", write_batch, &pass);
     }
-    if (result == RESULT_OK)
+    if (result == RESULT_OK) {
         *mark = batch.last;
+        hits_note_fold(store, &batch);
+    }
     batch_free(&batch);
     return result;
 }

@@ -104,6 +104,9 @@ enum result counts_add(struct db *db, struct kept *const *hits, size_t count, st
 enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id,
                       struct db **out) MUST_CHECK;
 
+/* In hit_log.c: what was folded, for the figures. */
+void hits_note_fold(struct store *store, const struct batch *batch);
+
 /* In hits.c. The last mark this process knows of: the true one or one before it. */
 int64_t hits_mark(struct store *store);
 /* Whether rows of this owner may be in the inbox beyond MARK. */

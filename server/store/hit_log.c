@@ -15,6 +15,11 @@
  * to that only when hits outrun the fold, and then larger passes catch up sooner: a quarter less CPU a row than 40,000. */
 enum { FOLD_PERIOD_MS = 500, FOLD_ROWS_MAX = 100000, FOLD_NICE = 4, CLEAN_PERIOD_MS = 60 * 60 * 1000 };
 
+/* The ranges that commits are counted in: rows, and microseconds. */
+static const int64_t COMMIT_ROWS[] = {1, 4, 16, 64, 256, 1024, 4096};
+static const int64_t COMMIT_US[] = {250,   500,    1000,   2500,   5000,    10000,  25000,
+                                    50000, 100000, 250000, 500000, 1000000, 2500000};
+
 _Atomic int64_t *hit_log_slot(struct hit_log *log, int64_t owner_id)
 {
     return &log->latest[((uint64_t)owner_id * 0x9e3779b97f4a7c15u) >> 54 & (OWNER_SLOTS - 1)];
@@ -41,6 +46,19 @@ static void cond_init(pthread_cond_t *cond)
 }
 
 /* ---- folding ---- */
+
+void hits_note_fold(struct store *store, const struct batch *batch)
+{
+    struct hit_log *log = store->hits;
+    int64_t by_verdict[VERDICT_COUNT] = {0}, confirmed = 0;
+    for (size_t i = 0; i < batch->hit_count; i++)
+        by_verdict[batch->hits[i]->verdict] += batch->hits[i]->times;
+    for (size_t i = 0; i < batch->older_count; i++)
+        confirmed += batch->older[i]->verdict == VERDICT_PERSON && batch->older[i]->old_verdict != VERDICT_PERSON;
+    for (int verdict = 0; verdict < VERDICT_COUNT; verdict++)
+        atomic_fetch_add(&log->by_verdict[verdict], by_verdict[verdict]);
+    atomic_fetch_add(&log->confirmed, confirmed);
+}
 
 /* One pass over what waits. */
 static enum result fold_some(struct hit_log *log, int64_t *rows)
@@ -273,6 +291,8 @@ enum result hits_open(struct store *store, struct hit_log **out)
     log->repeats = repeats_new();
     log->last = &log->first;
     log->closed = true;
+    histogram_init(&log->commit_rows, COMMIT_ROWS, sizeof COMMIT_ROWS / sizeof *COMMIT_ROWS);
+    histogram_init(&log->commit_us, COMMIT_US, sizeof COMMIT_US / sizeof *COMMIT_US);
     pthread_mutex_init(&log->queue_lock, NULL);
     pthread_mutex_init(&log->fold_lock, NULL);
     pthread_mutex_init(&log->folder_lock, NULL);
@@ -300,10 +320,13 @@ void hits_figures(struct hit_log *log, struct store_figures *out)
     pthread_mutex_unlock(&log->queue_lock);
     out->hits_committed = log->hits_committed;
     out->hits_unrecorded = log->unrecorded;
-    out->batches = log->batches;
-    out->batch_rows_max = log->batch_rows_max;
     out->hits_folded = log->folded;
     out->folds = log->folds;
     out->fold_ms = log->fold_ms;
+    for (int verdict = 0; verdict < VERDICT_COUNT; verdict++)
+        out->hits_by_verdict[verdict] = log->by_verdict[verdict];
+    out->hits_confirmed = log->confirmed;
+    histogram_read(&log->commit_rows, &out->commit_rows);
+    histogram_read(&log->commit_us, &out->commit_us);
     out->unfolded = log->committed - log->mark;
 }

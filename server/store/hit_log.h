@@ -48,7 +48,9 @@ struct hit_log {
     struct db *reader;
     bool started; /* the two threads run */
 
-    _Atomic int64_t hits_committed, unrecorded, batches, batch_rows_max, folded, folds, fold_ms;
+    _Atomic int64_t hits_committed, unrecorded, folded, folds, fold_ms;
+    _Atomic int64_t by_verdict[VERDICT_COUNT], confirmed;
+    struct histogram commit_rows, commit_us;
 };
 
 _Atomic int64_t *hit_log_slot(struct hit_log *log, int64_t owner_id);

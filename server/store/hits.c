@@ -191,12 +191,12 @@ static void tell_folder(struct hit_log *log, int64_t committed)
 
 static void record(struct hit_log *log, struct hit *first, size_t count)
 {
+    int64_t start_us = monotonic_us();
     enum result result = commit_rows(log, first, count);
     if (result == RESULT_OK) {
+        histogram_add(&log->commit_us, monotonic_us() - start_us);
+        histogram_add(&log->commit_rows, (int64_t)count);
         atomic_fetch_add(&log->hits_committed, (int64_t)count);
-        atomic_fetch_add(&log->batches, 1);
-        if ((int64_t)count > atomic_load(&log->batch_rows_max))
-            atomic_store(&log->batch_rows_max, (int64_t)count);
         tell_folder(log, log->last_seq);
     } else {
         atomic_fetch_add(&log->unrecorded, (int64_t)count);

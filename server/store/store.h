@@ -7,6 +7,7 @@
 #define MEISHI_STORE_H
 
 #include <stdbool.h>
+#include "cards/base/histogram.h"
 #include "server/store/cards.h"
 #include "server/store/hits.h"
 #include "server/store/leads.h"
@@ -60,8 +61,11 @@ const char *store_folder(const char *url, struct arena *arena);
 bool store_is_made(const char *url, struct arena *arena);
 
 struct store_figures { /* for /metrics: monotonic counts since start unless said */
-    int64_t hits_committed, hits_unrecorded, batches, batch_rows_max, hits_folded, folds, fold_ms,
-        queue_length /* now */, unfolded /* now */, write_failures;
+    int64_t hits_committed, hits_unrecorded, hits_folded, folds, fold_ms, queue_length /* now */, unfolded /* now */,
+        write_failures;
+    int64_t hits_by_verdict[VERDICT_COUNT]; /* requests, by the verdict that their hit was folded with; */
+    int64_t hits_confirmed;                 /* and of those, hits that an act made a person's afterwards */
+    struct distribution commit_rows, commit_us;
 };
 void store_figures(struct store *store, struct store_figures *out);
 
