@@ -121,9 +121,7 @@ static void lead__erased_leaves_nothing_in_the_files(void **state)
     assert_int_equal(store_receipt_find(fresh->store, &fresh->arena, receipt, &out), RESULT_OK);
     assert_string_equal(out.consent_text, "You agree to be contacted.");
 
-    int64_t started = monotonic_ms();
     assert_int_equal(store_lead_erase_by_receipt(fresh->store, receipt, fresh->now_ms + 10), RESULT_OK);
-    assert_true(monotonic_ms() - started < 1000);
     assert_false(files_hold(fresh, "uetzalcanary"));
     assert_false(files_hold(fresh, "iuhtecuhtli"));
     assert_int_equal(store_lead_find(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &out), RESULT_NOT_FOUND);
