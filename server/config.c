@@ -28,6 +28,9 @@ static const struct setting SETTINGS[] = {
 };
 enum { SETTING_COUNT = sizeof SETTINGS / sizeof *SETTINGS };
 
+/* A variable of one command, no setting of a server: meishi listen reads it. */
+static const char TOKEN_ENTRY[] = "MEISHI_TOKEN=";
+
 static const char **place(struct config *config, const struct setting *setting)
 {
     return (const char **)(void *)((char *)config + setting->at);
@@ -52,7 +55,7 @@ static const struct setting *setting_of_flag(const char *text, size_t len)
 static enum result read_environment(char **environment, struct arena *arena, struct config *out, const char **why)
 {
     for (char **entry = environment; entry && *entry; entry++) {
-        if (strncmp(*entry, "MEISHI_", 7))
+        if (strncmp(*entry, "MEISHI_", 7) || !strncmp(*entry, TOKEN_ENTRY, strlen(TOKEN_ENTRY)))
             continue;
         size_t len = strcspn(*entry, "=");
         const struct setting *setting = setting_of_variable(*entry, len);

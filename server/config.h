@@ -24,7 +24,7 @@ struct config {
 };
 
 /* Takes --listen VALUE, --listen=VALUE and so on out of ARGV (*argc shrinks) and the environment; flags win. INVALID with
- * a sentence that names the setting: an unknown MEISHI_* variable is an error. */
+ * a sentence that names the setting: an unknown MEISHI_* variable is an error (MEISHI_TOKEN is known, and meishi listen's). */
 enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out,
                         const char **why) MUST_CHECK;
 /* Puts every setting into this process's environment, for the program it is to become. */

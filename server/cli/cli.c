@@ -55,8 +55,8 @@ static const struct command COMMANDS[] = {
      "--secret whsec_… [--public-key whpk_…] [--tolerance SECONDS] --headers FILE --body FILE | REQUEST-FILE",
      "check a captured webhook request and say what is wrong with it"},
     {"listen", NULL, NOTHING,
-     "--token msh_… --forward URL [--print] [--events lead.created,…] [--secret whsec_…] [--url SERVER]",
-     "forward a member's events to a program under development, until Ctrl-C"},
+     "--token-file FILE --forward URL [--print] [--events lead.created,…] [--secret whsec_…] [--url SERVER]",
+     "forward a member's events to a program under development, until Ctrl-C (MEISHI_TOKEN does in place of a file)"},
     {"demo", cli_demo, NOTHING, "", "fill a store with an example to look around in"},
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS, WORD_MAX = 64 };

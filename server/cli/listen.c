@@ -369,12 +369,37 @@ static int read_events(struct cli_call *call, const char *text, json_t **out)
     return json_array_size(*out) ? 0 : cli_say(call, EX_USAGE, "--events needs names, like lead.created,lead.updated.");
 }
 
+/* Everybody on a machine can list the words of its commands, so a token can also come by a file that others cannot read, by
+ * standard input, or by the environment, which only its owner and root can read. */
+static int read_token(struct listening *listening, struct cli_call *call, const char *word, const char *path)
+{
+    int code = 0;
+    if (word && path)
+        return cli_say(call, EX_USAGE, "Give the token once: by --token-file, MEISHI_TOKEN or --token.");
+    char *text = arena_strdup(call->arena, path   ? cli_read_file(call, path, &code)
+                                           : word ? word
+                                                  : getenv("MEISHI_TOKEN"));
+    if (code)
+        return code;
+    size_t len = text ? strlen(text) : 0;
+    while (len && path && strchr(" \t\r\n", text[len - 1]))
+        text[--len] = '\0';
+    if (!len)
+        return cli_say(call, EX_USAGE,
+                       "The member's API token is wanted, from their account page or `meishi token add`: in a file "
+                       "(--token-file FILE, - for standard input) or in MEISHI_TOKEN.");
+    if (strpbrk(text, " \t\r\n"))
+        return cli_say(call, EX_USAGE, "The token holds a blank.");
+    listening->token = text;
+    return 0;
+}
+
 static int read_words(struct listening *listening, struct cli_call *call, const struct config *config, int argc,
                       char **argv)
 {
     struct url url;
     const char *events = cli_option(&argc, argv, "events");
-    listening->token = cli_option(&argc, argv, "token");
+    const char *token = cli_option(&argc, argv, "token"), *token_file = cli_option(&argc, argv, "token-file");
     listening->forward = cli_option(&argc, argv, "forward");
     listening->secret = cli_option(&argc, argv, "secret");
     listening->print = cli_flag(&argc, argv, "--print");
@@ -382,11 +407,9 @@ static int read_words(struct listening *listening, struct cli_call *call, const 
     int code = cli_no_more(call, argc, argv);
     if (code)
         return code;
-    if (!listening->token)
-        return cli_say(call, EX_USAGE,
-                       "--token is wanted: the member's API token, from their account page or `meishi token add`.");
-    if (strpbrk(listening->token, " \t\r\n"))
-        return cli_say(call, EX_USAGE, "--token holds a blank.");
+    code = read_token(listening, call, token, token_file);
+    if (code)
+        return code;
     if (!config->url && !strncmp(config->listen, "unix:", 5))
         return cli_say(call, EX_USAGE, "--url is wanted: the address of the server.");
     if (!listening->forward && !listening->print)

@@ -2,11 +2,13 @@
 // program goes away and comes back, the server goes away and comes back, and nothing is lost or told twice under another id.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { BINARY, Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
 
-const OK = 0, USAGE = 64, UNAVAILABLE = 69, NOPERM = 77
+const OK = 0, USAGE = 64, NOINPUT = 66, UNAVAILABLE = 69, NOPERM = 77, CONFIG = 78
 const SECRET = /whsec_[A-Za-z0-9+/]{43}=/
 const started = []
 let meishi, jane, program
@@ -23,10 +25,12 @@ after(async () => {
 })
 
 class Listen {
-  // Of a clean environment: everything it needs is in its words.
+  // Of a clean environment: everything it needs is in its words, unless the last of them is { variables, input }.
   constructor(...words) {
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MEISHI')))
-    this.process = spawn(BINARY, ['listen', ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const { variables = {}, input = '' } = typeof words.at(-1) === 'object' ? words.pop() : {}
+    const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MEISHI')))
+    this.process = spawn(BINARY, ['listen', ...words], { env: { ...clean, ...variables }, stdio: 'pipe' })
+    this.process.stdin.on('error', () => {}).end(input)
     started.push(this)
     this.out = this.words = ''
     this.process.stdout.on('data', data => { this.out += data })
@@ -35,7 +39,11 @@ class Listen {
   }
 
   static async start(...words) {
-    const listen = new Listen('--url', meishi.url, '--token', jane.token, ...words)
+    return Listen.begin('--token', jane.token, ...words)
+  }
+
+  static async begin(...words) {
+    const listen = new Listen('--url', meishi.url, ...words)
     listen.exited.then(({ code }) => { listen.code = code })
     await until(() => SECRET.test(listen.out) || listen.code !== undefined, 15000)
     assert.equal(listen.code, undefined, listen.words)
@@ -161,11 +169,28 @@ test('--print shows events and needs no program', async () => {
   await listen.stop()
 })
 
+test('the token can come by ways that other users of the machine cannot read', async () => {
+  const file = join(meishi.folder, 'token'), spoken = ['--print', '--events', 'lead.created']
+  await writeFile(file, jane.token + '\n', { mode: 0o600 })
+  for (const words of [['--token-file', file, ...spoken], ['--token-file', '-', ...spoken, { input: jane.token }],
+    [...spoken, { variables: { MEISHI_TOKEN: jane.token } }], ['--token-file', file, ...spoken, { variables: { MEISHI_TOKEN: 'msh_other' } }]]) {
+    const listen = await Listen.begin(...words)
+    assert.ok(!(await readFile(`/proc/${listen.process.pid}/cmdline`, 'utf8')).includes(jane.token))
+    assert.equal((await listeners()).length, 1)
+    assert.deepEqual(await listen.stop(), { code: OK, signal: null })
+  }
+})
+
 test('words that cannot work are refused with the code that says why', async () => {
   const forward = ['--forward', 'http://127.0.0.1:1/'], url = ['--url', meishi.url], token = ['--token', jane.token]
   const reader = await meishi.json('token', 'add', '--member', 'jane', '--read-only')
   for (const [words, code, said] of [
-    [[...url, ...forward], USAGE, /--token/],
+    [[...url, ...forward], USAGE, /--token-file/],
+    [[...url, ...token, ...forward, '--token-file', '-'], USAGE, /once/],
+    [[...url, ...forward, '--token-file', '-', { input: ' \n' }], USAGE, /--token-file/],
+    [[...url, ...forward, '--token-file', '-', { input: 'two words' }], USAGE, /blank/],
+    [[...url, ...forward, '--token-file', '/nowhere'], NOINPUT, /nowhere/],
+    [[...url, ...forward, { variables: { MEISHI_TOKENS: 'msh_' } }], CONFIG, /MEISHI_TOKENS/],
     [[...url, ...token], USAGE, /--forward/],
     [[...url, ...token, '--forward', 'ftp://x'], USAGE, /--forward/],
     [[...url, ...token, ...forward, '--events', 'lead.created,nonsense'], USAGE, /nonsense/],
