@@ -82,7 +82,7 @@ $(BUILD)/%.o: $(BUILD)/%.c
 	$(call say,compile)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Not in the binary yet: nothing there names it, so it is linked into the tests alone.
-$(BUILD)/server/store/db_postgres.o $(BUILD)/server/store/db_postgres_statements.o: ALL_CFLAGS += $(shell pkg-config --cflags libpq | sed 's/-I/-isystem /g')
+$(BUILD)/server/store/db_postgres.o $(BUILD)/server/store/db_postgres_session.o $(BUILD)/server/store/db_postgres_statements.o: ALL_CFLAGS += $(shell pkg-config --cflags libpq | sed 's/-I/-isystem /g')
 
 # Who includes a header that is made must not be compiled before it is; afterwards the .d files know.
 $(SERVER:%.c=$(BUILD)/%.o) $(BUILD)/server/main.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/server/*.c tests/fuzz/*.c)): \

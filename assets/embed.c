@@ -170,6 +170,18 @@ static void add_assets(struct arena *arena, struct str *code, const char *dir, c
     add_lookup(code, keys, 2 * (size_t)(count + made_count));
 }
 
+/* Whether servers of before may go on while it is applied and afterwards: its first line says so. The first six are older than
+ * that line, and than any second server. */
+static bool goes_beside_old(const char *path, long number, const char *sql)
+{
+    static const char yes[] = "-- beside old servers: yes\n", no[] = "-- beside old servers: no\n";
+    enum { FIRST_WITH_LINE = 7 };
+    bool beside = !strncmp(sql, yes, sizeof yes - 1);
+    if (number >= FIRST_WITH_LINE && !beside && strncmp(sql, no, sizeof no - 1) != 0)
+        fail(path, "its first line must be \"-- beside old servers: yes\" or \"-- beside old servers: no\"");
+    return beside;
+}
+
 static void add_migrations(struct arena *arena, struct str *code, const char *dir)
 {
     struct dirent **entries;
@@ -187,7 +199,8 @@ static void add_migrations(struct arena *arena, struct str *code, const char *di
             fail(path, strerror(errno));
         if (number != i + 1 || *name != '_')
             fail(path, "migrations are named 001_WORD.sql, 002_WORD.sql, … without a gap");
-        str_addf(code, "    {%ld, \"%.*s\",\n     ", number, (int)strcspn(name + 1, "."), name + 1);
+        str_addf(code, "    {%ld, \"%.*s\", %s,\n     ", number, (int)strcspn(name + 1, "."), name + 1,
+                 goes_beside_old(path, number, sql) ? "true" : "false");
         source_add_c_string(code, sql, len, 5);
         str_add(code, "},\n");
         free(entries[i]);

@@ -10,7 +10,6 @@
 #include "server/api/problem.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
-#include "server/pages/page_cache.h"
 #include "server/portrait.h"
 #include "server/store/store.h"
 #include "server/turnstile.h"
@@ -132,7 +131,6 @@ enum result api_card_change(struct app *app, struct request *request)
     }
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_card(app->pages, card.id);
     answer_card(app, request, 200, &card);
     return RESULT_OK;
 }
@@ -148,7 +146,6 @@ enum result api_card_retire(struct app *app, struct request *request)
         result = store_card_retire(app->store, card.owner_id, card.id, now_ms());
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_card(app->pages, card.id);
     reply_bytes(request, 204, NULL, "", 0);
     return RESULT_OK;
 }
@@ -166,7 +163,6 @@ static enum result set_portrait(struct app *app, struct request *request, struct
     }
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_card(app->pages, card->id);
     answer_card(app, request, 200, card);
     return RESULT_OK;
 }

@@ -9,7 +9,6 @@
 #include "server/api/problem.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
-#include "server/pages/page_cache.h"
 #include "server/store/store.h"
 
 /* The filters of the query; complains about what is none. */
@@ -196,7 +195,6 @@ enum result api_lead_erase(struct app *app, struct request *request)
         result = store_lead_erase(app->store, owner_id, id, now_ms());
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_card(app->pages, lead.card_id); /* pages that name this person as the hand the card came from */
     reply_bytes(request, 204, NULL, "", 0);
     return RESULT_OK;
 }

@@ -7,7 +7,6 @@
 #include "server/api/problem.h"
 #include "server/auth/caller.h"
 #include "server/ids.h"
-#include "server/pages/page_cache.h"
 #include "server/store/store.h"
 
 static json_t *counts_json(const struct share_counts *counts)
@@ -178,7 +177,6 @@ enum result api_share_revoke(struct app *app, struct request *request)
         result = store_share_revoke(app->store, share.owner_id, share.id, now_ms());
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_share(app->pages, share.token);
     reply_bytes(request, 204, NULL, "", 0);
     return RESULT_OK;
 }

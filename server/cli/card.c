@@ -5,7 +5,6 @@
 
 #include "server/cli/cli.h"
 #include "server/ids.h"
-#include "server/pages/page_cache.h"
 #include "server/store/store.h"
 
 int cli_card_import(struct app *app, struct cli_call *call, int argc, char **argv)

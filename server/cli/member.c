@@ -11,7 +11,6 @@
 #include "server/auth/sign_in_link.h"
 #include "server/cli/cli.h"
 #include "server/ids.h"
-#include "server/pages/page_cache.h"
 #include "server/store/store.h"
 
 static const char *const ROLES[] = {"member", "admin", "owner"};
@@ -111,17 +110,6 @@ int cli_member_list(struct app *app, struct cli_call *call, int argc, char **arg
     return EX_OK;
 }
 
-/* In a server: what it keeps ready of the member's cards. */
-static enum result forget_cards(struct app *app, struct cli_call *call, int64_t member_id)
-{
-    struct card *cards;
-    size_t count = 0;
-    enum result result = app->pages ? store_card_list(app->store, call->arena, member_id, &cards, &count) : RESULT_OK;
-    for (size_t i = 0; result == RESULT_OK && i < count; i++)
-        page_cache_forget_card(app->pages, cards[i].id);
-    return result;
-}
-
 int cli_member_disable(struct app *app, struct cli_call *call, int argc, char **argv)
 {
     const char *handle = cli_option(&argc, argv, "handle");
@@ -132,8 +120,6 @@ int cli_member_disable(struct app *app, struct cli_call *call, int argc, char **
     enum result result = store_member_disable(app->store, id, now_ms());
     if (result == RESULT_NOT_FOUND) /* disabled before: that is what was asked for */
         result = RESULT_OK;
-    if (result == RESULT_OK)
-        result = forget_cards(app, call, id);
     if (result != RESULT_OK)
         return cli_outcome(call, result, "The member");
     if (call->json)

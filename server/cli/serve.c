@@ -59,6 +59,12 @@ static void on_broken(void *context)
     }
 }
 
+static void forget_change(void *context, const struct change *change)
+{
+    const struct app *app = context;
+    page_cache_forget(app->pages, change);
+}
+
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -130,7 +136,10 @@ static enum result start(struct server *server, struct arena *arena, const char 
     app->passwords = turnstile_open(2, 2);
     app->portraits = turnstile_open(2, 1);
     app->pages = page_cache_open(PAGE_CACHE_BYTES);
+    store_on_change(app->store, forget_change, app);
     result = store_start(app->store);
+    if (result == RESULT_OK)
+        result = store_watch(app->store);
     if (result == RESULT_OK && server->config.smtp_url) {
         *why = "The thread that sends mail could not be started.";
         result = mailer_open(server->config.smtp_url, server->config.mail_from, &app->mailer);

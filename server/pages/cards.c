@@ -10,7 +10,6 @@
 #include "server/ids.h"
 #include "server/pages/card_form.h"
 #include "server/pages/desk.h"
-#include "server/pages/page_cache.h"
 #include "server/pages/pages.h"
 #include "server/pages/when.h"
 #include "server/portrait.h"
@@ -147,7 +146,6 @@ enum result card_edit(struct app *app, struct request *request)
     }
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_card(app->pages, card.id);
     reply_see_other(request,
                     arena_printf(&request->arena, "%s/share", desk_href(&request->arena, "cards", "crd", card.id)));
     return RESULT_OK;
@@ -159,7 +157,6 @@ enum result card_retire(struct app *app, struct request *request)
     enum result result = store_card_retire(app->store, request_caller(request)->member.id, id, now_ms());
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_card(app->pages, id);
     reply_see_other(request, "/cards");
     return RESULT_OK;
 }
@@ -191,7 +188,6 @@ enum result card_portrait(struct app *app, struct request *request)
         result = store_portrait_set(app->store, &card, jpeg, len, now_ms());
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_card(app->pages, card.id);
     const char *json = arena_printf(arena, "{\"href\":\"%s\",\"revision\":%lld}", portrait_href(&card, arena),
                                     (long long)card.revision);
     reply_json(request, 200, json, strlen(json));
@@ -206,7 +202,6 @@ enum result card_portrait_remove(struct app *app, struct request *request)
         result = store_portrait_set(app->store, &card, NULL, 0, now_ms());
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_card(app->pages, card.id);
     reply_see_other(request,
                     arena_printf(&request->arena, "%s/edit", desk_href(&request->arena, "cards", "crd", card.id)));
     return RESULT_OK;

@@ -9,7 +9,6 @@
 #include "server/ids.h"
 #include "server/pages/desk.h"
 #include "server/pages/hook_words.h"
-#include "server/pages/page_cache.h"
 #include "server/pages/pages.h"
 #include "server/pages/way.h"
 #include "server/pages/when.h"
@@ -230,7 +229,6 @@ enum result lead_erase(struct app *app, struct request *request)
         result = store_lead_erase(app->store, lead.owner_id, lead.id, now_ms());
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_card(app->pages, lead.card_id); /* pages that name this person as the hand the card came from */
     reply_see_other(request, "/inbox");
     return RESULT_OK;
 }

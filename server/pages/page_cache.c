@@ -15,7 +15,7 @@ enum { BUCKETS_MIN = 256, BUCKETS_MAX = 1 << 16 };
 enum kind { KIND_SHARE, KIND_PAGE, KIND_READY };
 
 struct page {
-    int64_t card_id;
+    int64_t card_id, owner_id;
     struct page_mould *mould;
 };
 
@@ -271,6 +271,7 @@ void page_cache_add_card_page(struct page_cache *cache, const struct open_share 
     if (!page)
         abort();
     page->card_id = share->card_id;
+    page->owner_id = share->owner_id;
     page->mould = mould_new(html, len,
                             (const char *const[]){cache->placeholders.token, cache->placeholders.stamp, NULL}, options);
     struct entry *entry = entry_new(KIND_PAGE, sizeof *page + mould_size(page->mould));
@@ -314,15 +315,36 @@ void page_cache_forget_share(struct page_cache *cache, const char *token)
     pthread_mutex_unlock(&cache->lock);
 }
 
-/* Walks everything: an edit is rare, and the walk of a full cache takes milliseconds. */
-void page_cache_forget_card(struct page_cache *cache, int64_t card_id)
+static bool is_touched(const struct entry *entry, const struct change *change)
 {
+    const struct open_share *share = entry->kind == KIND_SHARE ? &entry->share : NULL;
+    const struct page *page = entry->kind == KIND_PAGE ? entry->page : NULL;
+    switch (change->kind) {
+    case CHANGE_ALL:
+        return share || page;
+    case CHANGE_CARD:
+        return (share && share->card_id == change->subject) || (page && page->card_id == change->subject);
+    case CHANGE_SHARE:
+        return share && share->share_id == change->subject;
+    case CHANGE_MEMBER:
+        return (share && share->owner_id == change->subject) || (page && page->owner_id == change->subject);
+    case CHANGE_WEBHOOKS:
+    case CHANGE_KIND_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* Walks everything: an edit is rare, and the walk of a full cache takes milliseconds. */
+void page_cache_forget(struct page_cache *cache, const struct change *change)
+{
+    if (change->kind == CHANGE_WEBHOOKS)
+        return;
     pthread_mutex_lock(&cache->lock);
     cache->generation++;
     for (struct entry *entry = cache->newest, *older; entry; entry = older) {
         older = entry->older;
-        if ((entry->kind == KIND_SHARE && entry->share.card_id == card_id) ||
-            (entry->kind == KIND_PAGE && entry->page->card_id == card_id))
+        if (is_touched(entry, change))
             drop(cache, entry);
     }
     pthread_mutex_unlock(&cache->lock);

@@ -1,5 +1,5 @@
 /* What is rendered from cards, kept ready: shares by token, card pages, QR images, vCards, preview images. Bounded by
- * bytes; the least recently used goes first. An edit or a revocation forgets what it touches.
+ * bytes; the least recently used goes first. An edit or a revocation, here or on another server, forgets what it touches.
  *
  * A card page is its revision's bytes with placeholders of fixed length for the token and the stamp, whose places are
  * known: a page for one visitor is a copy that was used before and a few patches. */
@@ -11,6 +11,7 @@
 #include "cards/stamp.h"
 #include "server/app.h"
 #include "server/http/reply.h"
+#include "server/store/changes.h"
 
 struct page_cache;
 
@@ -52,8 +53,10 @@ enum { PAGE_KEY_MAX = 120 };
 struct ready_reply *page_cache_get(struct page_cache *cache, const char *key);
 void page_cache_put(struct page_cache *cache, const char *key, struct ready_reply *ready);
 
-/* Call after the commit that changed it. */
+/* What was changed, by whichever server: for store_on_change, which calls it after the commit. A page that was read before and
+ * is added only now is not kept either: see GENERATION above. */
+void page_cache_forget(struct page_cache *cache, const struct change *change);
+/* A share whose card turned out to be another revision than it says. */
 void page_cache_forget_share(struct page_cache *cache, const char *token);
-void page_cache_forget_card(struct page_cache *cache, int64_t card_id);
 
 #endif

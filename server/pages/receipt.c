@@ -12,7 +12,6 @@
 #include "server/http/request.h"
 #include "server/ids.h"
 #include "server/pages/card_view.h"
-#include "server/pages/page_cache.h"
 #include "server/pages/pages.h"
 #include "server/pages/when.h"
 #include "server/store/store.h"
@@ -138,9 +137,6 @@ enum result receipt_erase(struct app *app, struct request *request)
     enum result result = store_receipt_find(app->store, &request->arena, hash, &lead);
     if (result == RESULT_OK)
         result = store_lead_erase_by_receipt(app->store, hash, now_ms());
-    if (result == RESULT_OK)
-        page_cache_forget_card(app->pages,
-                               lead.card_id); /* pages that name this person as the hand the card came from */
     /* erased before, by them or by the member, is erased: the page says so once more */
     if (result != RESULT_OK && result != RESULT_NOT_FOUND)
         return result;

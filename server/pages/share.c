@@ -11,7 +11,6 @@
 #include "server/ids.h"
 #include "server/pages/card_files.h"
 #include "server/pages/desk.h"
-#include "server/pages/page_cache.h"
 #include "server/pages/pages.h"
 #include "server/pages/send.h"
 #include "server/pages/way.h"
@@ -182,7 +181,6 @@ enum result share_revoke(struct app *app, struct request *request)
         result = store_share_revoke(app->store, share.owner_id, share.id, now_ms());
     if (result != RESULT_OK)
         return result;
-    page_cache_forget_share(app->pages, share.token);
     reply_see_other(request, desk_href(&request->arena, "shares", "shr", share.id));
     return RESULT_OK;
 }

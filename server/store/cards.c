@@ -46,7 +46,8 @@ static char *body_of(const struct card *card)
     return body;
 }
 
-struct change {
+struct card_change {
+    struct store *store; /* unless the card is being added: nobody has it in memory */
     struct card *card;
     char *body;
     int64_t now_ms, new_id; /* the card's, also while it is being added */
@@ -56,7 +57,7 @@ struct change {
     char handle[CARD_HANDLE_MAX + 1];
 };
 
-static enum result revision_add(struct db *db, const struct change *change)
+static enum result revision_add(struct db *db, const struct card_change *change)
 {
     const struct card *card = change->card;
     return db_run(db,
@@ -92,7 +93,7 @@ static void number_handle(char out[CARD_HANDLE_MAX + 1], const char *own, int nu
     snprintf(out, CARD_HANDLE_MAX + 1, "%.*s%s", room, own, suffix);
 }
 
-static enum result choose_handle(struct db *db, struct change *change)
+static enum result choose_handle(struct db *db, struct card_change *change)
 {
     const struct card *card = change->card;
     struct db_rows *rows;
@@ -121,7 +122,7 @@ static enum result choose_handle(struct db *db, struct change *change)
 
 static enum result add(struct db *db, void *context)
 {
-    struct change *change = context;
+    struct card_change *change = context;
     const struct card *card = change->card;
     enum result result = choose_handle(db, change);
     if (result != RESULT_OK)
@@ -150,7 +151,7 @@ static enum result add(struct db *db, void *context)
 }
 
 /* What a change that was committed means for the card in memory. */
-static void take_over(struct card *card, const struct change *change)
+static void take_over(struct card *card, const struct card_change *change)
 {
     card->id = change->new_id;
     card->revision = change->revision;
@@ -161,7 +162,8 @@ static void take_over(struct card *card, const struct change *change)
 enum result store_card_add(struct store *store, struct arena *arena, struct card *card, int64_t now_ms)
 {
     assert(!card->handle || strlen(card->handle) <= CARD_HANDLE_MAX);
-    struct change change = {.card = card, .body = body_of(card), .now_ms = now_ms, .new_id = id_new(), .revision = 1};
+    struct card_change change = {
+        .card = card, .body = body_of(card), .now_ms = now_ms, .new_id = id_new(), .revision = 1};
     enum result result = store_write(store, "card-add", add, &change);
     if (result == RESULT_OK) {
         take_over(card, &change);
@@ -172,7 +174,7 @@ enum result store_card_add(struct store *store, struct arena *arena, struct card
 }
 
 struct adding_many {
-    struct change *changes;
+    struct card_change *changes;
     size_t count;
     bool dry_run;
     bool *taken;
@@ -198,7 +200,7 @@ enum result store_card_add_many(struct store *store, struct arena *arena, struct
 {
     struct adding_many many = {arena_alloc(arena, count * sizeof *many.changes), count, dry_run, taken};
     for (size_t i = 0; i < count; i++)
-        many.changes[i] = (struct change){
+        many.changes[i] = (struct card_change){
             .card = &cards[i], .body = body_of(&cards[i]), .now_ms = now_ms, .new_id = id_new(), .revision = 1};
     enum result result = store_write(store, "card-add-many", add_many, &many);
     if (result == RESULT_LIMITED)
@@ -214,7 +216,7 @@ enum result store_card_add_many(struct store *store, struct arena *arena, struct
 }
 
 /* The card at the revision it was read at; fills in what a change keeps. */
-static enum result find_current(struct db *db, struct change *change)
+static enum result find_current(struct db *db, struct card_change *change)
 {
     const struct card *card = change->card;
     struct db_rows *rows;
@@ -231,9 +233,10 @@ static enum result find_current(struct db *db, struct change *change)
     return revision == card->revision ? RESULT_OK : RESULT_CONFLICT;
 }
 
-static enum result write_revision(struct db *db, const struct change *change)
+static enum result write_revision(struct db *db, const struct card_change *change)
 {
     const struct card *card = change->card;
+    change_note(change->store, CHANGE_CARD, card->id);
     enum result result =
         db_run(db,
                "UPDATE cards SET revision = $3, body = $4, portrait_id = $5, updated_ms = $6 "
@@ -245,7 +248,7 @@ static enum result write_revision(struct db *db, const struct change *change)
 
 static enum result update(struct db *db, void *context)
 {
-    struct change *change = context;
+    struct card_change *change = context;
     const struct card *card = change->card;
     enum result result = find_current(db, change);
     if (result == RESULT_OK && card->handle)
@@ -258,7 +261,8 @@ static enum result update(struct db *db, void *context)
 
 enum result store_card_update(struct store *store, struct card *card, int64_t now_ms)
 {
-    struct change change = {.card = card, .body = body_of(card), .now_ms = now_ms, .new_id = card->id};
+    struct card_change change = {
+        .store = store, .card = card, .body = body_of(card), .now_ms = now_ms, .new_id = card->id};
     enum result result = store_write(store, "card-update", update, &change);
     if (result == RESULT_OK)
         take_over(card, &change);
@@ -267,12 +271,14 @@ enum result store_card_update(struct store *store, struct card *card, int64_t no
 }
 
 struct retiring {
+    struct store *store;
     int64_t owner_id, card_id, now_ms;
 };
 
 static enum result retire(struct db *db, void *context)
 {
     const struct retiring *retiring = context;
+    change_note(retiring->store, CHANGE_CARD, retiring->card_id);
     enum result result =
         db_run(db,
                "UPDATE cards SET retired_ms = $3, handle = NULL WHERE owner_id = $1 AND id = $2 "
@@ -283,7 +289,7 @@ static enum result retire(struct db *db, void *context)
 
 enum result store_card_retire(struct store *store, int64_t owner_id, int64_t card_id, int64_t now_ms)
 {
-    struct retiring retiring = {owner_id, card_id, now_ms};
+    struct retiring retiring = {store, owner_id, card_id, now_ms};
     return store_write(store, "card-retire", retire, &retiring);
 }
 
@@ -370,7 +376,7 @@ enum result store_card_list(struct store *store, struct arena *arena, int64_t ow
 /* The picture before goes at once: a member who takes theirs away means it. */
 static enum result portrait_set(struct db *db, void *context)
 {
-    struct change *change = context;
+    struct card_change *change = context;
     const struct card *card = change->card;
     enum result result = find_current(db, change);
     change->portrait_id = change->new_portrait_id;
@@ -386,13 +392,14 @@ static enum result portrait_set(struct db *db, void *context)
 
 enum result store_portrait_set(struct store *store, struct card *card, const void *jpeg, size_t len, int64_t now_ms)
 {
-    struct change change = {.card = card,
-                            .body = body_of(card),
-                            .now_ms = now_ms,
-                            .new_id = card->id,
-                            .new_portrait_id = jpeg ? id_new() : 0,
-                            .jpeg = jpeg,
-                            .len = len};
+    struct card_change change = {.store = store,
+                                 .card = card,
+                                 .body = body_of(card),
+                                 .now_ms = now_ms,
+                                 .new_id = card->id,
+                                 .new_portrait_id = jpeg ? id_new() : 0,
+                                 .jpeg = jpeg,
+                                 .len = len};
     enum result result = store_write(store, "portrait-set", portrait_set, &change);
     if (result == RESULT_OK)
         take_over(card, &change);

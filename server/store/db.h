@@ -1,4 +1,4 @@
-/* What a database engine must offer: a dozen functions that know nothing of cards. SQLite, PostgreSQL and the
+/* What a database engine must offer: some functions that know nothing of cards. SQLite, PostgreSQL and the
  * fault-injecting driver of the tests implement it.
  *
  * The SQL is written once, in the subset the engines share: $1 parameters, ON CONFLICT, RETURNING, BIGINT milliseconds
@@ -34,6 +34,9 @@ struct db_rows {
 enum db_part { DB_MAIN, DB_INBOX };
 enum db_mode { DB_READ, DB_WRITE }; /* at most one DB_WRITE connection a part and process on SQLite */
 
+/* What a process may hold for as long as it is connected. */
+enum db_lock { DB_LOCK_MIGRATION, DB_LOCK_PRESENCE, DB_LOCK_NODE };
+
 enum db_type { DB_NULL, DB_INTEGER, DB_TEXT, DB_BLOB };
 
 struct db_value {
@@ -42,6 +45,8 @@ struct db_value {
     const void *bytes; /* text or blob; not copied, must live until the call returns */
     size_t len;
 };
+
+enum { DB_WORD_SIZE = 16 };
 
 #define DB_INT(n) ((struct db_value){.type = DB_INTEGER, .integer = (n)})
 struct db_value db_text(const char *text); /* NULL becomes SQL NULL */
@@ -77,6 +82,21 @@ struct db_driver {
     /* The engine's own consistency check, quick or thorough: OK, or INVALID with what is wrong in error. */
     enum result (*check)(struct db *db, bool thorough);
     const char *(*error)(const struct db *db); /* the engine's last words, for the log */
+
+    /* Whether several processes may serve one database. Only then are the functions below there; else they are NULL. */
+    bool shared;
+    /* Inside a transaction: who listens hears WORD, of fewer than DB_WORD_SIZE letters, once it is committed. */
+    enum result (*notify)(struct db *db, const char *word);
+    /* Outside of one: from now on this connection hears. After FAILED it may be called again, and connects anew. */
+    enum result (*listen)(struct db *db);
+    /* Sleeps until a word is heard (OK, it is in OUT), or until FD can be read or WAIT_MS are over (NOT_FOUND). FAILED: the
+     * connection was lost, and nobody knows what was said meanwhile. */
+    enum result (*wait)(struct db *db, int fd, int wait_ms, char out[DB_WORD_SIZE]);
+    /* Takes lock NUMBER of WHAT, alone or with others who take it SHARED, until release or the connection's end: when that is
+     * lost it is taken again by the next connection, and if it cannot be, the connection says it is broken. BUSY: others
+     * have it. Outside transactions. */
+    enum result (*hold)(struct db *db, enum db_lock what, int32_t number, bool shared);
+    void (*release)(struct db *db, enum db_lock what, int32_t number);
 };
 
 extern const struct db_driver db_sqlite;

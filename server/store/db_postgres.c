@@ -175,13 +175,15 @@ static void close_session(struct db *db)
 
 bool db_postgres_is_there(struct session *session)
 {
-    if (PQstatus(handle_of(session)) == CONNECTION_OK)
+    if (PQstatus(handle_of(session)) == CONNECTION_OK && !session->unready)
         return true;
     if (session->in_transaction || monotonic_ms() < session->retry_ms)
         return false;
     db_postgres_forget_statements(session);
     PQreset(handle_of(session));
-    bool there = PQstatus(handle_of(session)) == CONNECTION_OK && configure(session) == RESULT_OK;
+    bool there = PQstatus(handle_of(session)) == CONNECTION_OK && configure(session) == RESULT_OK &&
+                 db_postgres_hold_again(session) == RESULT_OK;
+    session->unready = !there;
     if (there)
         log_info("postgres-again", "part=%s", session->part == DB_MAIN ? "main" : "inbox");
     else
@@ -335,4 +337,10 @@ const struct db_driver db_postgres = {
     .copy_to = copy_to,
     .check = check,
     .error = error,
+    .shared = true,
+    .notify = db_postgres_notify,
+    .listen = db_postgres_listen,
+    .wait = db_postgres_wait,
+    .hold = db_postgres_hold,
+    .release = db_postgres_release,
 };

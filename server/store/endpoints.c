@@ -223,7 +223,7 @@ enum result endpoint_disable(struct store *store, struct db *db, struct endpoint
                              int64_t now_ms)
 {
     struct webhook *webhook = &endpoint->webhook;
-    outbox_forget_wants(store);
+    change_note(store, CHANGE_WEBHOOKS, webhook->owner_id);
     enum result result = end_some(store, db, endpoint, now_ms);
     if (result == RESULT_OK && !webhook->disabled_ms)
         result = db_run(db, "UPDATE webhooks SET disabled_ms = $3, disabled_why = $4 WHERE owner_id = $1 AND id = $2",

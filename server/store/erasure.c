@@ -216,11 +216,14 @@ struct erasure {
     const unsigned char *receipt_hash; /* NULL: by the member */
 };
 
-static enum result exists(struct db *db, int64_t owner_id, int64_t lead_id)
+/* Its card's pages may name this person as the hand that the card came from. */
+static enum result note_pages(const struct erasure *erasure, struct db *db)
 {
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT id FROM leads WHERE owner_id = $1 AND id = $2",
-                                DB_ARGS(DB_INT(owner_id), DB_INT(lead_id)), &rows);
+    enum result result = db_one(db, "SELECT card_id FROM leads WHERE owner_id = $1 AND id = $2",
+                                DB_ARGS(DB_INT(erasure->owner_id), DB_INT(erasure->lead_id)), &rows);
+    if (result == RESULT_OK)
+        change_note(erasure->store, CHANGE_CARD, db_column_int(rows, 0));
     db_finish(&rows);
     return result;
 }
@@ -272,7 +275,7 @@ static enum result erase_body(struct db *db, void *context)
     enum result result = erasure->receipt_hash ? by_receipt(erasure, db, &done) : RESULT_OK;
     if (result != RESULT_OK || done)
         return result;
-    result = exists(db, erasure->owner_id, erasure->lead_id);
+    result = note_pages(erasure, db);
     if (result == RESULT_OK)
         result = forget(erasure->store, db, erasure->owner_id, erasure->lead_id, erasure->now_ms);
     if (result == RESULT_OK)

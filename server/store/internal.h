@@ -14,7 +14,9 @@
 struct hit_log;
 struct store_lock;
 
-enum { READERS_MAX = 32 };
+struct watch;
+
+enum { READERS_MAX = 32, CHANGES_NOTED_MAX = 16 };
 
 struct store {
     const struct db_driver *driver;
@@ -29,14 +31,22 @@ struct store {
     int64_t ended[DELIVERY_STATE_COUNT];         /* deliveries that ended so in the running transaction, */
     atomic_llong ended_so[DELIVERY_STATE_COUNT]; /* and in all since the start */
     struct outbox_wants *wants;                  /* outbox.c: who wants which events; NULL when it must be read anew */
+    int64_t wants_mark;                          /* the last change of endpoints that it knows of */
+    bool wants_checked;                          /* in the running transaction: no other server changed one since */
+    struct change noted[CHANGES_NOTED_MAX];      /* changes.c: of the running transaction */
+    size_t noted_count;
 
     pthread_mutex_t read_lock; /* the pool of DB_MAIN readers: an idle one, or one more up to reader_count, or wait */
     pthread_cond_t reader_returned;
     struct db *idle[READERS_MAX];
     int idle_count, open_count, reader_count;
 
+    pthread_mutex_t tell_lock; /* guards the next four: who took theirs back is not called any more */
     void (*wake_outbox)(void *context);
     void *wake_context;
+    void (*tell_change)(void *context, const struct change *change);
+    void *change_context;
+    struct watch *watch; /* watch.c; NULL: nobody watches */
     void (*tell_trouble)(void *context, int64_t owner_id, int64_t webhook_id);
     void *trouble_context;
     void (*on_broken)(void *context); /* once: the process must restart */
@@ -73,6 +83,27 @@ void store_tidy(struct store *store, bool idle);
 enum result store_clean(struct store *store, int64_t now_ms) MUST_CHECK;
 /* Called by whoever meets a broken connection; from any thread, as often as one likes. */
 void store_broken(struct store *store);
+
+/* changes.c: to be told once the running transaction is committed. STORE may be NULL. */
+void change_note(struct store *store, enum change_kind kind, int64_t subject);
+/* The body of every transaction of the store: BODY, then what it noted, for other servers. */
+struct writing {
+    struct store *store;
+    db_body *body;
+    void *context;
+};
+enum result changes_write(struct db *db, void *writing) MUST_CHECK;
+/* Calls back whoever is to hear of these changes, and of the outbox. */
+void changes_tell(struct store *store, const struct change *changes, size_t count, bool outbox_filled);
+/* The number of the last change of KIND, of any for CHANGE_ALL. */
+enum result changes_mark(struct db *db, enum change_kind kind, int64_t *out) MUST_CHECK;
+/* Those after number AFTER, up to *MARK; one CHANGE_ALL when they are more than MAX or not all there any more. */
+enum result changes_read(struct db *db, int64_t after, int64_t *mark, struct change *out, size_t max,
+                         size_t *count) MUST_CHECK;
+#define WORD_CHANGES "changes" /* what db.h's notify says */
+#define WORD_OUTBOX "outbox"
+/* watch.c. Of NULL: nothing. */
+void watch_close(struct watch *watch);
 
 /* hits.c. Open is called last in store_open, close first in store_close; it commits and folds what is queued. */
 enum result hits_open(struct store *store, struct hit_log **out) MUST_CHECK;

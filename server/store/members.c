@@ -200,6 +200,7 @@ enum result store_member_list(struct store *store, struct arena *arena, struct m
 }
 
 struct disabling {
+    struct store *store;
     int64_t id, now_ms;
 };
 
@@ -211,6 +212,7 @@ static enum result disable(struct db *db, void *context)
         db_run(db, "UPDATE members SET disabled_ms = $2 WHERE id = $1 AND disabled_ms IS NULL", args, 2);
     if (result == RESULT_OK && db_changes(db) == 0)
         return RESULT_NOT_FOUND;
+    change_note(disabling->store, CHANGE_MEMBER, disabling->id);
     if (result == RESULT_OK)
         result = db_run(db, "DELETE FROM sessions WHERE member_id = $1", args, 1);
     if (result == RESULT_OK)
@@ -223,7 +225,7 @@ static enum result disable(struct db *db, void *context)
 
 enum result store_member_disable(struct store *store, int64_t id, int64_t now_ms)
 {
-    struct disabling disabling = {id, now_ms};
+    struct disabling disabling = {store, id, now_ms};
     return store_write(store, "member-disable", disable, &disabling);
 }
 

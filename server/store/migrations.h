@@ -3,9 +3,14 @@
 #ifndef MEISHI_MIGRATIONS_H
 #define MEISHI_MIGRATIONS_H
 
+#include <stdbool.h>
+
 struct migration {
     int number;
     const char *name; /* "first" of "001_first.sql" */
+    /* Servers of the version before may go on beside it: it only adds tables, indexes, and columns that may be empty or have
+     * a default. Its first line says so, and tests/server/test_migrations.c looks whether that is true. */
+    bool beside_old;
     const char *sql;
 };
 

@@ -11,7 +11,8 @@
 static const int64_t KEPT_WHILE_OFF_MS = 30LL * 24 * 60 * 60 * 1000;
 
 /* Every owner with an endpoint, in order, and the union of what their endpoints want. The fold asks for each of
- * thousands of owners a batch, so it is kept in memory, below the lock of the one writing connection. */
+ * thousands of owners a batch, so it is kept in memory, below the lock of the one writing connection; check_wants tells
+ * whether it still holds. */
 struct outbox_wants {
     size_t count;
     struct {
@@ -64,10 +65,27 @@ static enum result read_wants(struct store *store, struct db *db)
     return RESULT_OK;
 }
 
+/* What is in memory holds unless another server changed an endpoint: once a transaction the database is asked, which answers
+ * from the same moment in which the event happens. */
+static enum result check_wants(struct store *store, struct db *db)
+{
+    int64_t mark;
+    if (!store->driver->shared || store->wants_checked)
+        return RESULT_OK;
+    enum result result = changes_mark(db, CHANGE_WEBHOOKS, &mark);
+    if (result != RESULT_OK)
+        return result;
+    if (mark != store->wants_mark)
+        outbox_forget_wants(store);
+    store->wants_mark = mark;
+    store->wants_checked = true;
+    return RESULT_OK;
+}
+
 bool outbox_wanted(struct store *store, struct db *db, int64_t owner_id, enum event_type type)
 {
     /* When in doubt, yes: outbox_add looks at the endpoints themselves. */
-    if (!store->wants && read_wants(store, db) != RESULT_OK)
+    if (check_wants(store, db) != RESULT_OK || (!store->wants && read_wants(store, db) != RESULT_OK))
         return true;
     size_t low = 0, high = store->wants->count;
     while (low < high) {

@@ -348,6 +348,7 @@ enum result store_share_find_by_handle(struct store *store, struct arena *arena,
 }
 
 struct revoking {
+    struct store *store;
     int64_t owner_id, share_id, now_ms;
 };
 
@@ -363,13 +364,14 @@ static enum result revoke(struct db *db, void *context)
     db_finish(&rows);
     if (standing)
         return RESULT_DENIED;
+    change_note(revoking->store, CHANGE_SHARE, revoking->share_id);
     return db_run(db, "UPDATE shares SET revoked_ms = $3 WHERE owner_id = $1 AND id = $2 AND revoked_ms IS NULL",
                   DB_ARGS(DB_INT(revoking->owner_id), DB_INT(revoking->share_id), DB_INT(revoking->now_ms)));
 }
 
 enum result store_share_revoke(struct store *store, int64_t owner_id, int64_t share_id, int64_t now_ms)
 {
-    struct revoking revoking = {owner_id, share_id, now_ms};
+    struct revoking revoking = {store, owner_id, share_id, now_ms};
     return store_write(store, "share-revoke", revoke, &revoking);
 }
 

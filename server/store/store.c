@@ -41,15 +41,13 @@ static enum result write_so(struct store *store, const char *name, db_body *body
 {
     if (!store->writer || atomic_load(&store->broken))
         return RESULT_FAILED;
+    struct writing writing = {store, body, context};
     turns_take(&store->writing);
-    store->outbox_filled = false;
-    memset(store->ended, 0, sizeof store->ended);
     store->writer->lazy = lazy;
-    enum result result = db_transaction(store->writer, name, body, context);
+    enum result result = db_transaction(store->writer, name, changes_write, &writing);
     store->writer->lazy = false;
-    /* Below the lock, so that whoever takes the callback back is not called any more. */
-    if (result == RESULT_OK && store->outbox_filled && store->wake_outbox)
-        store->wake_outbox(store->wake_context);
+    if (result == RESULT_OK)
+        changes_tell(store, store->noted, store->noted_count, store->outbox_filled);
     for (int state = 0; state < DELIVERY_STATE_COUNT && result == RESULT_OK; state++)
         atomic_fetch_add(&store->ended_so[state], store->ended[state]);
     bool broken = store->writer->broken;
@@ -68,14 +66,6 @@ enum result store_write(struct store *store, const char *name, db_body *body, vo
 enum result store_write_lazily(struct store *store, const char *name, db_body *body, void *context)
 {
     return write_so(store, name, body, context, true);
-}
-
-void store_on_outbox(struct store *store, void (*wake)(void *context), void *context)
-{
-    turns_take(&store->writing);
-    store->wake_outbox = wake;
-    store->wake_context = context;
-    turns_give(&store->writing);
 }
 
 /* In its turn, which it gives back. */
@@ -195,6 +185,7 @@ static struct store *store_new(const struct store_options *options, const struct
     store->on_broken = options->on_broken;
     store->broken_context = options->broken_context;
     turns_init(&store->writing);
+    pthread_mutex_init(&store->tell_lock, NULL);
     pthread_mutex_init(&store->read_lock, NULL);
     pthread_cond_init(&store->reader_returned, NULL);
     return store;
@@ -296,6 +287,7 @@ static void give_up(struct store *store)
     lock_release(store->lock, store->clean && !atomic_load(&store->broken));
     pthread_cond_destroy(&store->reader_returned);
     pthread_mutex_destroy(&store->read_lock);
+    pthread_mutex_destroy(&store->tell_lock);
     turns_destroy(&store->writing);
     free(store->url);
     free(store->base_url);
@@ -341,6 +333,7 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
+    watch_close(store->watch);
     hits_close(store->hits);
     store->hits = NULL;
     assert(store->idle_count == store->open_count); /* else a verb still runs */

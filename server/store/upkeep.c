@@ -10,6 +10,7 @@ enum {
     HOUR_MS = 60 * 60 * 1000,
     ANSWERS_KEPT_HOURS = 24,
     TRIES_KEPT_DAYS = 8,
+    CHANGES_KEPT_MS = 10 * 60 * 1000, /* read within seconds; the clocks of servers may differ */
     DELIVERIES_KEPT_DAYS = 30
 };
 
@@ -31,6 +32,9 @@ static enum result clean_keys(struct db *db, void *context)
         int64_t before_ms;
     } steps[] = {
         {"DELETE FROM idempotency WHERE created_ms < $1", cleaning->now_ms - (int64_t)ANSWERS_KEPT_HOURS * HOUR_MS},
+        {"DELETE FROM changes WHERE at_ms < $1", cleaning->now_ms - CHANGES_KEPT_MS},
+        {"DELETE FROM tallies WHERE ends_ms < $1", cleaning->now_ms},
+        {"DELETE FROM day_salts WHERE day < $1", cleaning->now_ms / (24LL * HOUR_MS)},
         {"DELETE FROM throttles WHERE opened_ms < $1", days_before(cleaning->now_ms, TRIES_KEPT_DAYS)},
         {"DELETE FROM sign_in_links WHERE expires_ms <= $1", cleaning->now_ms},
         {"DELETE FROM sessions WHERE expires_ms <= $1", cleaning->now_ms},

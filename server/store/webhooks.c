@@ -87,7 +87,7 @@ static enum result add_body(struct db *db, void *context)
     db_finish(&rows);
     if (have >= WEBHOOKS_MAX)
         return RESULT_LIMITED;
-    outbox_forget_wants(request->store);
+    change_note(request->store, CHANGE_WEBHOOKS, request->webhook->owner_id);
     return insert(request, db);
 }
 
@@ -204,7 +204,7 @@ static enum result change_body(struct db *db, void *context)
     enum result result = find_endpoint(db, request, &endpoint);
     if (result != RESULT_OK)
         return result;
-    outbox_forget_wants(request->store);
+    change_note(request->store, CHANGE_WEBHOOKS, request->owner_id);
     result = change_settings(request, db, &endpoint);
     if (result != RESULT_OK || !wanted->disabled_ms == !endpoint.webhook.disabled_ms)
         return result;

@@ -88,6 +88,7 @@ static enum result open_faulty(const char *url, enum db_part part, enum db_mode 
     if (!faulty)
         abort();
     db_faulty.scheme = engine_driver()->scheme;
+    db_faulty.shared = engine_driver()->shared;
     faulty->db.driver = &db_faulty;
     enum result result = engine_driver()->open(url, part, mode, &faulty->inner);
     if (result == RESULT_OK)
@@ -212,6 +213,36 @@ static enum result check(struct db *db, bool thorough)
     return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->check(faulty->inner, thorough));
 }
 
+static enum result notify(struct db *db, const char *word)
+{
+    struct faulty *faulty = faulty_of(db);
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->notify(faulty->inner, word));
+}
+
+static enum result listen(struct db *db)
+{
+    struct faulty *faulty = faulty_of(db);
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->listen(faulty->inner));
+}
+
+static enum result wait(struct db *db, int fd, int wait_ms, char out[DB_WORD_SIZE])
+{
+    struct faulty *faulty = faulty_of(db);
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->wait(faulty->inner, fd, wait_ms, out));
+}
+
+static enum result hold(struct db *db, enum db_lock what, int32_t number, bool shared)
+{
+    struct faulty *faulty = faulty_of(db);
+    return strikes_on(faulty) ? fault(faulty)
+                              : noted(faulty, engine_driver()->hold(faulty->inner, what, number, shared));
+}
+
+static void release(struct db *db, enum db_lock what, int32_t number)
+{
+    engine_driver()->release(faulty_of(db)->inner, what, number);
+}
+
 static const char *error(const struct db *db)
 {
     return now.struck ? "a fault of the plan" : engine_driver()->error(faulty_of(db)->inner);
@@ -235,4 +266,9 @@ struct db_driver db_faulty = {
     .copy_to = copy_to,
     .check = check,
     .error = error,
+    .notify = notify,
+    .listen = listen,
+    .wait = wait,
+    .hold = hold,
+    .release = release,
 };

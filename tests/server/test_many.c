@@ -1,0 +1,442 @@
+/* Several servers of one store: two of them in this process, each with connections of its own. On SQLite, where there is only
+ * ever one, what a server tells itself. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "server/ids.h"
+#include "server/pages/page_cache.h"
+#include "server/store/endpoints.h"
+#include "tests/support/engine.h"
+
+enum { PATIENCE_MS = 30000, HEARD_MAX = 64 };
+
+static const unsigned char SEAL_KEY[32] = "thirty-two bytes that seal well";
+
+/* What a server was told. */
+struct ear {
+    pthread_mutex_t lock;
+    struct change heard[HEARD_MAX];
+    size_t count, wakes;
+};
+
+struct town {
+    char folder[64], url[ENGINE_URL_SIZE];
+    struct arena arena;
+    struct store *servers[2]; /* one on SQLite */
+    struct ear ears[2];
+    struct member jane;
+    struct card card;
+};
+
+static void hear(void *context, const struct change *change)
+{
+    struct ear *ear = context;
+    pthread_mutex_lock(&ear->lock);
+    if (ear->count < HEARD_MAX)
+        ear->heard[ear->count++] = *change;
+    pthread_mutex_unlock(&ear->lock);
+}
+
+static void wake(void *context)
+{
+    struct ear *ear = context;
+    pthread_mutex_lock(&ear->lock);
+    ear->wakes++;
+    pthread_mutex_unlock(&ear->lock);
+}
+
+static size_t times_heard(struct ear *ear, enum change_kind kind, int64_t subject)
+{
+    size_t times = 0;
+    pthread_mutex_lock(&ear->lock);
+    for (size_t i = 0; i < ear->count; i++)
+        times += ear->heard[i].kind == kind && ear->heard[i].subject == subject;
+    pthread_mutex_unlock(&ear->lock);
+    return times;
+}
+
+static void forget_all(struct ear *ear)
+{
+    pthread_mutex_lock(&ear->lock);
+    ear->count = ear->wakes = 0;
+    pthread_mutex_unlock(&ear->lock);
+}
+
+static void wait_to_hear(struct ear *ear, enum change_kind kind, int64_t subject)
+{
+    int64_t until_ms = monotonic_ms() + PATIENCE_MS;
+    while (!times_heard(ear, kind, subject)) {
+        assert_true(monotonic_ms() < until_ms);
+        usleep(5000);
+    }
+}
+
+static struct store *open_server(struct town *town, struct ear *ear)
+{
+    const struct store_options options = {.url = town->url,
+                                          .driver = engine_driver(),
+                                          .base_url = "https://cards.example",
+                                          .seal_key = SEAL_KEY,
+                                          .readers = 2};
+    struct store *store;
+    const char *why = NULL;
+    if (store_open(&options, &town->arena, &store, &why) != RESULT_OK)
+        fail_msg("%s", why);
+    pthread_mutex_init(&ear->lock, NULL);
+    store_on_change(store, hear, ear);
+    store_on_outbox(store, wake, ear);
+    return store;
+}
+
+static int make_town(void **state)
+{
+    struct town *town = calloc(1, sizeof *town);
+    struct complaints complaints = {0};
+    snprintf(town->folder, sizeof town->folder, "/tmp/meishi-many-XXXXXX");
+    if (!mkdtemp(town->folder))
+        return -1;
+    arena_init(&town->arena);
+    engine_url(arena_printf(&town->arena, "%s/store", town->folder), town->url);
+    for (int i = 0; i < (engine_is_sqlite() ? 1 : 2); i++)
+        town->servers[i] = open_server(town, &town->ears[i]);
+    town->jane = (struct member){.handle = "jane", .name = "Jane Doe"};
+    assert_int_equal(store_member_add(town->servers[0], &town->jane, now_ms()), RESULT_OK);
+    town->card = (struct card){.owner_id = town->jane.id, .name = "Jane Doe"};
+    assert_int_equal(card_check(&town->card, &town->arena, &complaints), RESULT_OK);
+    assert_int_equal(store_card_add(town->servers[0], &town->arena, &town->card, now_ms()), RESULT_OK);
+    *state = town;
+    return 0;
+}
+
+static int drop_town(void **state)
+{
+    struct town *town = *state;
+    char command[128];
+    for (int i = 0; i < 2; i++)
+        store_close(town->servers[i]);
+    engine_drop(town->url);
+    snprintf(command, sizeof command, "rm -rf '%s'", town->folder);
+    int removed = system(command);
+    arena_free(&town->arena);
+    free(town);
+    return removed;
+}
+
+static void edit(struct town *town, int server)
+{
+    assert_int_equal(store_card_update(town->servers[server], &town->card, now_ms()), RESULT_OK);
+}
+
+static struct share share_of(struct town *town)
+{
+    struct share share = {.owner_id = town->jane.id,
+                          .card_id = town->card.id,
+                          .sharer_member_id = town->jane.id,
+                          .channel = CHANNEL_LINK};
+    token_new(share.token);
+    assert_int_equal(store_share_add(town->servers[0], &town->arena, &share, now_ms()), RESULT_OK);
+    return share;
+}
+
+/* By a connection that is nobody's. */
+static void run_sql(struct town *town, const char *const *sql, size_t count)
+{
+    struct db *db;
+    assert_int_equal(engine_driver()->open(town->url, DB_MAIN, DB_WRITE, &db), RESULT_OK);
+    assert_int_equal(db->driver->begin(db), RESULT_OK);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(db_run(db, sql[i], NULL, 0), RESULT_OK);
+    assert_int_equal(db->driver->end(db, true), RESULT_OK);
+    db->driver->close(db);
+}
+
+/* ---- one server ---- */
+
+static void changes__are_told_here_by_the_verb_that_made_them(void **state)
+{
+    struct town *town = *state;
+    struct ear *ear = &town->ears[0];
+    struct share share = share_of(town);
+    assert_int_equal(ear->count, 0);
+    edit(town, 0);
+    assert_int_equal(ear->count, 1);
+    assert_int_equal(times_heard(ear, CHANGE_CARD, town->card.id), 1);
+    assert_int_equal(store_portrait_set(town->servers[0], &town->card, NULL, 0, now_ms()), RESULT_OK);
+    assert_int_equal(times_heard(ear, CHANGE_CARD, town->card.id), 2);
+    assert_int_equal(store_share_revoke(town->servers[0], share.owner_id, share.id, now_ms()), RESULT_OK);
+    assert_int_equal(times_heard(ear, CHANGE_SHARE, share.id), 1);
+    assert_int_equal(store_card_retire(town->servers[0], town->jane.id, town->card.id, now_ms()), RESULT_OK);
+    assert_int_equal(times_heard(ear, CHANGE_CARD, town->card.id), 3);
+    assert_int_equal(store_member_disable(town->servers[0], town->jane.id, now_ms()), RESULT_OK);
+    assert_int_equal(times_heard(ear, CHANGE_MEMBER, town->jane.id), 1);
+    assert_int_equal(ear->count, 5);
+}
+
+static void changes__that_were_not_committed_are_told_to_nobody(void **state)
+{
+    struct town *town = *state;
+    struct card stale = town->card;
+    stale.revision = 7;
+    assert_int_equal(store_card_update(town->servers[0], &stale, now_ms()), RESULT_CONFLICT);
+    assert_int_equal(store_card_retire(town->servers[0], town->jane.id, 1, now_ms()), RESULT_NOT_FOUND);
+    assert_int_equal(town->ears[0].count, 0);
+    store_on_change(town->servers[0], NULL, NULL);
+    edit(town, 0);
+    assert_int_equal(town->ears[0].count, 0);
+}
+
+/* ---- two servers ---- */
+
+static void changes__reach_the_other_server_by_a_word(void **state)
+{
+    struct town *town = *state;
+    struct share share = share_of(town);
+    assert_int_equal(store_watch(town->servers[1]), RESULT_OK);
+    wait_to_hear(&town->ears[1], CHANGE_ALL, 0);
+    edit(town, 0);
+    wait_to_hear(&town->ears[1], CHANGE_CARD, town->card.id);
+    assert_int_equal(store_share_revoke(town->servers[0], share.owner_id, share.id, now_ms()), RESULT_OK);
+    wait_to_hear(&town->ears[1], CHANGE_SHARE, share.id);
+    assert_int_equal(store_member_disable(town->servers[0], town->jane.id, now_ms()), RESULT_OK);
+    wait_to_hear(&town->ears[1], CHANGE_MEMBER, town->jane.id);
+    assert_int_equal(times_heard(&town->ears[1], CHANGE_CARD, town->card.id), 1);
+}
+
+static void changes__are_found_by_looking_when_no_word_comes(void **state)
+{
+    struct town *town = *state;
+    static const char *const silently[] = {
+        "UPDATE change_marks SET seq = seq + 1 WHERE kind = 0",
+        "INSERT INTO changes (seq, at_ms, kind, subject) SELECT seq, 0, 1, 4711 FROM change_marks WHERE kind = 0",
+    };
+    assert_int_equal(store_watch(town->servers[1]), RESULT_OK);
+    wait_to_hear(&town->ears[1], CHANGE_ALL, 0);
+    for (int i = 0; i < 2; i++) {
+        forget_all(&town->ears[1]);
+        run_sql(town, silently, 2);
+        wait_to_hear(&town->ears[1], CHANGE_CARD, 4711);
+        assert_int_equal(town->ears[1].count, 1); /* each is told once, and no more */
+    }
+}
+
+static void changes__that_were_swept_unread_mean_all(void **state)
+{
+    struct town *town = *state;
+    struct change changes[4];
+    size_t count;
+    int64_t mark;
+    struct db *db;
+    edit(town, 0);
+    edit(town, 1);
+    assert_int_equal(store_member_disable(town->servers[0], town->jane.id, now_ms()), RESULT_OK);
+    assert_int_equal(engine_driver()->open(town->url, DB_MAIN, DB_READ, &db), RESULT_OK);
+    assert_int_equal(changes_read(db, 0, &mark, changes, 4, &count), RESULT_OK);
+    assert_int_equal(mark, 3);
+    assert_int_equal(count, 3);
+    assert_int_equal(changes[1].kind, CHANGE_CARD);
+    assert_int_equal(changes[2].kind, CHANGE_MEMBER);
+    assert_true(changes[2].subject == town->jane.id);
+    assert_int_equal(changes_read(db, 3, &mark, changes, 4, &count), RESULT_OK);
+    assert_int_equal(count, 0);
+    /* More than there is room for; then one that is gone; then a database that is older than what was read. */
+    assert_int_equal(changes_read(db, 0, &mark, changes, 2, &count), RESULT_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(changes[0].kind, CHANGE_ALL);
+    run_sql(town, (const char *const[]){"DELETE FROM changes WHERE seq = 1"}, 1);
+    assert_int_equal(changes_read(db, 0, &mark, changes, 4, &count), RESULT_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(changes[0].kind, CHANGE_ALL);
+    assert_int_equal(changes_read(db, 9, &mark, changes, 4, &count), RESULT_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(changes[0].kind, CHANGE_ALL);
+    assert_int_equal(mark, 3);
+    db->driver->close(db);
+}
+
+static void watch__forgets_everything_when_its_connection_was_lost(void **state)
+{
+    struct town *town = *state;
+    static const char *const cut[] = {
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query NOT LIKE '%pg_terminate%' AND "
+        "usename = current_user",
+    };
+    assert_int_equal(store_watch(town->servers[1]), RESULT_OK);
+    wait_to_hear(&town->ears[1], CHANGE_ALL, 0);
+    forget_all(&town->ears[1]);
+    run_sql(town, cut, 1);
+    wait_to_hear(&town->ears[1], CHANGE_ALL, 0);
+    forget_all(&town->ears[1]);
+    edit(town, 0);
+    wait_to_hear(&town->ears[1], CHANGE_CARD, town->card.id);
+    assert_int_equal(times_heard(&town->ears[1], CHANGE_ALL, 0), 0);
+}
+
+struct wants {
+    struct town *town;
+    int server;
+    bool created;
+};
+
+static enum result wants_body(struct db *db, void *context)
+{
+    struct wants *wants = context;
+    struct store *store = wants->town->servers[wants->server];
+    wants->created = outbox_wanted(store, db, wants->town->jane.id, EVENT_LEAD_CREATED);
+    return RESULT_OK;
+}
+
+static bool does_want(struct town *town, int server)
+{
+    struct wants wants = {.town = town, .server = server};
+    assert_int_equal(store_write(town->servers[server], "test", wants_body, &wants), RESULT_OK);
+    return wants.created;
+}
+
+static void outbox__knows_at_once_whom_another_server_added(void **state)
+{
+    struct town *town = *state;
+    struct webhook webhook = {
+        .owner_id = town->jane.id, .url = "https://a.example/", .events = 1u << EVENT_LEAD_CREATED};
+    assert_false(does_want(town, 0));
+    assert_int_equal(store_webhook_add(town->servers[1], &webhook, now_ms()), RESULT_OK);
+    assert_true(does_want(town, 0));
+    assert_int_equal(store_webhook_remove(town->servers[1], town->jane.id, webhook.id, now_ms()), RESULT_OK);
+    assert_false(does_want(town, 0));
+    assert_int_equal(store_webhook_add(town->servers[0], &webhook, now_ms()), RESULT_OK);
+    assert_true(does_want(town, 0));
+    assert_true(does_want(town, 1));
+}
+
+static void outbox__wakes_the_senders_of_other_servers(void **state)
+{
+    struct town *town = *state;
+    struct webhook webhook = {
+        .owner_id = town->jane.id, .url = "https://a.example/", .events = 1u << EVENT_WEBHOOK_PING};
+    int64_t delivery_id, until_ms = monotonic_ms() + PATIENCE_MS;
+    struct db *db;
+    char word[DB_WORD_SIZE] = "";
+    assert_int_equal(store_webhook_add(town->servers[0], &webhook, now_ms()), RESULT_OK);
+    assert_int_equal(engine_driver()->open(town->url, DB_MAIN, DB_READ, &db), RESULT_OK);
+    assert_int_equal(db->driver->listen(db), RESULT_OK);
+    assert_int_equal(store_watch(town->servers[1]), RESULT_OK);
+    assert_int_equal(store_webhook_ping(town->servers[0], town->jane.id, webhook.id, now_ms(), &delivery_id),
+                     RESULT_OK);
+    assert_int_equal(db->driver->wait(db, -1, PATIENCE_MS, word), RESULT_OK);
+    assert_string_equal(word, WORD_OUTBOX);
+    assert_int_equal(db->driver->wait(db, -1, 0, word), RESULT_NOT_FOUND);
+    while (!town->ears[1].wakes && monotonic_ms() < until_ms)
+        usleep(5000);
+    assert_true(town->ears[1].wakes);
+    db->driver->close(db);
+}
+
+static void locks__are_held_by_one_or_shared_by_many(void **state)
+{
+    struct town *town = *state;
+    const struct db_driver *driver = engine_driver();
+    struct db *one, *other;
+    assert_int_equal(driver->open(town->url, DB_MAIN, DB_READ, &one), RESULT_OK);
+    assert_int_equal(driver->open(town->url, DB_MAIN, DB_READ, &other), RESULT_OK);
+    assert_int_equal(driver->hold(one, DB_LOCK_NODE, 2000, false), RESULT_OK);
+    assert_int_equal(driver->hold(other, DB_LOCK_NODE, 2000, false), RESULT_BUSY);
+    assert_int_equal(driver->hold(other, DB_LOCK_NODE, 2000, true), RESULT_BUSY);
+    assert_int_equal(driver->hold(other, DB_LOCK_NODE, 2001, true), RESULT_OK);
+    assert_int_equal(driver->hold(one, DB_LOCK_NODE, 2001, true), RESULT_OK);
+    driver->release(one, DB_LOCK_NODE, 2000);
+    assert_int_equal(driver->hold(other, DB_LOCK_NODE, 2000, false), RESULT_OK);
+    driver->close(other);
+    /* Whoever goes without a word leaves nothing behind. */
+    int64_t until_ms = monotonic_ms() + PATIENCE_MS;
+    while (driver->hold(one, DB_LOCK_NODE, 2000, false) == RESULT_BUSY && monotonic_ms() < until_ms)
+        usleep(5000);
+    assert_int_equal(driver->open(town->url, DB_MAIN, DB_READ, &other), RESULT_OK);
+    assert_int_equal(driver->hold(other, DB_LOCK_NODE, 2000, false), RESULT_BUSY);
+    driver->close(other);
+    driver->close(one);
+}
+
+/* ---- what is kept ready ---- */
+
+static struct open_share shown(const struct town *town, const char *token)
+{
+    struct open_share share = {
+        .share_id = 5, .owner_id = town->jane.id, .card_id = town->card.id, .card_revision = town->card.revision};
+    snprintf(share.token, sizeof share.token, "%s", token);
+    return share;
+}
+
+static void cache__keeps_nothing_that_was_read_before_a_change_came(void **state)
+{
+    struct town *town = *state;
+    struct page_cache *cache = page_cache_open(1 << 20);
+    struct open_share share = shown(town, "0123456789ABCDEF"), found;
+    uint64_t before = page_cache_generation(cache);
+    page_cache_forget(cache, &(struct change){CHANGE_CARD, 1}); /* it came while the page was being read */
+    page_cache_add_share(cache, &share, before);
+    assert_false(page_cache_share(cache, share.token, &found, NULL));
+    page_cache_add_share(cache, &share, page_cache_generation(cache));
+    assert_true(page_cache_share(cache, share.token, &found, NULL));
+    page_cache_close(cache);
+}
+
+static void cache__forgets_what_the_change_is_about(void **state)
+{
+    struct town *town = *state;
+    const struct {
+        struct change change;
+        bool forgets;
+    } cases[] = {
+        {{CHANGE_ALL, 0}, true},
+        {{CHANGE_CARD, town->card.id}, true},
+        {{CHANGE_CARD, town->card.id + 1}, false},
+        {{CHANGE_SHARE, 5}, true},
+        {{CHANGE_SHARE, 6}, false},
+        {{CHANGE_MEMBER, town->jane.id}, true},
+        {{CHANGE_MEMBER, town->jane.id + 1}, false},
+        {{CHANGE_WEBHOOKS, town->jane.id}, false},
+    };
+    const struct ready_options options = {.content_type = "text/html"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct page_cache *cache = page_cache_open(1 << 20);
+        struct open_share share = shown(town, "0123456789ABCDEF"), found;
+        struct page_mould *page;
+        page_cache_add_share(cache, &share, page_cache_generation(cache));
+        page_cache_add_card_page(cache, &share, "<p>", 3, &options, page_cache_generation(cache));
+        page_cache_forget(cache, &cases[i].change);
+        assert_int_equal(page_cache_share(cache, share.token, &found, &page), !cases[i].forgets);
+        assert_int_equal(page != NULL, !cases[i].forgets);
+        mould_drop(page);
+        page_cache_close(cache);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_town, drop_town)
+
+int main(void)
+{
+    const struct CMUnitTest of_one[] = {
+        TEST(changes__are_told_here_by_the_verb_that_made_them),
+        TEST(changes__that_were_not_committed_are_told_to_nobody),
+        TEST(cache__keeps_nothing_that_was_read_before_a_change_came),
+        TEST(cache__forgets_what_the_change_is_about),
+    };
+    const struct CMUnitTest of_two[] = {
+        TEST(changes__reach_the_other_server_by_a_word),
+        TEST(changes__are_found_by_looking_when_no_word_comes),
+        TEST(changes__that_were_swept_unread_mean_all),
+        TEST(watch__forgets_everything_when_its_connection_was_lost),
+        TEST(outbox__knows_at_once_whom_another_server_added),
+        TEST(outbox__wakes_the_senders_of_other_servers),
+        TEST(locks__are_held_by_one_or_shared_by_many),
+    };
+    int failed = cmocka_run_group_tests_name("one server", of_one, NULL, NULL);
+    return engine_is_sqlite() ? failed : failed + cmocka_run_group_tests_name("two servers", of_two, NULL, NULL);
+}
