@@ -21,7 +21,7 @@ TEST_PACKAGES := libcmocka-dev libzbar-dev librsvg2-dev nodejs npm curl chromium
 BENCH_PACKAGES := nginx-light wrk nodejs
 
 PACKAGES := libmicrohttpd sqlite3 jansson libsodium libcurl libqrencode libpng cairo pango pangocairo libjpeg libturbojpeg \
-            libwebp libseccomp libidn2
+            libwebp libseccomp libidn2 libpq
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion $(if $(CI),-Werror)
 HARDENING ?= -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fcf-protection -fPIE
@@ -31,7 +31,7 @@ SANITIZE ?=
 PACKAGE_CFLAGS = $(eval PACKAGE_CFLAGS := $$(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g'))$(PACKAGE_CFLAGS)
 PACKAGE_LIBS = $(eval PACKAGE_LIBS := $$(shell pkg-config --libs $(PACKAGES)) -lunistring -lm -pthread)$(PACKAGE_LIBS)
 TEST_CFLAGS = $(eval TEST_CFLAGS := $$(shell pkg-config --cflags cmocka zbar librsvg-2.0 zlib libbrotlidec | sed 's/-I/-isystem /g'))$(TEST_CFLAGS)
-TEST_LIBS = $(eval TEST_LIBS := -Wl,--as-needed $$(shell pkg-config --libs cmocka zbar librsvg-2.0 zlib libbrotlidec libpq))$(TEST_LIBS)
+TEST_LIBS = $(eval TEST_LIBS := -Wl,--as-needed $$(shell pkg-config --libs cmocka zbar librsvg-2.0 zlib libbrotlidec))$(TEST_LIBS)
 BASE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(CFLAGS)
 ALL_CFLAGS = $(BASE_CFLAGS) -DMEISHI_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS) $(HARDENING) $(SANITIZE)
 
@@ -80,9 +80,6 @@ $(BUILD)/tests/%.o: tests/%.c
 	$(call say,compile)$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/%.o: $(BUILD)/%.c
 	$(call say,compile)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
-
-# Not in the binary yet: nothing there names it, so it is linked into the tests alone.
-$(BUILD)/server/store/db_postgres.o $(BUILD)/server/store/db_postgres_session.o $(BUILD)/server/store/db_postgres_statements.o: ALL_CFLAGS += $(shell pkg-config --cflags libpq | sed 's/-I/-isystem /g')
 
 # Who includes a header that is made must not be compiled before it is; afterwards the .d files know.
 $(SERVER:%.c=$(BUILD)/%.o) $(BUILD)/server/main.o $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/server/*.c tests/fuzz/*.c)): \

@@ -114,6 +114,17 @@ static enum result check_url(struct config *config, struct arena *arena, const c
     return RESULT_OK;
 }
 
+static enum result check_store(const struct config *config, const char **why)
+{
+    static const char *const STARTS[] = {"sqlite:", "postgres://", "postgresql://"};
+    for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS; i++)
+        if (!strncmp(config->store, STARTS[i], strlen(STARTS[i])))
+            return RESULT_OK;
+    *why = "MEISHI_STORE is no store this program knows: write sqlite:FOLDER, sqlite:FILE.db or "
+           "postgres://USER@HOST/DATABASE.";
+    return RESULT_INVALID;
+}
+
 /* Origins as browsers send them: scheme and host, a port if it is not the usual one, and nothing behind it. */
 static enum result check_origins(const struct config *config, struct arena *arena, const char **why)
 {
@@ -179,6 +190,8 @@ enum result config_read(int *argc, char **argv, char **environment, struct arena
     if (result == RESULT_OK)
         result = check_url(out, arena, why);
     if (result == RESULT_OK)
+        result = check_store(out, why);
+    if (result == RESULT_OK)
         result = check_origins(out, arena, why);
     if (result == RESULT_OK)
         result = check_keeping(out, arena, why);
@@ -200,6 +213,24 @@ void config_to_environment(const struct config *config)
     }
 }
 
+/* A parameter's value is hidden when its name speaks of a password or is written so that one cannot see what it speaks of. */
+static bool hides(const char *name, size_t len)
+{
+    return memmem(name, len, "pass", 4) || memchr(name, '%', len);
+}
+
+static void add_query(struct str *out, const char *query)
+{
+    for (const char *at = query; *at;) {
+        size_t len = 1 + strcspn(at + 1, "&"), name = strcspn(at, "=");
+        if (name < len && hides(at + 1, name - 1))
+            str_addf(out, "%.*s=***", (int)name, at);
+        else
+            str_add_n(out, at, len);
+        at += len;
+    }
+}
+
 /* "scheme://user:password@rest?password=…" without the passwords. One that holds a bare @ or / is hidden whole: everything up
  * to the last @ counts as its, since showing less is no harm. */
 static const char *without_password(const char *value, struct arena *arena)
@@ -207,16 +238,19 @@ static const char *without_password(const char *value, struct arena *arena)
     const char *start = value ? strstr(value, "://") : NULL;
     if (!start)
         return value;
-    const char *query = strchr(start, '?'), *end = query ? query : start + strlen(start);
-    const char *at = memrchr(start, '@', (size_t)(end - start));
+    const char *at = strrchr(start, '@');
     const char *colon = at ? memchr(start + 3, ':', (size_t)(at - start - 3)) : NULL;
-    const char *shown = colon ? arena_printf(arena, "%.*s:***%.*s", (int)(colon - value), value, (int)(end - at), at)
-                              : arena_strndup(arena, value, (size_t)(end - value));
-    const char *word = query ? strcasestr(query, "password=") : NULL;
-    if (!word)
-        return query ? arena_printf(arena, "%s%s", shown, query) : shown;
-    const char *rest = word + strlen("password=");
-    return arena_printf(arena, "%s%.*s***%s", shown, (int)(rest - query), query, rest + strcspn(rest, "&"));
+    const char *rest = colon ? at : start, *query = strchr(rest, '?');
+    struct str shown;
+    str_init(&shown, arena, strlen(value) * 4 + 16);
+    if (colon)
+        str_addf(&shown, "%.*s:***", (int)(colon - value), value);
+    else
+        rest = value;
+    str_add_n(&shown, rest, query ? (size_t)(query - rest) : strlen(rest));
+    if (query)
+        add_query(&shown, query);
+    return shown.data;
 }
 
 void config_print(const struct config *config, bool json, struct str *out)

@@ -33,6 +33,8 @@ static const struct command COMMANDS[] = {
     {"migrate", cli_migrate, NOTHING, "", "bring the store to this version's tables"},
     {"config", NULL, NOTHING, "", "print the settings in force, without secrets"},
     {"doctor", NULL, NOTHING, "", "check the machine, the settings and the store"},
+    {"key accept", NULL, NOTHING, "",
+     "take the key file for the store's, when the one it was made with is lost for good"},
     {"member add", cli_member_add, NOTHING, "--handle HANDLE --name NAME [--email ADDRESS] [--role member|admin|owner]",
      "add a member and print their first sign-in link"},
     {"member import", cli_member_import, FILE_TO_READ, "FILE [--dry-run]",
@@ -338,6 +340,8 @@ static int run_alone(const struct command *command, const struct config *config,
         return cli_serve(config, call->arena, argc, argv);
     if (!strcmp(command->words, "doctor"))
         return cli_doctor(config, call, argc, argv);
+    if (!strcmp(command->words, "key accept"))
+        return cli_key_accept(config, call, argc, argv);
     if (!strcmp(command->words, "restore"))
         return cli_restore(config, call, argc, argv);
     if (!strcmp(command->words, "listen"))

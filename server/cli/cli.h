@@ -60,6 +60,7 @@ cli_command cli_demo;                                                           
 int cli_listen(const struct config *config, struct cli_call *call, int argc, char **argv); /* listen.c */
 int cli_webhook_verify(struct cli_call *call, int argc, char **argv);                      /* webhook_verify.c */
 int cli_doctor(const struct config *config, struct cli_call *call, int argc, char **argv); /* doctor.c */
+int cli_key_accept(const struct config *config, struct cli_call *call, int argc, char **argv);
 int cli_worker(const struct config *config, struct cli_call *call, int argc,
                char **argv); /* worker.c: returns only if it fails */
 

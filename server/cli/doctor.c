@@ -69,16 +69,20 @@ static void check_address(struct report *report, const struct config *config)
 }
 
 /* Without a key nothing is opened: that would make one. */
-static bool check_key(struct report *report, const struct config *config, const char *folder)
+static bool check_key(struct report *report, const struct config *config)
 {
     struct arena *arena = report->call->arena;
-    const char *path = config->key_file || !folder ? config->key_file : arena_printf(arena, "%s/meishi.key", folder);
+    const char *path = app_key_file(config, arena), *why = NULL;
     if (!path || !access(path, F_OK))
         return true;
-    bool is_new = folder && access(paths_file(config->store, DB_MAIN, arena), F_OK);
-    note(report, is_new, "key",
-         is_new ? arena_printf(arena, "%s will be made at the first start.", path)
-                : arena_printf(arena, "%s is missing: put back the one this store was made with.", path));
+    enum result made = store_is_made(config->store, arena, &why);
+    if (made == RESULT_FAILED)
+        note(report, false, "store", why);
+    else
+        note(report, made == RESULT_NOT_FOUND, "key",
+             made == RESULT_NOT_FOUND
+                 ? arena_printf(arena, "%s will be made at the first start.", path)
+                 : arena_printf(arena, "%s is missing: put back the one this store was made with.", path));
     return false;
 }
 
@@ -90,7 +94,7 @@ static void check_store(struct report *report, const struct config *config)
     const char *folder = store_folder(config->store, arena);
     if (folder && access(folder, F_OK))
         return; /* said already */
-    if (!check_key(report, config, folder))
+    if (!check_key(report, config))
         return;
     if (app_open(&app, arena, true, NULL, NULL, &why) != RESULT_OK) {
         note(report, false, "store", why);

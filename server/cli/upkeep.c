@@ -1,8 +1,9 @@
-/* meishi migrate|rejudge|forget. */
+/* meishi migrate|rejudge|forget|key accept. */
 #include <stdlib.h>
 #include <sysexits.h>
 
 #include "server/cli/cli.h"
+#include "server/cli/open.h"
 #include "server/ids.h"
 #include "server/store/store.h"
 
@@ -13,6 +14,23 @@ int cli_migrate(struct app *app, struct cli_call *call, int argc, char **argv)
     if (!code && call->json)
         cli_json(call, json_pack("{s:b}", "current", 1));
     return code ? code : cli_say(call, EX_OK, "The store has this version's tables.");
+}
+
+int cli_key_accept(const struct config *config, struct cli_call *call, int argc, char **argv)
+{
+    const char *why = "see the log";
+    int code = cli_no_more(call, argc, argv);
+    if (code)
+        return code;
+    enum result result = app_accept_key(config, call->arena, &why);
+    if (result == RESULT_CONFLICT)
+        return cli_say(call, EX_TEMPFAIL, "%s", why);
+    if (result != RESULT_OK)
+        return cli_say(call, EX_UNAVAILABLE, "%s", why);
+    if (call->json)
+        cli_json(call, json_pack("{s:s}", "key_file", app_key_file(config, call->arena)));
+    return cli_say(call, EX_OK, "The key file %s is the store's now. Webhooks need new secrets.",
+                   app_key_file(config, call->arena));
 }
 
 int cli_rejudge(struct app *app, struct cli_call *call, int argc, char **argv)

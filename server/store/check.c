@@ -61,7 +61,8 @@ static enum result check_engine(struct store *store, enum db_part part, struct c
         return RESULT_OK;
     const char *place = part == DB_MAIN ? "store" : "inbox";
     if (result != RESULT_OK) {
-        complaints_add(checking->complaints, place, store_open_words(store, part, result, checking->arena));
+        complaints_add(checking->complaints, place,
+                       store->driver->explain(store->url, part, DB_READ, result, checking->arena));
         return RESULT_INVALID;
     }
     result = store->driver->check(db, true);

@@ -30,12 +30,13 @@ struct db_value db_int_or_null(int64_t number)
 
 const struct db_driver *db_driver_of(const char *url)
 {
-    static const struct db_driver *const drivers[] = {&db_sqlite};
-    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++) {
-        size_t len = strlen(drivers[i]->scheme);
-        if (strncmp(url, drivers[i]->scheme, len) == 0 && url[len] == ':')
-            return drivers[i];
-    }
+    static const struct {
+        const char *start;
+        const struct db_driver *driver;
+    } engines[] = {{"sqlite:", &db_sqlite}, {"postgres://", &db_postgres}, {"postgresql://", &db_postgres}};
+    for (size_t i = 0; i < sizeof engines / sizeof *engines; i++)
+        if (strncmp(url, engines[i].start, strlen(engines[i].start)) == 0)
+            return engines[i].driver;
     return NULL;
 }
 

@@ -54,9 +54,13 @@ struct db_value db_blob(const void *bytes, size_t len);
 struct db_value db_int_or_null(int64_t number); /* 0 becomes NULL */
 
 struct db_driver {
-    const char *scheme; /* "sqlite" */
-    /* INVALID: it is there but damaged, or no database. NOT_FOUND: DB_READ of none. */
+    const char *scheme;  /* "sqlite" */
+    int64_t patience_ms; /* how long a verb may wait for a connection or its turn; 0: as long as it takes */
+    /* INVALID: it is there but damaged, or not what we need. NOT_FOUND: DB_READ of none. */
     enum result (*open)(const char *url, enum db_part part, enum db_mode mode, struct db **out);
+    /* A sentence or two for the operator about an open that answered RESULT; it may look once more what is wrong. */
+    const char *(*explain)(const char *url, enum db_part part, enum db_mode mode, enum result result,
+                           struct arena *arena);
     void (*close)(struct db *db);
     enum result (*begin)(struct db *db);            /* DB_WRITE: takes the write lock at once; DB_READ: one snapshot */
     enum result (*end)(struct db *db, bool commit); /* commit: on disk when it returns OK, unless lazy */
@@ -100,7 +104,7 @@ struct db_driver {
 };
 
 extern const struct db_driver db_sqlite;
-extern const struct db_driver db_postgres; /* not of a URL yet: only the tests open it */
+extern const struct db_driver db_postgres;
 
 /* The driver of a store URL: NULL when no engine has that scheme. */
 const struct db_driver *db_driver_of(const char *url);

@@ -15,18 +15,7 @@
 #include "server/ids.h"
 #include "server/log.h"
 
-enum {
-    LOG_PAUSE_MS = 1000, /* a server that is away fails a thousand times a second and is told once */
-    RETRY_MIN_MS = 100,
-    RETRY_SPREAD_MS = 900 /* between two tries to connect, so that many do not come at once */
-};
-
-#define CONNECT_SECONDS "5"
-#define ANSWER_MS "10000" /* sent bytes that nobody acknowledges for so long: the server is gone */
-
-/* A statement that runs for so long has lost its way; a transaction that rests for so long has lost its process. */
-static const char SETTINGS[] = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; "
-                               "SET client_min_messages = error; SET standard_conforming_strings = on";
+enum { LOG_PAUSE_MS = 1000 /* a server that is away fails a thousand times a second and is told once */ };
 
 static PGconn *handle_of(const struct session *session)
 {
@@ -45,14 +34,20 @@ static bool is_busy(const char *state)
     return strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0 || strcmp(state, "55P03") == 0;
 }
 
-static void keep_words(struct session *session, const char *words)
+void db_postgres_keep_words(struct session *session, const char *words)
 {
     size_t len = 0;
     for (; words && *words && len < sizeof session->words - 1; words++)
-        session->words[len++] = *words == '\n' ? ' ' : *words == '"' ? '\'' : *words;
+        session->words[len++] = *words == '\n' || *words == '\t' ? ' ' : *words == '"' ? '\'' : *words;
     while (len && session->words[len - 1] == ' ')
         len--;
     session->words[len] = '\0';
+}
+
+static void add_words(struct session *session, const char *words)
+{
+    size_t len = strlen(session->words);
+    snprintf(session->words + len, sizeof session->words - len, "%s", words);
 }
 
 enum result db_postgres_fail(struct session *session, const struct pg_result *result, const char *doing)
@@ -62,9 +57,13 @@ enum result db_postgres_fail(struct session *session, const struct pg_result *re
     state = state ? state : "";
     if (is_busy(state))
         return RESULT_BUSY;
-    keep_words(session, words ? words : PQerrorMessage(handle_of(session)));
+    db_postgres_keep_words(session, words ? words : PQerrorMessage(handle_of(session)));
     if (is_conflict(state))
         return RESULT_CONFLICT;
+    if (strcmp(state, "42501") == 0)
+        add_words(
+            session,
+            ": GRANT USAGE, CREATE ON SCHEMA public TO the user of MEISHI_STORE, or make it the database's owner");
     int64_t now = monotonic_ms();
     if (strcmp(state, session->logged_state) != 0 || now - session->logged_ms >= LOG_PAUSE_MS) {
         log_error("postgres", "doing=%s part=%s state=%s words=\"%s\"", doing,
@@ -72,13 +71,6 @@ enum result db_postgres_fail(struct session *session, const struct pg_result *re
         snprintf(session->logged_state, sizeof session->logged_state, "%s", state);
         session->logged_ms = now;
     }
-    return RESULT_FAILED;
-}
-
-static enum result refuse(struct session *session, const char *words)
-{
-    keep_words(session, words);
-    log_error("postgres-open", "words=\"%s\"", session->words);
     return RESULT_FAILED;
 }
 
@@ -96,26 +88,7 @@ static enum result run(struct session *session, const char *sql, char *out, size
     return answer;
 }
 
-/* ---- connecting ---- */
-
-static void ignore_notice(void *context, const PGresult *result)
-{
-    (void)context, (void)result;
-}
-
-/* What is acknowledged must be on the server's disk. */
-static enum result refuse_forgetful(struct session *session)
-{
-    char setting[16];
-    enum result result = run(session, "SELECT current_setting('fsync')", setting, sizeof setting);
-    if (result == RESULT_OK && strcmp(setting, "off") == 0)
-        return refuse(session, "the server runs with fsync off: a crash would lose what was acknowledged");
-    if (result == RESULT_OK)
-        result = run(session, "SELECT current_setting('synchronous_commit')", setting, sizeof setting);
-    if (result == RESULT_OK && strcmp(setting, "off") == 0)
-        return refuse(session, "synchronous_commit is off: a crash would lose what was acknowledged");
-    return result;
-}
+/* ---- opening and closing ---- */
 
 static enum result look_for_tables(struct session *session)
 {
@@ -125,70 +98,32 @@ static enum result look_for_tables(struct session *session)
     return result == RESULT_OK && !*one ? RESULT_NOT_FOUND : result;
 }
 
-static enum result configure(struct session *session)
+static void close_session(struct db *db)
 {
-    const char *encoding = PQparameterStatus(handle_of(session), "server_encoding");
-    if (!encoding || strcmp(encoding, "UTF8") != 0)
-        return refuse(session, "the database is not in UTF-8: make it with ENCODING 'UTF8'");
-    enum result result = run(session, SETTINGS, NULL, 0);
-    if (result == RESULT_OK && session->mode == DB_READ)
-        result = run(session, "SET default_transaction_read_only = on", NULL, 0);
-    return result == RESULT_OK && session->mode == DB_WRITE ? refuse_forgetful(session) : result;
+    struct session *session = (struct session *)db;
+    db_postgres_hang_up(session);
+    free(session->url);
+    free(session);
 }
-
-static void close_session(struct db *db);
 
 static enum result open_session(const char *url, enum db_part part, enum db_mode mode, struct db **out)
 {
-    const char *const keys[] = {"connect_timeout", "tcp_user_timeout", "fallback_application_name",
-                                "dbname",          "client_encoding",  NULL};
-    const char *const values[] = {CONNECT_SECONDS, ANSWER_MS, "meishi", url, "UTF8", NULL};
     struct session *session = calloc(1, sizeof *session);
-    if (!session)
+    char *own_url = strdup(url);
+    if (!session || !own_url)
         abort();
+    *session = (struct session){.db.driver = &db_postgres, .url = own_url, .part = part, .mode = mode};
     *out = NULL;
-    session->db.driver = &db_postgres;
-    session->part = part;
-    session->mode = mode;
-    session->handle = (struct pg_conn *)PQconnectdbParams(keys, values, 1);
-    if (!session->handle)
-        abort();
-    PQsetNoticeReceiver(handle_of(session), ignore_notice, NULL);
-    enum result result =
-        PQstatus(handle_of(session)) == CONNECTION_OK ? configure(session) : db_postgres_fail(session, NULL, "connect");
-    if (result == RESULT_OK && mode == DB_READ)
+    enum result result = db_postgres_connect(session);
+    if (result != RESULT_OK)
+        log_error("postgres-open", "words=\"%s\"", session->words);
+    else if (mode == DB_READ)
         result = look_for_tables(session);
     if (result == RESULT_OK)
         *out = &session->db;
     else
         close_session(&session->db);
     return result;
-}
-
-static void close_session(struct db *db)
-{
-    struct session *session = (struct session *)db;
-    db_postgres_forget_statements(session);
-    PQfinish(handle_of(session));
-    free(session);
-}
-
-bool db_postgres_is_there(struct session *session)
-{
-    if (PQstatus(handle_of(session)) == CONNECTION_OK && !session->unready)
-        return true;
-    if (session->in_transaction || monotonic_ms() < session->retry_ms)
-        return false;
-    db_postgres_forget_statements(session);
-    PQreset(handle_of(session));
-    bool there = PQstatus(handle_of(session)) == CONNECTION_OK && configure(session) == RESULT_OK &&
-                 db_postgres_hold_again(session) == RESULT_OK;
-    session->unready = !there;
-    if (there)
-        log_info("postgres-again", "part=%s", session->part == DB_MAIN ? "main" : "inbox");
-    else
-        session->retry_ms = monotonic_ms() + RETRY_MIN_MS + (int64_t)(random_u64() % RETRY_SPREAD_MS);
-    return there;
 }
 
 /* ---- transactions ---- */
@@ -270,7 +205,7 @@ static enum result script(struct db *db, const char *sql)
     if (result == RESULT_OK)
         result = run(session, text, NULL, 0);
     if (result == RESULT_OK)
-        result = run(session, SETTINGS, NULL, 0);
+        result = run(session, "SET statement_timeout = '30s'", NULL, 0);
     free(text);
     return result;
 }
@@ -292,7 +227,7 @@ static enum result tidy(struct db *db, bool idle)
 static enum result copy_to(struct db *db, const char *path)
 {
     (void)path;
-    keep_words((struct session *)db, "pg_dump makes copies of a PostgreSQL database");
+    db_postgres_keep_words((struct session *)db, "pg_dump makes copies of a PostgreSQL database");
     return RESULT_FAILED;
 }
 
@@ -321,7 +256,9 @@ static const char *error(const struct db *db)
 
 const struct db_driver db_postgres = {
     .scheme = "postgres",
+    .patience_ms = 2000,
     .open = open_session,
+    .explain = db_postgres_explain,
     .close = close_session,
     .begin = begin,
     .end = end,

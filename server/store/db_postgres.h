@@ -1,5 +1,6 @@
-/* What the parts of the PostgreSQL driver share: db_postgres.c connects, begins and commits, db_postgres_statements.c runs
- * statements, db_postgres_session.c hears and holds. The engine's own header is named in those alone. */
+/* What the files of the PostgreSQL driver share: db_postgres.c begins and commits, db_postgres_connect.c comes to the server and
+ * back to it, db_postgres_wire.c waits for its answers, db_postgres_statements.c runs statements, db_postgres_session.c hears and
+ * holds. The engine's own header is named in those alone. */
 #ifndef MEISHI_DB_POSTGRES_H
 #define MEISHI_DB_POSTGRES_H
 
@@ -9,6 +10,8 @@ struct pg_conn;
 struct pg_result;
 struct prepared;
 
+enum { DB_POSTGRES_STATE_SIZE = 6 }; /* of an SQLSTATE: "40001" */
+
 enum { HELD_MAX = 4 };
 struct held {
     enum db_lock what;
@@ -17,20 +20,25 @@ struct held {
 };
 
 struct session {
-    struct db db;           /* first: what callers hold */
-    struct pg_conn *handle; /* libpq's PGconn */
+    struct db db; /* first: what callers hold */
+    char *url;
+    struct pg_conn *handle; /* libpq's PGconn; NULL while there is no connection */
     enum db_part part;
     enum db_mode mode;
+    bool connecting;         /* the handle is on its way; polling is what libpq said last */
+    int polling;             /* a PostgresPollingStatusType */
+    int64_t connecting_ms;   /* since when (monotonic) */
+    int64_t retry_ms;        /* while the server is away: not asked before (monotonic) */
+    bool away;               /* it could not be reached the last time */
     struct prepared **slots; /* open addressing by the text's address, a power of two, never full */
     size_t slot_count, prepared_count;
     int64_t made; /* statements so far: their names */
     int64_t changes;
     bool in_transaction;
-    bool unready;     /* connected anew, but not as it must be */
-    int64_t retry_ms; /* while the server is away: not asked before (monotonic) */
-    char logged_state[6];
+    char logged_state[DB_POSTGRES_STATE_SIZE];
     int64_t logged_ms;
-    char words[240];
+    const char *advice; /* beside the words of a refused connection; may be NULL */
+    char words[400];
     char schema[64]; /* whose words are heard */
     struct held held[HELD_MAX];
     int held_count;
@@ -39,9 +47,24 @@ struct session {
 /* The one place where the engine's error becomes ours; logs what is nobody's input. RESULT may be NULL: the connection's own
  * words. DOING is a word for the log. */
 enum result db_postgres_fail(struct session *session, const struct pg_result *result, const char *doing) MUST_CHECK;
+void db_postgres_keep_words(struct session *session, const char *words);
+
 /* Whether the server answers on this connection, outside a transaction after connecting anew if it must; statements made
- * before are gone then. */
+ * before are gone then. Waits for the first try as long as one waits for an answer, and hardly at all while the server is away:
+ * a connection that is on its way by then goes on being made by the next call. */
 bool db_postgres_is_there(struct session *session);
+/* Connects for the first time. FAILED with words. */
+enum result db_postgres_connect(struct session *session) MUST_CHECK;
+/* Closes the connection, if any; the next transaction makes another. */
+void db_postgres_hang_up(struct session *session);
+/* The driver's explain. */
+const char *db_postgres_explain(const char *url, enum db_part part, enum db_mode mode, enum result result,
+                                struct arena *arena);
+
+/* Waits until the descriptor can be read (or written, if WRITE), at most until UNTIL_MS (monotonic). */
+bool db_postgres_wait_for(int descriptor, bool write, int64_t until_ms);
+/* The last result of what was sent, for PQclear. NULL when there was no answer until UNTIL_MS or the connection was lost. */
+struct pg_result *db_postgres_answer(struct session *session, int64_t until_ms) MUST_CHECK;
 
 /* The members of struct db_driver of these names. */
 enum result db_postgres_query(struct db *db, const char *sql, const struct db_value *args, int arg_count,
@@ -52,7 +75,7 @@ const void *db_postgres_bytes(const struct db_rows *rows, int column, size_t *le
 void db_postgres_finish(struct db_rows **rows);
 enum result db_postgres_append(struct db *db, const char *insert, const struct db_value *values, int column_count,
                                int row_count) MUST_CHECK;
-/* Forgets every kept statement: before the connection is closed, and when it was lost. */
+/* Forgets every kept statement: the connection they were made on is gone. */
 void db_postgres_forget_statements(struct session *session);
 
 /* In db_postgres_session.c; the first five are members of struct db_driver. */

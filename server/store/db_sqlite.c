@@ -194,6 +194,25 @@ static enum result open_connection(const char *url, enum db_part part, enum db_m
     return result;
 }
 
+static const char *explain(const char *url, enum db_part part, enum db_mode mode, enum result result,
+                           struct arena *arena)
+{
+    (void)mode;
+    const char *place = paths_file(url, part, arena);
+    if (result == RESULT_INVALID && part == DB_MAIN)
+        return arena_printf(arena, "%s is damaged or no database. Put a backup in its place with meishi restore FILE.",
+                            place);
+    if (result == RESULT_INVALID)
+        return arena_printf(arena,
+                            "%s is damaged or no database. It holds only hits of the last moments: move it away and "
+                            "start again.",
+                            place);
+    if (result == RESULT_NOT_FOUND)
+        return arena_printf(arena, "There is no store at %s yet: meishi serve makes one.", place);
+    return arena_printf(arena, "%s could not be opened. See to the folder's owner, its mode and the space on its disk.",
+                        place);
+}
+
 static void close_connection(struct db *db)
 {
     struct connection *connection = connection_of(db);
@@ -385,6 +404,7 @@ static const char *error(const struct db *db)
 const struct db_driver db_sqlite = {
     .scheme = "sqlite",
     .open = open_connection,
+    .explain = explain,
     .close = close_connection,
     .begin = begin,
     .end = end,

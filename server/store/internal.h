@@ -40,6 +40,7 @@ struct store {
     pthread_cond_t reader_returned;
     struct db *idle[READERS_MAX];
     int idle_count, open_count, reader_count;
+    int64_t pool_waits, pool_wait_ms, pool_timeouts;
 
     pthread_mutex_t tell_lock; /* guards the next four: who took theirs back is not called any more */
     void (*wake_outbox)(void *context);
@@ -73,8 +74,6 @@ enum result store_read(struct store *store, db_body *body, void *context) MUST_C
 /* The same in two halves, for what does not fit a body; always give it back when OK was answered. */
 enum result store_read_begin(struct store *store, struct db **out) MUST_CHECK;
 void store_read_end(struct store *store, struct db *db);
-/* What to do about a part that the driver would not open with RESULT, in the arena. */
-const char *store_open_words(const struct store *store, enum db_part part, enum result result, struct arena *arena);
 /* Checkpoints the main part if it is worth it, or empties its WAL when IDLE. For the fold's thread, after each round, and
  * with IDLE after an erasure. */
 void store_tidy(struct store *store, bool idle);
@@ -200,6 +199,11 @@ enum result search_prepare(struct db *db) MUST_CHECK;
 enum result migrate_part(struct db *db, enum db_part part, struct arena *arena, const char **why) MUST_CHECK;
 /* Whether this program can read it as it stands, for those who may not write. FAILED with a sentence in *WHY. */
 enum result migrate_check(struct db *db, enum db_part part, struct arena *arena, const char **why) MUST_CHECK;
+
+/* store_key.c: whether KEY (32 bytes) is the one the store was made with, which is written down by the first who WRITES, and anew
+ * by who does so and is to ACCEPT another. FAILED with a sentence in *WHY. */
+enum result store_key_check(struct db *db, const unsigned char *key, bool writes, bool accept,
+                            const char **why) MUST_CHECK;
 
 /* lock.c: one process a store. CONFLICT with a sentence in *WHY that names the file and the other's process id. *CLEAN says
  * whether the last one closed the store itself. An engine that many may serve has no lock: OK and NULL. */

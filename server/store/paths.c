@@ -21,7 +21,7 @@ static bool is_file(const char *path)
     return len > strlen(SUFFIX) && strcmp(path + len - strlen(SUFFIX), SUFFIX) == 0;
 }
 
-static const char *data_folder(struct arena *arena)
+const char *paths_data_folder(struct arena *arena)
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     if (data && data[0] == '/')
@@ -37,7 +37,7 @@ const char *paths_folder(const char *url, struct arena *arena)
     if (!path)
         return NULL;
     if (!*path)
-        return data_folder(arena);
+        return paths_data_folder(arena);
     if (!is_file(path))
         return arena_strdup(arena, path);
     const char *slash = strrchr(path, '/');

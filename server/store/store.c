@@ -3,9 +3,11 @@
 #include "server/store/store.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include "server/ids.h"
 #include "server/log.h"
 #include "server/store/internal.h"
@@ -90,12 +92,39 @@ void store_tidy(struct store *store, bool idle)
     tidy(store, idle);
 }
 
-/* An idle connection, or a new one, or whichever comes back first. */
+static struct timespec at_ms(int64_t monotonic)
+{
+    return (struct timespec){.tv_sec = (time_t)(monotonic / 1000), .tv_nsec = (long)(monotonic % 1000 * 1000000)};
+}
+
+/* With the lock held. False when it took too long. */
+static bool wait_for_reader(struct store *store)
+{
+    int64_t start_ms = monotonic_ms(), patience_ms = store->driver->patience_ms;
+    struct timespec until = at_ms(start_ms + patience_ms);
+    bool in_time = true;
+    store->pool_waits++;
+    while (in_time && store->idle_count == 0 && store->open_count == store->reader_count) {
+        if (patience_ms)
+            in_time = pthread_cond_timedwait(&store->reader_returned, &store->read_lock, &until) != ETIMEDOUT;
+        else
+            pthread_cond_wait(&store->reader_returned, &store->read_lock);
+    }
+    store->pool_wait_ms += monotonic_ms() - start_ms;
+    return in_time || store->idle_count || store->open_count < store->reader_count;
+}
+
+/* An idle connection, or a new one, or whichever comes back first; FAILED when none does in time. */
 static enum result borrow(struct store *store, struct db **out)
 {
+    *out = NULL;
     pthread_mutex_lock(&store->read_lock);
-    while (store->idle_count == 0 && store->open_count == store->reader_count)
-        pthread_cond_wait(&store->reader_returned, &store->read_lock);
+    bool is_full = store->idle_count == 0 && store->open_count == store->reader_count;
+    if (is_full && !wait_for_reader(store)) {
+        store->pool_timeouts++;
+        pthread_mutex_unlock(&store->read_lock);
+        return RESULT_FAILED;
+    }
     *out = store->idle_count > 0 ? store->idle[--store->idle_count] : NULL;
     if (!*out)
         store->open_count++;
@@ -187,7 +216,11 @@ static struct store *store_new(const struct store_options *options, const struct
     turns_init(&store->writing);
     pthread_mutex_init(&store->tell_lock, NULL);
     pthread_mutex_init(&store->read_lock, NULL);
-    pthread_cond_init(&store->reader_returned, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&store->reader_returned, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     return store;
 }
 
@@ -197,32 +230,13 @@ static const char *place_of(const struct store *store, enum db_part part, struct
     return file ? file : "The database";
 }
 
-const char *store_open_words(const struct store *store, enum db_part part, enum result result, struct arena *arena)
-{
-    const char *place = place_of(store, part, arena);
-    if (result == RESULT_INVALID && part == DB_MAIN)
-        return arena_printf(arena, "%s is damaged or no database. Put a backup in its place with meishi restore FILE.",
-                            place);
-    if (result == RESULT_INVALID)
-        return arena_printf(arena,
-                            "%s is damaged or no database. It holds only hits of the last moments: move it away and "
-                            "start again.",
-                            place);
-    if (result == RESULT_NOT_FOUND)
-        return arena_printf(arena, "There is no store at %s yet: meishi serve makes one.", place);
-    if (!paths_file(store->url, part, arena))
-        return "The database could not be opened. The log says why.";
-    return arena_printf(arena, "%s could not be opened. See to the folder's owner, its mode and the space on its disk.",
-                        place);
-}
-
 static enum result open_part(struct store *store, enum db_part part, enum db_mode mode, struct arena *arena,
                              struct db **out, const char **why)
 {
     enum result result = store->driver->open(store->url, part, mode, out);
     if (result == RESULT_OK)
         return RESULT_OK;
-    *why = store_open_words(store, part, result, arena);
+    *why = store->driver->explain(store->url, part, mode, result, arena);
     return RESULT_FAILED;
 }
 
@@ -233,7 +247,8 @@ static bool is_small(const struct store *store, struct arena *arena)
     return file && stat(file, &info) == 0 && info.st_size <= CHECK_AT_START_MAX;
 }
 
-static enum result open_to_read(struct store *store, struct arena *arena, const char **why)
+static enum result open_to_read(struct store *store, const struct store_options *options, struct arena *arena,
+                                const char **why)
 {
     struct db *db;
     if (open_part(store, DB_MAIN, DB_READ, arena, &db, why) != RESULT_OK)
@@ -241,6 +256,8 @@ static enum result open_to_read(struct store *store, struct arena *arena, const 
     store->open_count = 1;
     store->idle[store->idle_count++] = db;
     enum result result = migrate_check(db, DB_MAIN, arena, why);
+    if (result == RESULT_OK && options->seal_key)
+        result = store_key_check(db, options->seal_key, false, false, why);
     return result == RESULT_OK ? hits_open(store, &store->hits) : result;
 }
 
@@ -254,7 +271,8 @@ static enum result migrate_inbox(struct store *store, struct arena *arena, const
     return result;
 }
 
-static enum result open_to_write(struct store *store, struct arena *arena, const char **why)
+static enum result open_to_write(struct store *store, const struct store_options *options, struct arena *arena,
+                                 const char **why)
 {
     enum result result = lock_take(store->url, arena, &store->lock, &store->clean, why);
     if (result != RESULT_OK)
@@ -270,6 +288,9 @@ static enum result open_to_write(struct store *store, struct arena *arena, const
     }
     store->clean = true;
     if (migrate_part(store->writer, DB_MAIN, arena, why) != RESULT_OK || migrate_inbox(store, arena, why) != RESULT_OK)
+        return RESULT_FAILED;
+    if (options->seal_key &&
+        store_key_check(store->writer, options->seal_key, true, options->accepts_key, why) != RESULT_OK)
         return RESULT_FAILED;
     if (hits_open(store, &store->hits) == RESULT_OK)
         return RESULT_OK;
@@ -307,7 +328,8 @@ enum result store_open(const struct store_options *options, struct arena *arena,
     *why = NULL;
     const struct db_driver *driver = options->driver ? options->driver : db_driver_of(options->url);
     if (!driver) {
-        *why = "MEISHI_STORE is no store this program knows: write sqlite:FOLDER or sqlite:FILE.db.";
+        *why = "MEISHI_STORE is no store this program knows: write sqlite:FOLDER, sqlite:FILE.db or "
+               "postgres://USER@HOST/DATABASE.";
         return RESULT_FAILED;
     }
     if (db_driver_of(options->url) == &db_sqlite && !paths_folder(options->url, arena)) {
@@ -315,7 +337,8 @@ enum result store_open(const struct store_options *options, struct arena *arena,
         return RESULT_FAILED;
     }
     struct store *store = store_new(options, driver);
-    enum result result = store->read_only ? open_to_read(store, arena, why) : open_to_write(store, arena, why);
+    enum result result =
+        store->read_only ? open_to_read(store, options, arena, why) : open_to_write(store, options, arena, why);
     if (result == RESULT_OK) {
         *out = store;
         return RESULT_OK;
@@ -391,6 +414,13 @@ void store_figures(struct store *store, struct store_figures *out)
     if (store->hits)
         hits_figures(store->hits, out);
     out->write_failures += atomic_load(&store->write_failures);
+    pthread_mutex_lock(&store->read_lock);
+    out->pool_size = store->reader_count;
+    out->pool_in_use = store->open_count - store->idle_count;
+    out->pool_waits = store->pool_waits;
+    out->pool_wait_ms = store->pool_wait_ms;
+    out->pool_timeouts = store->pool_timeouts;
+    pthread_mutex_unlock(&store->read_lock);
 }
 
 const char *store_folder(const char *url, struct arena *arena)
@@ -398,11 +428,28 @@ const char *store_folder(const char *url, struct arena *arena)
     return paths_folder(url, arena);
 }
 
-bool store_is_made(const char *url, struct arena *arena)
+const char *store_key_folder(const char *url, struct arena *arena)
+{
+    const struct db_driver *driver = db_driver_of(url);
+    return driver == &db_sqlite ? paths_folder(url, arena) : driver ? paths_data_folder(arena) : NULL;
+}
+
+enum result store_is_made(const char *url, struct arena *arena, const char **why)
 {
     struct stat about;
+    struct db *db;
+    const struct db_driver *driver = db_driver_of(url);
     const char *path = paths_file(url, DB_MAIN, arena);
-    return path && stat(path, &about) == 0 && about.st_size > 0;
+    if (path || !driver)
+        return path && stat(path, &about) == 0 && about.st_size > 0 ? RESULT_OK : RESULT_NOT_FOUND;
+    enum result result = driver->open(url, DB_MAIN, DB_READ, &db);
+    if (result == RESULT_OK)
+        db->driver->close(db);
+    else if (result != RESULT_NOT_FOUND) {
+        *why = driver->explain(url, DB_MAIN, DB_READ, result, arena);
+        return RESULT_FAILED;
+    }
+    return result;
 }
 
 /* ---- a copy ---- */

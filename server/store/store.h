@@ -21,10 +21,11 @@ struct store;
 struct db_driver;
 
 struct store_options {
-    const char *url;                /* sqlite:FOLDER or sqlite:FILE.db */
+    const char *url;                /* sqlite:FOLDER, sqlite:FILE.db, or postgres:// as libpq takes it */
     const struct db_driver *driver; /* NULL: the one that URL names; tests give their own */
     const char *base_url;           /* goes into event bodies */
-    const unsigned char *seal_key;  /* 32 bytes: seals webhook secrets */
+    const unsigned char *seal_key;  /* 32 bytes: seals webhook secrets; NULL: none, for tests */
+    bool accepts_key;               /* also if the store was made with another one, which is then forgotten */
     bool read_only;                 /* no writer, no lock, no threads */
     int readers;                    /* connections in the pool, 0: a few */
     int keep_hits_months;           /* single hits of older months are forgotten every hour; 0: never */
@@ -56,10 +57,13 @@ enum result store_backup(struct store *store, const char *path, const char **why
 enum result store_restore(const char *url, const char *path, struct arena *arena, const char **why) MUST_CHECK;
 /* The engine's own consistency check and ours (counts, outbox, watermark); sentences about what is wrong into COMPLAINTS. */
 enum result store_check(struct store *store, struct arena *arena, struct complaints *complaints) MUST_CHECK;
-/* Where the SQLite files lie, for the control socket and the key file; NULL for other engines. */
+/* Where the SQLite files lie, for the control socket; NULL for other engines. */
 const char *store_folder(const char *url, struct arena *arena);
-/* Whether something was stored there before; false for other engines. */
-bool store_is_made(const char *url, struct arena *arena);
+/* Where the key file lies if no setting names it: beside an SQLite store, else in the XDG data folder, where every server of the
+ * store needs a copy. NULL when there is no such folder. */
+const char *store_key_folder(const char *url, struct arena *arena);
+/* OK when something was stored there before, NOT_FOUND when not yet; FAILED with a sentence in *WHY when it cannot be told. */
+enum result store_is_made(const char *url, struct arena *arena, const char **why) MUST_CHECK;
 
 struct store_figures { /* for /metrics: monotonic counts since start unless said */
     int64_t hits_committed, hits_unrecorded, hits_folded, folds, fold_ms, queue_length /* now */, unfolded /* now */,
@@ -67,6 +71,9 @@ struct store_figures { /* for /metrics: monotonic counts since start unless said
     int64_t hits_by_verdict[VERDICT_COUNT]; /* requests, by the verdict that their hit was folded with; */
     int64_t hits_confirmed;                 /* and of those, hits that an act made a person's afterwards */
     struct distribution commit_rows, commit_us;
+    /* The pool of connections that read: how many there may be, how many are lent now; how often somebody waited for one, how
+     * long in all, and how often in vain. */
+    int64_t pool_size, pool_in_use /* now */, pool_waits, pool_wait_ms, pool_timeouts;
 };
 void store_figures(struct store *store, struct store_figures *out);
 

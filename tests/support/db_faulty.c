@@ -98,6 +98,13 @@ static enum result open_faulty(const char *url, enum db_part part, enum db_mode 
     return result;
 }
 
+static const char *explain(const char *url, enum db_part part, enum db_mode mode, enum result result,
+                           struct arena *arena)
+{
+    (void)url, (void)part, (void)mode, (void)result, (void)arena;
+    return "A fault of the plan.";
+}
+
 static void close_faulty(struct db *db)
 {
     engine_driver()->close(faulty_of(db)->inner);
@@ -251,6 +258,7 @@ static const char *error(const struct db *db)
 struct db_driver db_faulty = {
     .scheme = "sqlite",
     .open = open_faulty,
+    .explain = explain,
     .close = close_faulty,
     .begin = begin,
     .end = end,
