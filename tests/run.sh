@@ -114,7 +114,7 @@ show() {
         left=$(grep -cE '^(not )?ok .*# SKIP' "$work/$at.output") # cmocka says "not ok" of what it skips
         passed=$((passed + good[at])) failed=$((failed + bad[at])) skipped=$((skipped + left))
         if [ "${bad[at]}" -gt 0 ]; then
-            cat "$work/$at.output"
+            sed -E "s|^((not )?ok [0-9]+ - )|\1${names[at]##*/}: |" "$work/$at.output"
             echo "FAILED ${names[at]}: ${good[at]} passed, ${bad[at]} failed, exit status ${status[at]}, ${took[at]}" |
                 tee -a "$work/failures"
         else

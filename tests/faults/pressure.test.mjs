@@ -2,16 +2,16 @@
 // never finish their request. Card pages are answered all the while, or at once when it is over.
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
-import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
+import { Disk } from '../support/disk.mjs'
 import { IPHONE, Meishi, sleep, until } from '../support/meishi.mjs'
 
-const SHIM = new URL(`../../${process.env.BUILD ?? 'build'}/tests/faults/shim.so`, import.meta.url).pathname
 const run = promisify(execFile)
 const folder = mkdtempSync(join(tmpdir(), 'meishi-pressure-'))
 const running = [], sockets = []
@@ -66,20 +66,21 @@ function fullPipe() {
 }
 
 test('a log that nobody reads is not waited for', async () => {
-  const fault = join(folder, 'fault')
-  writeFileSync(fault, '')
+  const disk = new Disk()
   const pipe = fullPipe()
-  const { meishi, path } = await start({ LD_PRELOAD: SHIM, FAULT_FILE: fault }, pipe)
+  const { meishi, path } = await start(disk.settings, pipe)
+  disk.isUnder(meishi.store)
   closeSync(pipe)
-  writeFileSync(fault, 'full') // every hit that cannot be written is worth a line
+  await disk.fill() // every hit that cannot be written is worth a line
   for (let i = 0; i < 20; i++) {
     const page = await card(meishi, path, 5000)
     assert.equal(page?.status, 200)
     assert.equal(page.unrecorded, 'unrecorded')
   }
-  writeFileSync(fault, '')
+  await disk.mend()
   await until(async () => (await card(meishi, path, 5000))?.unrecorded === undefined)
   assert.deepEqual(await meishi.kill('SIGTERM'), { code: 0, signal: null })
+  disk.remove()
 })
 
 test('without a descriptor left nothing falls over, and as soon as one is there again it serves', async () => {

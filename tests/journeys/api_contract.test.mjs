@@ -2,17 +2,17 @@
 // disk that hangs. The operations are read from the contract, so a new one is tried without a word here. Then each example of a
 // request is sent as it stands, and its answer has the members of the example's.
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { Agent, request as ask } from 'node:http'
 import { after, before, test } from 'node:test'
 import { judge, operations, resolve } from '../support/contract.mjs'
+import { Disk } from '../support/disk.mjs'
 import { Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
 import { refuseBreach } from '../support/proxy.mjs'
 
-const SHIM = new URL(`../../${process.env.BUILD ?? 'build'}/tests/faults/shim.so`, import.meta.url).pathname
 const AT_ONCE = 8, HANGING = 64, WAITING = 1100 // more than there are workers, and more than may wait for one
 const PICTURE = readFileSync('assets/touch.png')
-const fault = `/tmp/meishi-contract-${process.pid}`
+const disk = new Disk()
 let meishi, receiver, jane, stranger, ids
 const running = []
 
@@ -24,8 +24,8 @@ async function start(settings) {
 
 before(async () => {
   receiver = await Receiver.start()
-  writeFileSync(fault, '')
-  meishi = await start({ MEISHI_WEBHOOK_ALLOW: receiver.allow, LD_PRELOAD: SHIM, FAULT_FILE: fault })
+  meishi = await start({ MEISHI_WEBHOOK_ALLOW: receiver.allow, ...disk.settings })
+  disk.isUnder(meishi.store)
   jane = await meishi.member()
   stranger = (await meishi.json('token', 'add', '--member', 'jane', '--scope', 'metrics:read')).token
   ids = await things()
@@ -33,6 +33,7 @@ before(async () => {
 after(async () => {
   await receiver?.stop()
   for (const it of running) await it.stop()
+  disk.remove()
 })
 
 // What a member must have for the examples to be about something, by the schema of the id in the path.
@@ -148,10 +149,10 @@ test('while a disk hangs and a queue is full, every operation answers 503 at onc
       response.resume().on('end', () => resolve(response.statusCode))
     }).on('error', reject).end(body)
   }))
-  writeFileSync(fault, 'hang')
+  await disk.hang()
   try {
     for (let i = 0; i < HANGING; i++) hang('POST', '{"name":"Waits for the disk"}')
-    await until(() => existsSync(`${fault}.count`))
+    await until(() => disk.failures())
     for (let i = 0; i < WAITING; i++) hang('GET')
     const [first] = operations
     await until(async () => (await Promise.race([send(first), sleep(200)]))?.status === 503)
@@ -162,7 +163,7 @@ test('while a disk hangs and a queue is full, every operation answers 503 at onc
       assert.ok(Number(answer.headers.get('retry-after')) > 0)
     }
   } finally {
-    writeFileSync(fault, '')
+    await disk.mend()
   }
   const statuses = await Promise.all(answers)
   agent.destroy()

@@ -1,9 +1,7 @@
 // What is never written down: a visitor's address, the whole of their agent, where exactly they came from, what they typed
-// into a sign-in, the secrets that let people in. Values that occur nowhere else are sent through every door, and then every
-// file of the store and everything that was logged is searched for them, while the server runs and after it has stopped.
+// into a sign-in, the secrets that let people in. Values that occur nowhere else are sent through every door, and then all that
+// the store holds and everything that was logged is searched for them, while the server runs and after it has stopped.
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { IPHONE, Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
 
@@ -49,16 +47,9 @@ async function visit(headers, name) {
   return sent.headers.get('location')
 }
 
-// Every file of the store and the log: { name: bytes }.
-async function written() {
-  const folder = join(meishi.folder, 'store'), files = { log: Buffer.from(meishi.log) }
-  for (const entry of await readdir(folder, { withFileTypes: true }))
-    if (entry.isFile()) files[entry.name] = await readFile(join(folder, entry.name))
-  return files
-}
-
+// Where in the store and the log TEXT stands.
 async function finds(text) {
-  return Object.entries(await written()).filter(([, bytes]) => bytes.includes(text)).map(([name]) => name)
+  return Object.entries({ log: Buffer.from(meishi.log), ...await meishi.store.written() }).filter(([, bytes]) => bytes.includes(text)).map(([name]) => name)
 }
 
 async function assertClean() {

@@ -1,11 +1,12 @@
-// A real server for journeys: the built binary on a free port with a store of its own in a temporary folder, a proxy before its
-// API that knows the contract, and a receiver of webhooks. Everything is started by start() and gone after stop().
+// A real server for journeys: the built binary on a free port with a store of its own (engine.mjs says on which engine), a proxy
+// before its API that knows the contract, and a receiver of webhooks. Everything is started by start() and gone after stop().
 import { spawn, execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { Store } from './engine.mjs'
 import { ContractProxy, refuseBreach } from './proxy.mjs'
 
 const run = promisify(execFile)
@@ -36,7 +37,8 @@ export class Meishi {
     meishi.folder = await mkdtemp(join(tmpdir(), 'meishi-'))
     // Only what a clean machine has: no setting of the caller's leaks in.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MEISHI')))
-    meishi.env = { ...env, MEISHI_STORE: `sqlite:${meishi.folder}/store`, MEISHI_LISTEN: '127.0.0.1:0', ...settings }
+    meishi.store = await Store.make(meishi.folder)
+    meishi.env = { ...env, ...meishi.store.settings, MEISHI_LISTEN: '127.0.0.1:0', ...settings }
     meishi.proxy = await ContractProxy.start(() => meishi.url)
     await meishi.serve().catch(error => {
       meishi.proxy.stop()
@@ -72,6 +74,7 @@ export class Meishi {
   async stop() {
     if (this.process.exitCode === null && this.process.signalCode === null) await this.kill('SIGTERM')
     this.proxy.stop()
+    await this.store.drop()
     await rm(this.folder, { recursive: true, force: true })
     if (this.proxy.breaches.length) throw new Error(`Not as in the contract: ${this.proxy.breaches.join('\n')}`)
   }

@@ -22,12 +22,15 @@ const MARK = 'ON_A_STREET'
 
 const ip = (...words) => execFileSync('ip', words, { stdio: ['ignore', 'pipe', 'pipe'] })
 
+// Root needs no namespace of users, in which it could not reach what belongs to another.
+const UNSHARE = process.getuid() === 0 ? '-nm' : '-rnm'
+
 export async function enterStreet(url) {
   if (process.env[MARK]) return new Street()
-  const tried = spawnSync('unshare', ['-rnm', 'ip', 'link', 'set', 'lo', 'up'])
+  const tried = spawnSync('unshare', [UNSHARE, 'ip', 'link', 'set', 'lo', 'up'])
   if (tried.status !== 0)
     return { skip: `needs network namespaces, which are not permitted here (${String(tried.stderr ?? tried.error).trim()})` }
-  const again = spawnSync('unshare', ['-rnm', 'setpriv', '--pdeathsig', 'KILL', process.execPath, ...process.execArgv, fileURLToPath(url)],
+  const again = spawnSync('unshare', [UNSHARE, 'setpriv', '--pdeathsig', 'KILL', process.execPath, ...process.execArgv, fileURLToPath(url)],
     { stdio: 'inherit', env: { ...process.env, [MARK]: '1' } })
   process.exit(again.status ?? 1)
 }
