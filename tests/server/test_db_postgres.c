@@ -119,7 +119,11 @@ static void kill_backend(const struct server *server, int64_t pid)
     struct db *other;
     assert_int_equal(db_postgres.open(server->url, DB_MAIN, DB_READ, &other), RESULT_OK);
     assert_int_equal(db_run(other, "SELECT pg_terminate_backend(CAST($1 AS INT))", DB_ARGS(DB_INT(pid))), RESULT_OK);
-    for (int i = 0; i < 500 && number(other, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"); i++)
+    for (int i = 0;
+         i < 500 && number(other, "SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid "
+                                  "WHERE l.locktype = 'advisory' AND a.application_name = "
+                                  "current_setting('application_name')");
+         i++)
         usleep(10000);
     db_postgres.close(other);
 }

@@ -266,7 +266,7 @@ static void watch__forgets_everything_when_its_connection_was_lost(void **state)
     struct town *town = *state;
     static const char *const cut[] = {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query NOT LIKE '%pg_terminate%' AND "
-        "usename = current_user",
+        "application_name = current_setting('application_name')",
     };
     assert_int_equal(store_watch(town->servers[1]), RESULT_OK);
     wait_to_hear(&town->ears[1], CHANGE_ALL, 0);

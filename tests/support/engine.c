@@ -45,7 +45,7 @@ void engine_url(const char *path, char out[ENGINE_URL_SIZE])
     snprintf(sql, sizeof sql, "CREATE SCHEMA %s", schema);
     run(sql);
     char joint = strchr(database(), '?') ? '&' : '?';
-    int len = snprintf(out, ENGINE_URL_SIZE, "%s%c%s%s", database(), joint, SCHEMA, schema);
+    int len = snprintf(out, ENGINE_URL_SIZE, "%s%capplication_name=%s&%s%s", database(), joint, schema, SCHEMA, schema);
     if (len >= ENGINE_URL_SIZE)
         abort();
 }

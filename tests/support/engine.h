@@ -12,7 +12,8 @@ enum { ENGINE_URL_SIZE = 256 };
 const struct db_driver *engine_driver(void);
 /* For tests of SQLite's own files: they have nothing to say about others. */
 bool engine_is_sqlite(void);
-/* The URL of a store that is not there yet: on SQLite at PATH. */
+/* The URL of a store that is not there yet: on SQLite at PATH; on PostgreSQL with its schema's name as the application's, by which a
+ * test finds its own connections among those of others. */
 void engine_url(const char *path, char out[ENGINE_URL_SIZE]);
 /* Whether the store that DB reads has a table of that name. */
 bool engine_has_table(struct db *db, const char *name);
