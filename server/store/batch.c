@@ -107,49 +107,111 @@ static struct kept *keep(struct batch *batch, struct texts *texts, const struct 
     return kept;
 }
 
-enum result batch_read(struct batch *batch, struct db *db, const struct tail *tail)
+void batch_start(struct batch *batch)
 {
-    *batch = (struct batch){.after = tail->after, .last = tail->after};
+    *batch = (struct batch){0};
     arena_init(&batch->arena);
-    struct texts texts = {{NULL}};
-    struct hit hit;
-    size_t hit_room = 0, act_room = 0;
-    struct inbox_reader reader;
+}
+
+/* What a batch grows by while it is read. */
+struct reading {
+    struct batch *batch;
+    struct db *db;
+    const struct tail *tail;
+    struct texts texts;
+    size_t hit_room, act_room;
+};
+
+static void add(struct reading *reading, const struct hit *hit, int64_t seq)
+{
+    struct batch *batch = reading->batch;
+    if (hit->acts) {
+        batch->acts = grown(&batch->arena, batch->acts, batch->act_count, &reading->act_room, sizeof *batch->acts);
+        batch->acts[batch->act_count++] = act_of(hit, seq);
+        return;
+    }
+    batch->hits = grown(&batch->arena, batch->hits, batch->hit_count, &reading->hit_room, sizeof(struct kept *));
+    batch->hits[batch->hit_count++] = keep(batch, &reading->texts, hit, seq);
+}
+
+static enum result read_lane(struct reading *reading, struct lane *lane, int64_t rows_max, size_t acts_max)
+{
+    const struct tail *tail = reading->tail;
+    size_t acts_before = reading->batch->act_count;
     int64_t rows = 0;
-    enum result result = inbox_begin(db, tail->after, &reader);
-    while (result == RESULT_OK && rows < tail->limit && batch->act_count < tail->acts_max &&
-           (result = inbox_next(&reader, &hit, &batch->last)) == RESULT_OK) {
+    struct hit hit;
+    struct inbox_reader reader;
+    enum result result = inbox_begin(reading->db, lane->after, &reader);
+    while (result == RESULT_OK && rows < rows_max && reading->batch->act_count - acts_before < acts_max &&
+           (result = inbox_next(&reader, &hit, &lane->last)) == RESULT_OK) {
         if ((tail->owner_id && hit.owner_id != tail->owner_id) || (tail->share_id && hit.share_id != tail->share_id))
             continue;
         rows++;
-        if (hit.acts) {
-            batch->acts = grown(&batch->arena, batch->acts, batch->act_count, &act_room, sizeof *batch->acts);
-            batch->acts[batch->act_count++] = act_of(&hit, batch->last);
-        } else {
-            batch->hits = grown(&batch->arena, batch->hits, batch->hit_count, &hit_room, sizeof(struct kept *));
-            batch->hits[batch->hit_count++] = keep(batch, &texts, &hit, batch->last);
-        }
+        add(reading, &hit, lane->last);
     }
     inbox_end(&reader);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
-void batch_trim(struct batch *batch, int64_t mark)
+static size_t count_filled(const struct lanes *lanes)
 {
-    if (mark <= batch->after)
-        return;
+    size_t filled = 0;
+    for (size_t i = 0; i < lanes->count; i++)
+        filled += lanes->list[i].end > lanes->list[i].after;
+    return filled;
+}
+
+enum result batch_read(struct batch *batch, struct db *db, const struct tail *tail)
+{
+    struct reading reading = {.batch = batch, .db = db, .tail = tail};
+    size_t filled = count_filled(&batch->lanes);
+    enum result result = RESULT_OK;
+    for (size_t i = 0; i < batch->lanes.count && result == RESULT_OK; i++) {
+        struct lane *lane = &batch->lanes.list[i];
+        if (lane->end > lane->after)
+            result =
+                read_lane(&reading, lane, 1 + (tail->limit - 1) / (int64_t)filled, 1 + (tail->acts_max - 1) / filled);
+    }
+    return result;
+}
+
+bool batch_is_cut(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->lanes.count; i++)
+        if (batch->lanes.list[i].end > batch->lanes.list[i].last)
+            return true;
+    return false;
+}
+
+static bool is_within(const struct batch *batch, int64_t seq)
+{
+    const struct lane *lane = lanes_find(&batch->lanes, seq);
+    return lane && seq > lane->after && seq <= lane->last;
+}
+
+/* Drops what its lane's stretch holds no longer; the dropped hits' ids into DROPPED unless NULL. */
+static void fit(struct batch *batch, int64_t *dropped, size_t *dropped_count)
+{
     size_t hits = 0, acts = 0;
-    for (size_t i = 0; i < batch->hit_count; i++)
-        if (batch->hits[i]->seq > mark)
+    for (size_t i = 0; i < batch->hit_count; i++) {
+        if (is_within(batch, batch->hits[i]->seq))
             batch->hits[hits++] = batch->hits[i];
+        else if (dropped)
+            dropped[(*dropped_count)++] = batch->hits[i]->id;
+    }
     for (size_t i = 0; i < batch->act_count; i++)
-        if (batch->acts[i].seq > mark)
+        if (is_within(batch, batch->acts[i].seq))
             batch->acts[acts++] = batch->acts[i];
     batch->hit_count = hits;
     batch->act_count = acts;
-    batch->after = mark;
-    if (batch->last < mark)
-        batch->last = mark;
+}
+
+enum result batch_trim(struct batch *batch, struct db *db)
+{
+    enum result result = lanes_see_marks(db, &batch->lanes);
+    if (result == RESULT_OK)
+        fit(batch, NULL, NULL);
+    return result;
 }
 
 void batch_free(struct batch *batch)
@@ -370,4 +432,123 @@ enum result batch_settle(struct batch *batch, struct db *db, struct months *mont
     }
     enum result result = judge_all(&settling, batch->older, batch->older_count);
     return result == RESULT_OK ? judge_all(&settling, batch->hits, batch->hit_count) : result;
+}
+
+/* ---- holding back ---- */
+
+struct ids {
+    int64_t *list; /* sorted */
+    size_t count;
+};
+
+static int compare_ids(const void *a, const void *b)
+{
+    return compare_numbers(*(const int64_t *)a, *(const int64_t *)b);
+}
+
+static void sort_ids(struct ids *ids)
+{
+    if (ids->count)
+        qsort(ids->list, ids->count, sizeof *ids->list, compare_ids);
+}
+
+static bool is_among(int64_t id, const struct ids *ids)
+{
+    return ids->count && bsearch(&id, ids->list, ids->count, sizeof id, compare_ids);
+}
+
+/* The hits that an act builds on: its own, and the earlier one that the page named, or 0. */
+static void needs_of(const struct act *act, int64_t out[2])
+{
+    out[0] = act->id;
+    out[1] = act->acts & ACT_AGAIN ? act->earlier_id : 0;
+}
+
+/* What acts need that is neither in the batch nor folded: still ahead, or never recorded. */
+static enum result find_missing(struct settling *settling, struct ids *out)
+{
+    struct batch *batch = settling->batch;
+    struct ids present = {arena_alloc_raw(&batch->arena, (batch->hit_count + 1) * sizeof(int64_t)), 0};
+    *out = (struct ids){arena_alloc_raw(&batch->arena, (2 * batch->act_count + 1) * sizeof(int64_t)), 0};
+    for (size_t i = 0; i < batch->hit_count; i++)
+        present.list[present.count++] = batch->hits[i]->id;
+    sort_ids(&present);
+    for (size_t i = 0; i < batch->act_count; i++) {
+        const struct act *act = &batch->acts[i];
+        int64_t needs[2];
+        needs_of(act, needs);
+        for (int j = 0; j < 2; j++) {
+            struct kept key = {.owner_id = act->owner_id, .share_id = act->share_id, .id = needs[j]}, folded;
+            if (!needs[j] || is_among(needs[j], &present))
+                continue;
+            enum result result = find_folded(settling, &key, &folded);
+            if (result == RESULT_NOT_FOUND)
+                out->list[out->count++] = needs[j];
+            else if (result != RESULT_OK)
+                return result;
+        }
+    }
+    sort_ids(out);
+    return RESULT_OK;
+}
+
+/* Which of them the lanes hold beyond the batch. */
+static enum result find_ahead(const struct batch *batch, struct db *db, const struct ids *missing, struct ids *out)
+{
+    enum result result = RESULT_OK;
+    for (size_t i = 0; i < batch->lanes.count && result == RESULT_OK; i++) {
+        const struct lane *lane = &batch->lanes.list[i];
+        struct inbox_reader reader;
+        struct hit hit;
+        int64_t seq;
+        if (lane->end <= lane->last)
+            continue;
+        result = inbox_begin(db, lane->last, &reader);
+        while (result == RESULT_OK && (result = inbox_next(&reader, &hit, &seq)) == RESULT_OK)
+            if (!hit.acts && is_among(hit.id, missing))
+                out->list[out->count++] = hit.id;
+        inbox_end(&reader);
+        if (result == RESULT_NOT_FOUND)
+            result = RESULT_OK;
+    }
+    sort_ids(out);
+    return result;
+}
+
+/* Ends each lane before its first act that needs a hit of AHEAD. False when there is none. */
+static bool end_before(struct batch *batch, const struct ids *ahead)
+{
+    bool any = false;
+    for (size_t i = 0; i < batch->act_count; i++) {
+        const struct act *act = &batch->acts[i];
+        struct lane *lane = lanes_find(&batch->lanes, act->seq);
+        int64_t needs[2];
+        needs_of(act, needs);
+        if (act->seq > lane->last || !(is_among(needs[0], ahead) || is_among(needs[1], ahead)))
+            continue;
+        lane->last = act->seq - 1;
+        any = true;
+    }
+    return any;
+}
+
+enum result batch_hold_back(struct batch *batch, struct db *db, struct months *months)
+{
+    struct settling settling = {.batch = batch, .db = db, .months = months};
+    struct ids missing = {NULL, 0};
+    if (count_filled(&batch->lanes) < 2) /* in one lane what is needed comes before */
+        return RESULT_OK;
+    enum result result = months_list(db, &batch->arena, &settling.list);
+    if (result == RESULT_OK)
+        result = find_missing(&settling, &missing);
+    if (result != RESULT_OK || !missing.count)
+        return result;
+    struct ids ahead = {arena_alloc_raw(&batch->arena, (missing.count + batch->hit_count + 1) * sizeof(int64_t)), 0};
+    result = find_ahead(batch, db, &missing, &ahead);
+    /* What is held back is ahead itself, for acts of other lanes. */
+    while (result == RESULT_OK && end_before(batch, &ahead)) {
+        fit(batch, ahead.list, &ahead.count);
+        sort_ids(&ahead);
+    }
+    return result;
 }

@@ -24,6 +24,7 @@ struct db {
     const struct db_driver *driver;
     bool broken; /* what is on disk cannot be trusted (a failed fsync, damage): nothing more is written, restart */
     bool lazy;   /* said before begin: this transaction need not be on disk when it ends, only whole and in its order */
+    bool claimed; /* holds what claim gave it */
 };
 struct db_rows {
     struct db *db;
@@ -35,7 +36,7 @@ enum db_part { DB_MAIN, DB_INBOX };
 enum db_mode { DB_READ, DB_WRITE }; /* at most one DB_WRITE connection a part and process on SQLite */
 
 /* What a process may hold for as long as it is connected. */
-enum db_lock { DB_LOCK_MIGRATION, DB_LOCK_PRESENCE, DB_LOCK_NODE };
+enum db_lock { DB_LOCK_MIGRATION, DB_LOCK_PRESENCE, DB_LOCK_NODE, DB_LOCK_LANE, DB_LOCK_FOLD };
 
 enum db_type { DB_NULL, DB_INTEGER, DB_TEXT, DB_BLOB };
 
@@ -87,7 +88,8 @@ struct db_driver {
     enum result (*check)(struct db *db, bool thorough);
     const char *(*error)(const struct db *db); /* the engine's last words, for the log */
 
-    /* Whether several processes may serve one database. Only then are the functions below there; else they are NULL. */
+    /* Whether several processes may serve one database; both parts are then seen by one snapshot and changed by one
+     * transaction. Only then are the functions below there; else they are NULL. */
     bool shared;
     /* Inside a transaction: who listens hears WORD, of fewer than DB_WORD_SIZE letters, once it is committed. */
     enum result (*notify)(struct db *db, const char *word);
@@ -96,6 +98,10 @@ struct db_driver {
     /* Sleeps until a word is heard (OK, it is in OUT), or until FD can be read or WAIT_MS are over (NOT_FOUND). FAILED: the
      * connection was lost, and nobody knows what was said meanwhile. */
     enum result (*wait)(struct db *db, int fd, int wait_ms, char out[DB_WORD_SIZE]);
+    /* Takes lock NUMBER of WHAT alone, one a connection, until this connection ends. BUSY: another has it, perhaps one that
+     * is gone and whose session the server has not ended. When it is lost, claimed turns false, and the first call after that
+     * answers FAILED, having sent nothing. Outside transactions. */
+    enum result (*claim)(struct db *db, enum db_lock what, int32_t number);
     /* Takes lock NUMBER of WHAT, alone or with others who take it SHARED, until release or the connection's end: when that is
      * lost it is taken again by the next connection, and if it cannot be, the connection says it is broken. BUSY: others
      * have it. Outside transactions. */

@@ -101,6 +101,10 @@ static enum result look_for_tables(struct session *session)
 static void close_session(struct db *db)
 {
     struct session *session = (struct session *)db;
+    if (db->claimed) { /* else it is free only when the server has noticed */
+        enum result freed = run(session, "SELECT pg_advisory_unlock_all()", NULL, 0);
+        (void)freed;
+    }
     db_postgres_hang_up(session);
     free(session->url);
     free(session);
@@ -278,6 +282,7 @@ const struct db_driver db_postgres = {
     .notify = db_postgres_notify,
     .listen = db_postgres_listen,
     .wait = db_postgres_wait,
+    .claim = db_postgres_claim,
     .hold = db_postgres_hold,
     .release = db_postgres_release,
 };

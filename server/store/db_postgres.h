@@ -78,10 +78,11 @@ enum result db_postgres_append(struct db *db, const char *insert, const struct d
 /* Forgets every kept statement: the connection they were made on is gone. */
 void db_postgres_forget_statements(struct session *session);
 
-/* In db_postgres_session.c; the first five are members of struct db_driver. */
+/* In db_postgres_session.c; the first six are members of struct db_driver. */
 enum result db_postgres_notify(struct db *db, const char *word) MUST_CHECK;
 enum result db_postgres_listen(struct db *db) MUST_CHECK;
 enum result db_postgres_wait(struct db *db, int fd, int wait_ms, char out[DB_WORD_SIZE]) MUST_CHECK;
+enum result db_postgres_claim(struct db *db, enum db_lock what, int32_t number) MUST_CHECK;
 enum result db_postgres_hold(struct db *db, enum db_lock what, int32_t number, bool shared) MUST_CHECK;
 void db_postgres_release(struct db *db, enum db_lock what, int32_t number);
 /* On a new connection: takes what the lost one held. */

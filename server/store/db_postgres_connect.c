@@ -289,9 +289,14 @@ static void note_failure(struct session *session, const char *words)
 bool db_postgres_is_there(struct session *session)
 {
     int64_t now = monotonic_ms();
+    /* Who claimed something writes without having asked whether the line still stands. */
+    if (session->db.claimed && !session->in_transaction)
+        PQconsumeInput(handle_of(session));
     if (session->handle && !session->connecting && PQstatus(handle_of(session)) == CONNECTION_OK)
         return true;
-    if (session->in_transaction || (!session->connecting && now < session->retry_ms))
+    bool claimed = session->db.claimed; /* by the session that is gone: the caller must know before it goes on */
+    session->db.claimed = false;
+    if (claimed || session->in_transaction || (!session->connecting && now < session->retry_ms))
         return false;
     if (!session->connecting) {
         db_postgres_hang_up(session);

@@ -1,7 +1,8 @@
 /* The PostgreSQL driver: what lasts longer than a transaction. A connection may hear what others say (LISTEN and NOTIFY on one
  * channel of the database, each word with the schema it is meant for), and hold locks as long as it lasts (advisory locks of
  * the session). When it is lost both are gone; what was held is taken again with the next connection, and what can be held by
- * one alone and was taken by another meanwhile makes it broken: nobody goes on under a claim that is not theirs any more. */
+ * one alone and was taken by another meanwhile makes it broken: nobody goes on under a claim that is not theirs any more. What
+ * was claimed is not taken again: who claimed hears of it before anything more is sent, and may claim something else. */
 #include "server/store/db_postgres.h"
 
 #include <assert.h>
@@ -95,6 +96,18 @@ static enum result try_lock(struct session *session, const struct held *held)
              held->shared ? "_shared" : "", (int)held->what, (int)held->number);
     enum result result = ask(session, sql, got, sizeof got);
     return result == RESULT_OK && strcmp(got, "t") != 0 ? RESULT_BUSY : result;
+}
+
+enum result db_postgres_claim(struct db *db, enum db_lock what, int32_t number)
+{
+    struct session *session = (struct session *)db;
+    const struct held claim = {what, number, false};
+    assert(!session->in_transaction && !db->claimed);
+    if (db->broken || !db_postgres_is_there(session))
+        return RESULT_FAILED;
+    enum result result = try_lock(session, &claim);
+    db->claimed = result == RESULT_OK;
+    return result;
 }
 
 enum result db_postgres_hold(struct db *db, enum db_lock what, int32_t number, bool shared)

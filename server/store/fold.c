@@ -25,6 +25,7 @@
 #include "server/ids.h"
 #include "server/log.h"
 #include "server/store/db.h"
+#include "server/store/inbox.h"
 #include "server/store/internal.h"
 
 enum {
@@ -32,26 +33,6 @@ enum {
     PASS_ACTS_MAX =
         10000 /* an act may make a lead, which costs as much as a dozen hits: a pass stays within a second or so */
 };
-
-enum result fold_mark(struct db *db, int64_t *out)
-{
-    struct db_rows *rows;
-    enum result result = db_one(db, "SELECT seq FROM fold_mark WHERE part = 0", NULL, 0, &rows);
-    *out = 0;
-    if (result == RESULT_NOT_FOUND)
-        return RESULT_OK;
-    if (result == RESULT_OK)
-        *out = db_column_int(rows, 0);
-    db_finish(&rows);
-    return result;
-}
-
-static enum result write_mark(struct db *db, int64_t mark)
-{
-    return db_run(
-        db, "INSERT INTO fold_mark (part, seq) VALUES (0, $1) ON CONFLICT (part) DO UPDATE SET seq = excluded.seq",
-        DB_ARGS(DB_INT(mark)));
-}
 
 /* ---- hits into their months ---- */
 
@@ -214,17 +195,24 @@ struct pass {
     bool repeats; /* a hit of the batch stands in its month already */
 };
 
+/* On an engine that shares, the inbox is one of the tables, and what is folded leaves it at once. Elsewhere its writer does
+ * it, see hits.c. */
+static enum result sweep(struct db *db, const struct lanes *lanes)
+{
+    enum result result = RESULT_OK;
+    for (size_t i = 0; i < lanes->count && result == RESULT_OK && db->driver->shared; i++)
+        if (lanes->list[i].last > lanes->list[i].after)
+            result = inbox_sweep(db, lanes->list[i].last);
+    return result;
+}
+
 static enum result write_batch(struct db *db, void *context)
 {
     struct pass *pass = context;
     struct batch *batch = pass->batch;
     struct months *months = hits_months(pass->store);
-    int64_t mark;
-    enum result result = fold_mark(db, &mark);
-    if (result != RESULT_OK)
-        return result;
-    batch_trim(batch, mark);
-    if (pass->repeats)
+    enum result result = batch_trim(batch, db);
+    if (result == RESULT_OK && pass->repeats)
         result = batch_drop_kept(batch, db, months);
     if (result == RESULT_OK)
         result = batch_settle(batch, db, months);
@@ -240,17 +228,43 @@ static enum result write_batch(struct db *db, void *context)
         result = follow(pass->store, db, batch->hits, batch->hit_count);
     if (result == RESULT_OK)
         result = follow(pass->store, db, batch->older, batch->older_count);
-    return result == RESULT_OK ? write_mark(db, batch->last) : result;
+    if (result == RESULT_OK)
+        result = lanes_write_marks(db, &batch->lanes);
+    return result == RESULT_OK ? sweep(db, &batch->lanes) : result;
 }
 
-enum result fold_pass(struct store *store, struct db *inbox, int64_t limit, int64_t *rows, int64_t *mark)
+static enum result read_lanes(struct store *store, struct batch *batch, struct db *inbox, const struct tail *tail)
+{
+    enum result result = lanes_read(inbox, &batch->arena, &batch->lanes);
+    if (result == RESULT_OK)
+        result = batch_read(batch, inbox, tail);
+    return result == RESULT_OK && batch_is_cut(batch) ? batch_hold_back(batch, inbox, hits_months(store)) : result;
+}
+
+static enum result read_batch(struct store *store, struct batch *batch, struct db *inbox, const struct folding *folding)
+{
+    struct tail tail = {.limit = folding->limit, .acts_max = PASS_ACTS_MAX};
+    batch_start(batch);
+    if (!store->driver->shared) {
+        lanes_one(&batch->arena, folding->mark, &batch->lanes);
+        return batch_read(batch, inbox, &tail);
+    }
+    enum result result = inbox->driver->begin(inbox);
+    if (result != RESULT_OK)
+        return result;
+    result = read_lanes(store, batch, inbox, &tail);
+    enum result ended = inbox->driver->end(inbox, result == RESULT_OK);
+    return result == RESULT_OK ? ended : result;
+}
+
+enum result fold_pass(struct store *store, struct db *inbox, struct folding *folding)
 {
     struct batch batch;
-    struct tail tail = {.after = *mark, .limit = limit, .acts_max = PASS_ACTS_MAX};
     struct pass pass = {.store = store, .batch = &batch};
-    enum result result = batch_read(&batch, inbox, &tail);
-    *rows = (int64_t)(batch.hit_count + batch.act_count);
-    if (result == RESULT_OK && *rows)
+    enum result result = read_batch(store, &batch, inbox, folding);
+    folding->rows = (int64_t)(batch.hit_count + batch.act_count);
+    folding->more = store->driver->shared && batch_is_cut(&batch);
+    if (result == RESULT_OK && folding->rows)
         result = store_write(store, "fold", write_batch, &pass);
     /* No hit is folded twice by us, but a file may have been put back by hand; that must not hold up all that come after. */
     if (result == RESULT_CONFLICT) {
@@ -258,10 +272,11 @@ enum result fold_pass(struct store *store, struct db *inbox, int64_t limit, int6
         pass.repeats = true;
         result = store_write(store, "fold", write_batch, &pass);
     }
-    if (result == RESULT_OK) {
-        *mark = batch.last;
+    const struct lane *lane = result == RESULT_OK ? lanes_find(&batch.lanes, lane_first(folding->lane)) : NULL;
+    if (lane)
+        folding->mark = lane->last;
+    if (result == RESULT_OK)
         hits_note_fold(store, &batch);
-    }
     batch_free(&batch);
     return result;
 }

@@ -9,6 +9,7 @@
 #include "cards/base/arena.h"
 #include "cards/share.h"
 #include "cards/verdict.h"
+#include "server/store/lanes.h"
 #include "server/store/months.h"
 
 struct db;
@@ -44,8 +45,8 @@ struct act {
 
 struct batch {
     struct arena arena;
-    int64_t after, last; /* the inbox's rows with after < seq <= last; equal when there were none */
-    struct kept **hits;  /* once settled, sorted by owner, share, id, as all three are */
+    struct lanes lanes; /* the inbox's rows with after < seq <= last of each; equal when there were none */
+    struct kept **hits; /* once settled, sorted by owner, share, id, as all three are */
     size_t hit_count;
     struct kept **older; /* hits of earlier batches that this one's acts name */
     size_t older_count;
@@ -53,17 +54,24 @@ struct batch {
     size_t act_count;
 };
 
-/* Which rows of the inbox: those after AFTER, at most LIMIT and not beyond ACTS_MAX acts, of one owner and share unless
- * 0. */
+/* Which rows of the batch's lanes: at most LIMIT and not beyond ACTS_MAX acts, each lane its share of them, and of one owner and
+ * share unless 0. */
 struct tail {
-    int64_t after, limit, owner_id, share_id;
+    int64_t limit, owner_id, share_id;
     size_t acts_max;
 };
 
-/* Reads the inbox by the connection DB. The batch owns its memory and is given back by batch_free, also after FAILED. */
+/* A batch of no lanes; it owns its memory, its lanes' too, and is given back by batch_free. */
+void batch_start(struct batch *batch);
+/* Reads the inbox beyond the marks of its lanes by the connection DB: of several, in one snapshot. */
 enum result batch_read(struct batch *batch, struct db *db, const struct tail *tail) MUST_CHECK;
-/* Drops what seq MARK and below brought: it was folded between two reads. */
-void batch_trim(struct batch *batch, int64_t mark);
+/* Whether there was more than the limits let in. */
+bool batch_is_cut(const struct batch *batch);
+/* Holds back what must not be folded before hits that are still ahead in other lanes, with all that follows in its lane. By
+ * the connection that read, in the same snapshot, which shows the main part too. */
+enum result batch_hold_back(struct batch *batch, struct db *db, struct months *months) MUST_CHECK;
+/* Drops what was folded between two reads: up to the marks that DB shows, a connection to the main part. */
+enum result batch_trim(struct batch *batch, struct db *db) MUST_CHECK;
 /* Drops hits that stand in their month's table already: looked for only when one of them was in the way. */
 enum result batch_drop_kept(struct batch *batch, struct db *db, struct months *months) MUST_CHECK;
 /* Ties acts to hits and judges, reading older hits by DB, a connection to the main part. May be called again after a
@@ -90,10 +98,14 @@ void kept_values(struct db_value *out, const struct kept *hit);
 enum result kept_update(struct db *db, struct months *months, const struct kept *hit) MUST_CHECK;
 int kept_compare(const struct kept *a, const struct kept *b); /* by owner, share, id */
 
-/* The mark: the last seq that was folded. */
-enum result fold_mark(struct db *db, int64_t *out) MUST_CHECK;
-/* One pass over at most LIMIT rows after *MARK, in one transaction, which moves *MARK; *ROWS is how many were read. */
-enum result fold_pass(struct store *store, struct db *inbox, int64_t limit, int64_t *rows, int64_t *mark) MUST_CHECK;
+struct folding {
+    int64_t lane, mark; /* in: where an engine of one lane stands; out: the mark of that lane now, of any engine */
+    int64_t limit;      /* rows at most */
+    int64_t rows;       /* that were read */
+    bool more;          /* than the limit let in */
+};
+/* One pass over all lanes beyond their marks, in one transaction, which moves the marks. INBOX is a connection that reads. */
+enum result fold_pass(struct store *store, struct db *inbox, struct folding *folding) MUST_CHECK;
 
 /* In counts.c: adds to the counters of days and shares what became of these hits, which are sorted as kept_compare does. */
 enum result counts_add(struct db *db, struct kept *const *hits, size_t count, struct arena *arena) MUST_CHECK;
@@ -106,11 +118,10 @@ enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id
 
 /* In hit_log.c: what was folded, for the figures. */
 void hits_note_fold(struct store *store, const struct batch *batch);
-
-/* In hits.c. The last mark this process knows of: the true one or one before it. */
+/* In hit_log.c. The last mark this process knows of, of its own lane: the true one or one before it. */
 int64_t hits_mark(struct store *store);
-/* Whether rows of this owner may be in the inbox beyond MARK. */
-bool hits_may_wait(struct store *store, int64_t owner_id, int64_t mark);
+/* Whether rows of this owner may be in the lane beyond MARK. */
+bool hits_may_wait(struct store *store, int64_t owner_id, int64_t lane, int64_t mark);
 /* The connection by which readers look into the inbox, one at a time; NULL when it cannot be opened. Always give back. */
 struct db *hits_reader_take(struct store *store);
 void hits_reader_give(struct store *store);

@@ -13,7 +13,8 @@
 
 enum {
     FOLD_SOON_ROWS = 60000, /* so many wait: the fold does not sleep to its period's end */
-    OWNER_SLOTS = 1024      /* a power of two */
+    OWNER_SLOTS = 1024,     /* a power of two */
+    NO_LANE = -1
 };
 
 struct hit_log {
@@ -31,14 +32,17 @@ struct hit_log {
     struct db *inbox;       /* the writer's */
     struct inbox_room room; /* given back when idle */
     int64_t last_seq, swept;
+    bool entered;              /* the writer knows where its lane stands, as long as its connection holds it */
+    _Atomic int64_t lane;      /* its number; NO_LANE as long as what follows is not of one lane */
     _Atomic int64_t committed; /* the last seq on disk */
-    /* The last seq that an owner of this slot ever got: below the mark nothing of theirs waits in the inbox, and readers
+    /* The last seq that an owner of this slot ever got: below the mark nothing of theirs waits in the lane, and readers
      * need not look. */
     _Atomic int64_t latest[OWNER_SLOTS];
 
-    pthread_mutex_t fold_lock; /* one pass at a time; guards fold_inbox */
+    pthread_mutex_t fold_lock; /* one pass at a time; guards fold_inbox and what was seen last of others' folding */
     struct db *fold_inbox;
-    _Atomic int64_t mark;
+    int64_t marks_seen, progress_ms;
+    _Atomic int64_t mark; /* of the lane */
     pthread_t folder;
     pthread_mutex_t folder_lock;
     pthread_cond_t folder_wanted;
@@ -54,6 +58,8 @@ struct hit_log {
 };
 
 _Atomic int64_t *hit_log_slot(struct hit_log *log, int64_t owner_id);
+/* From now on the lane that the writer holds, standing so. By the writer, or before it runs. */
+void hit_log_enter(struct hit_log *log, const struct lane *lane);
 struct timespec hit_log_in(int64_t ms); /* on the monotonic clock, by which all its conditions wait */
 /* The writer's thread: commits until the queue is closed and empty. */
 void *hit_log_write(void *log);

@@ -9,11 +9,13 @@
  *
  * What is appended to is the inbox, a table of its own file without any index but its row number, and a commit is one row of
  * it (inbox.c): a fraction of a microsecond a hit where two indexes would cost 20. The number, SEQ, is given here and only
- * grows; a number whose commit failed is never
- * used again, because a failed commit may still have reached the disk. Everything up to the MARK has been moved on by the
- * fold (fold.c), which writes the mark in the same transaction; the writer deletes rows up to the mark, a bounded number
- * with each commit, so that this too waits for no sync of its own. Deleting late or never does no harm: whoever reads the
- * inbox asks for rows beyond the mark.
+ * grows; a number whose commit failed is never used again, because a failed commit may still have reached the disk.
+ * Everything up to the MARK has been moved on by the fold (fold.c), which writes the mark in the same transaction; the writer
+ * deletes rows up to the mark, a bounded number with each commit, so that this too waits for no sync of its own. Deleting late
+ * or never does no harm: whoever reads the inbox asks for rows beyond the mark.
+ *
+ * An engine that many servers share gives each writer a lane of numbers to itself (lanes.c), which it claims before its first
+ * commit and again when the connection was lost. There the fold deletes, a commit is one statement, and one round trip.
  *
  * A crash needs no recovery. What was acknowledged is in the inbox or in the tables and the mark says in which; what was
  * queued but not committed was never acknowledged. Starting reads two numbers, however many hits there are.
@@ -148,9 +150,29 @@ static enum result write_rows(struct db *db, void *context)
     return result == RESULT_OK && commit->sweep_to > log->swept ? inbox_sweep(db, commit->sweep_to) : result;
 }
 
+static enum result hold_lane(struct hit_log *log)
+{
+    if (!log->store->driver->shared || (log->inbox->claimed && log->entered))
+        return RESULT_OK;
+    int64_t number = log->last_seq >> LANE_BITS; /* preferably the lane it had */
+    struct lane lane;
+    log->entered = false;
+    atomic_store(&log->lane, NO_LANE);
+    enum result result = log->inbox->claimed ? RESULT_OK : lane_claim(log->inbox, number, &number);
+    if (result != RESULT_OK)
+        return result;
+    log->last_seq = lane_first(number) + 1;
+    result = lane_enter(log->inbox, number, &lane);
+    if (result == RESULT_OK)
+        hit_log_enter(log, &lane);
+    return result;
+}
+
 /* One group commit, or a sweep alone when COUNT is 0. */
 static enum result commit_rows(struct hit_log *log, struct hit *first, size_t count)
 {
+    if (hold_lane(log) != RESULT_OK)
+        return RESULT_FAILED;
     int64_t sweep = count ? SWEEP_LOADED_ROWS + 2 * (int64_t)count : SWEEP_IDLE_ROWS;
     int64_t mark = atomic_load(&log->mark);
     struct commit commit = {
@@ -165,7 +187,8 @@ static enum result commit_rows(struct hit_log *log, struct hit *first, size_t co
     int64_t seq = commit.first_seq;
     for (const struct hit *hit = first; hit; hit = hit->next)
         atomic_store_explicit(hit_log_slot(log, hit->owner_id), seq++, memory_order_relaxed);
-    enum result result = db_transaction(log->inbox, "hits", write_rows, &commit);
+    enum result result = log->store->driver->shared ? write_rows(log->inbox, &commit)
+                                                    : db_transaction(log->inbox, "hits", write_rows, &commit);
     if (result != RESULT_OK) {
         atomic_fetch_add(&log->store->write_failures, 1);
         if (log->inbox->broken)
@@ -193,6 +216,8 @@ static void record(struct hit_log *log, struct hit *first, size_t count)
 {
     int64_t start_us = monotonic_us();
     enum result result = commit_rows(log, first, count);
+    if (result != RESULT_OK && log->entered && log->store->driver->shared && !log->inbox->claimed)
+        result = commit_rows(log, first, count); /* the lane was lost before anything was sent */
     if (result == RESULT_OK) {
         histogram_add(&log->commit_us, monotonic_us() - start_us);
         histogram_add(&log->commit_rows, (int64_t)count);

@@ -15,10 +15,12 @@
 #include <string.h>
 #include "server/log.h"
 #include "server/store/db.h"
+#include "server/store/lanes.h"
 
 enum {
     FORM = 1,
-    NUMBER_MAX = 10,                                                                 /* bytes of 64 bits */
+    READ_COMMITS = 64, /* at a time: an engine may hold all of an answer in memory */
+    NUMBER_MAX = 10,   /* bytes of 64 bits */
     PACKED_MAX = 4 * 8 + 4 * NUMBER_MAX + 2 + AGENT_FAMILY_SIZE + REFERRER_HOST_SIZE /* bytes of a hit or an act */
 };
 _Static_assert(AGENT_FAMILY_SIZE <= 256 && REFERRER_HOST_SIZE <= 256, "a text's length is one byte");
@@ -98,7 +100,8 @@ enum result inbox_append(struct db *db, const struct hit *first, size_t count, i
 
 enum result inbox_sweep(struct db *db, int64_t seq)
 {
-    return db_run(db, "DELETE FROM hit_inbox WHERE last_seq <= $1", DB_ARGS(DB_INT(seq)));
+    return db_run(db, "DELETE FROM hit_inbox WHERE last_seq > $1 AND last_seq <= $2",
+                  DB_ARGS(DB_INT(lane_first(seq >> LANE_BITS)), DB_INT(seq)));
 }
 
 /* ---- reading ---- */
@@ -188,11 +191,22 @@ static bool unpack(struct inbox_reader *reader, struct hit *out)
            get_text(reader, out->referrer, sizeof out->referrer);
 }
 
+static enum result read_on(struct inbox_reader *reader)
+{
+    db_finish(&reader->rows);
+    reader->left = READ_COMMITS;
+    return db_query(
+        reader->db,
+        "SELECT last_seq, first_seq, packed FROM hit_inbox WHERE last_seq > $1 AND last_seq < $2 "
+        "ORDER BY last_seq LIMIT $3",
+        DB_ARGS(DB_INT(reader->last), DB_INT(lane_first((reader->after >> LANE_BITS) + 1)), DB_INT(READ_COMMITS)),
+        &reader->rows);
+}
+
 enum result inbox_begin(struct db *db, int64_t after, struct inbox_reader *out)
 {
-    *out = (struct inbox_reader){.after = after};
-    return db_query(db, "SELECT last_seq, first_seq, packed FROM hit_inbox WHERE last_seq > $1 ORDER BY last_seq",
-                    DB_ARGS(DB_INT(after)), &out->rows);
+    *out = (struct inbox_reader){.db = db, .after = after, .last = after};
+    return read_on(out);
 }
 
 /* A store whose file was damaged under it is not folded on: what can no longer be read would be swept away unseen. */
@@ -205,10 +219,13 @@ static enum result damaged(const struct inbox_reader *reader)
 
 static enum result next_row(struct inbox_reader *reader)
 {
-    enum result result = db_next(reader->rows);
+    enum result result = reader->left ? RESULT_OK : read_on(reader);
+    if (result == RESULT_OK)
+        result = db_next(reader->rows);
     if (result != RESULT_OK)
         return result;
     size_t len;
+    reader->left--;
     reader->last = db_column_int(reader->rows, 0);
     reader->seq = db_column_int(reader->rows, 1);
     reader->at = db_column_bytes(reader->rows, 2, &len);

@@ -1,5 +1,5 @@
 /* The inbox: hits that are on disk and not folded yet. One row is one group commit, its hits and acts packed one behind the
- * other. Each has a number, SEQ, which only grows. */
+ * other. Each has a number, SEQ, which only grows within its lane (lanes.h). */
 #ifndef MEISHI_STORE_INBOX_H
 #define MEISHI_STORE_INBOX_H
 
@@ -17,20 +17,22 @@ struct inbox_room {
     size_t size;
 };
 
-/* Appends COUNT hits, linked by next, numbered from FIRST_SEQ. In a transaction. */
+/* Appends COUNT hits, linked by next, numbered from FIRST_SEQ, by one statement. */
 enum result inbox_append(struct db *db, const struct hit *first, size_t count, int64_t first_seq,
                          struct inbox_room *room) MUST_CHECK;
-/* Deletes the commits that lie wholly at SEQ and below. In a transaction. */
+/* Deletes the commits that lie wholly at SEQ and below, in its lane. In a transaction. */
 enum result inbox_sweep(struct db *db, int64_t seq) MUST_CHECK;
-/* The first and the last number in it; both 0 when it is empty. */
+/* The first and the last number in it, where there is one lane; both 0 when it is empty. */
 enum result inbox_ends(struct db *db, int64_t *out_first, int64_t *out_last) MUST_CHECK;
 
 struct inbox_reader {
-    struct db_rows *rows;
+    struct db *db;
+    struct db_rows *rows;          /* a few commits; asked for more behind them */
+    int left;                      /* of those, how many may still come */
     const unsigned char *at, *end; /* of the present row */
     int64_t after, seq, last;
 };
-/* What has a number above AFTER, in order. To be ended by inbox_end, also after FAILED. */
+/* What has a number above AFTER in the lane of AFTER, in order. To be ended by inbox_end, also after FAILED. */
 enum result inbox_begin(struct db *db, int64_t after, struct inbox_reader *out) MUST_CHECK;
 /* Fills what a hit is made of, and its number. NOT_FOUND: that was all. FAILED: it could not be read, or is damaged. */
 enum result inbox_next(struct inbox_reader *reader, struct hit *out, int64_t *out_seq) MUST_CHECK;

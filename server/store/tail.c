@@ -3,7 +3,8 @@
  * Two files are read, and the fold moves rows from one to the other meanwhile. The inbox is read first and the tables
  * after it, with the mark they carry. What the inbox showed up to that mark is then in the tables and is dropped here;
  * what it showed beyond is in no table. A row that had already left the inbox when it was read had been folded before,
- * so the tables have it. The other order would lose rows that were folded and swept between the two reads. */
+ * so the tables have it. The other order would lose rows that were folded and swept between the two reads. On an engine that
+ * keeps both in one database one snapshot shows both, and which server's a hit is does not matter. */
 #include "server/store/fold.h"
 
 #include <stdlib.h>
@@ -12,11 +13,9 @@
 #include "server/store/hits.h"
 #include "server/store/internal.h"
 
-static enum result read_waiting(struct store *store, struct batch *batch, const struct tail *tail)
+static enum result read_inbox(struct store *store, struct batch *batch, const struct tail *tail)
 {
-    *batch = (struct batch){.after = tail->after, .last = tail->after};
-    arena_init(&batch->arena);
-    if (!hits_may_wait(store, tail->owner_id, tail->after))
+    if (!hits_may_wait(store, tail->owner_id, 0, batch->lanes.list->after))
         return RESULT_OK;
     struct db *inbox = hits_reader_take(store);
     enum result result = inbox ? batch_read(batch, inbox, tail) : RESULT_FAILED;
@@ -24,27 +23,54 @@ static enum result read_waiting(struct store *store, struct batch *batch, const 
     return result;
 }
 
-enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id, struct db **out)
+static enum result read_two_files(struct store *store, struct batch *batch, const struct tail *tail, struct db **out)
 {
-    struct tail tail = {.after = hits_mark(store),
-                        .limit = INT64_MAX,
-                        .acts_max = SIZE_MAX,
-                        .owner_id = owner_id,
-                        .share_id = share_id};
-    enum result result = read_waiting(store, batch, &tail);
+    lanes_one(&batch->arena, hits_mark(store), &batch->lanes);
+    enum result result = read_inbox(store, batch, tail);
     if (result == RESULT_OK)
         result = store_read_begin(store, out);
     if (result != RESULT_OK)
         return result;
-    int64_t mark;
-    result = fold_mark(*out, &mark);
-    if (result == RESULT_OK) {
-        batch_trim(batch, mark);
+    result = batch_trim(batch, *out);
+    if (result == RESULT_OK)
         result = batch_settle(batch, *out, hits_months(store));
-    }
     if (result != RESULT_OK)
         store_read_end(store, *out);
     return result;
+}
+
+/* Of its own lane a server knows whose hits may wait there; of others' it reads what is beyond the mark: what all servers take
+ * in half a second, or as long as the fold lags. */
+static enum result read_all_lanes(struct store *store, struct batch *batch, const struct tail *tail, struct db *db)
+{
+    enum result result = lanes_read(db, &batch->arena, &batch->lanes);
+    for (size_t i = 0; i < batch->lanes.count && result == RESULT_OK; i++) {
+        struct lane *lane = &batch->lanes.list[i];
+        if (!hits_may_wait(store, tail->owner_id, lane->number, lane->after))
+            lane->end = lane->after;
+    }
+    return result == RESULT_OK ? batch_read(batch, db, tail) : result;
+}
+
+static enum result read_one_database(struct store *store, struct batch *batch, const struct tail *tail, struct db **out)
+{
+    enum result result = store_read_begin(store, out);
+    if (result != RESULT_OK)
+        return result;
+    result = read_all_lanes(store, batch, tail, *out);
+    if (result == RESULT_OK)
+        result = batch_settle(batch, *out, hits_months(store));
+    if (result != RESULT_OK)
+        store_read_end(store, *out);
+    return result;
+}
+
+enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id, struct db **out)
+{
+    struct tail tail = {.limit = INT64_MAX, .acts_max = SIZE_MAX, .owner_id = owner_id, .share_id = share_id};
+    batch_start(batch);
+    return store->driver->shared ? read_one_database(store, batch, &tail, out)
+                                 : read_two_files(store, batch, &tail, out);
 }
 
 struct listing {

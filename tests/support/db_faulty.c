@@ -76,6 +76,7 @@ static enum result noted(struct faulty *faulty, enum result result)
     if (result == RESULT_FAILED || result == RESULT_BUSY)
         faulty->failed_inside = faulty->in_transaction;
     faulty->db.broken |= faulty->inner->broken;
+    faulty->db.claimed = faulty->inner->claimed;
     return result;
 }
 
@@ -202,6 +203,12 @@ static enum result append(struct db *db, const char *insert, const struct db_val
     return noted(faulty, engine_driver()->append(faulty->inner, insert, values, column_count, row_count));
 }
 
+static enum result claim(struct db *db, enum db_lock what, int32_t number)
+{
+    struct faulty *faulty = faulty_of(db);
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->claim(faulty->inner, what, number));
+}
+
 static enum result tidy(struct db *db, bool idle)
 {
     struct faulty *faulty = faulty_of(db);
@@ -270,6 +277,7 @@ struct db_driver db_faulty = {
     .finish = finish,
     .changes = changes,
     .append = append,
+    .claim = claim,
     .tidy = tidy,
     .copy_to = copy_to,
     .check = check,
