@@ -51,6 +51,7 @@ static const struct command COMMANDS[] = {
     {"card export", cli_card_export, NOTHING, "--member HANDLE [--handle CARD]", "print a member's cards as JSON"},
     {"backup", cli_backup, PATH_TO_WRITE, "FILE", "write a consistent copy of the store to a new file"},
     {"restore", NULL, NOTHING, "FILE", "put a backup in place of the store"},
+    {"copy", NULL, NOTHING, "--from STORE --to STORE", "copy a whole installation to another store, on any engine"},
     {"rejudge", cli_rejudge, NOTHING, "", "apply today's rules to every kept hit"},
     {"forget", cli_forget, NOTHING, "--months N", "remove single visits older than N months; the counts stay"},
     {"webhook verify", NULL, NOTHING,
@@ -344,6 +345,8 @@ static int run_alone(const struct command *command, const struct config *config,
         return cli_key_accept(config, call, argc, argv);
     if (!strcmp(command->words, "restore"))
         return cli_restore(config, call, argc, argv);
+    if (!strcmp(command->words, "copy"))
+        return cli_copy(config, call, argc, argv);
     if (!strcmp(command->words, "listen"))
         return cli_listen(config, call, argc, argv);
     if (!strcmp(command->words, "webhook verify"))

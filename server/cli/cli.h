@@ -55,6 +55,7 @@ cli_command cli_token_add, cli_token_list, cli_token_revoke;                    
 cli_command cli_card_import, cli_card_export;                                     /* card.c */
 cli_command cli_backup;                                                           /* backup.c */
 int cli_restore(const struct config *config, struct cli_call *call, int argc, char **argv);
+int cli_copy(const struct config *config, struct cli_call *call, int argc, char **argv);   /* copy.c */
 cli_command cli_migrate, cli_rejudge, cli_forget;                                          /* upkeep.c */
 cli_command cli_demo;                                                                      /* demo.c */
 int cli_listen(const struct config *config, struct cli_call *call, int argc, char **argv); /* listen.c */

@@ -223,7 +223,7 @@ const void *db_sqlite_bytes(const struct db_rows *rows, int column, size_t *len)
 
 static int append_text(struct connection *connection, const char *insert, int column_count, struct statement **out)
 {
-    char sql[1024];
+    char sql[4096];
     int len = snprintf(sql, sizeof sql, "%s VALUES (", insert);
     for (int i = 1; i <= column_count; i++) {
         assert((size_t)len + 8 < sizeof sql);

@@ -205,6 +205,9 @@ enum result migrate_check(struct db *db, enum db_part part, struct arena *arena,
 enum result store_key_check(struct db *db, const unsigned char *key, bool writes, bool accept,
                             const char **why) MUST_CHECK;
 
+/* copy.c: FAILED with a sentence in *WHY while the store is a copy that is not finished (copy.h). */
+enum result copy_refuse_unfinished(struct db *db, struct arena *arena, const char **why) MUST_CHECK;
+
 /* lock.c: one process a store. CONFLICT with a sentence in *WHY that names the file and the other's process id. *CLEAN says
  * whether the last one closed the store itself. An engine that many may serve has no lock: OK and NULL. */
 enum result lock_take(const char *url, struct arena *arena, struct store_lock **out, bool *clean,

@@ -255,7 +255,9 @@ static enum result open_to_read(struct store *store, const struct store_options 
         return RESULT_FAILED;
     store->open_count = 1;
     store->idle[store->idle_count++] = db;
-    enum result result = migrate_check(db, DB_MAIN, arena, why);
+    enum result result = copy_refuse_unfinished(db, arena, why);
+    if (result == RESULT_OK)
+        result = migrate_check(db, DB_MAIN, arena, why);
     if (result == RESULT_OK && options->seal_key)
         result = store_key_check(db, options->seal_key, false, false, why);
     return result == RESULT_OK ? hits_open(store, &store->hits) : result;
@@ -287,6 +289,8 @@ static enum result open_to_write(struct store *store, const struct store_options
         return RESULT_FAILED;
     }
     store->clean = true;
+    if (copy_refuse_unfinished(store->writer, arena, why) != RESULT_OK)
+        return RESULT_FAILED;
     if (migrate_part(store->writer, DB_MAIN, arena, why) != RESULT_OK || migrate_inbox(store, arena, why) != RESULT_OK)
         return RESULT_FAILED;
     if (options->seal_key &&

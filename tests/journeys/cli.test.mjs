@@ -242,7 +242,7 @@ test('settings: unknown ones are refused, flags win, secrets are hidden', async 
 })
 
 const COMMANDS = ['serve', 'worker', 'migrate', 'config', 'doctor', 'key accept', 'member add', 'member import', 'member list', 'member link', 'member disable', 'token add', 'token list',
-  'token revoke', 'listen', 'webhook verify', 'card import', 'card export', 'backup', 'restore', 'rejudge', 'forget', 'demo']
+  'token revoke', 'listen', 'webhook verify', 'card import', 'card export', 'backup', 'restore', 'copy', 'rejudge', 'forget', 'demo']
 
 test('--help and --version answer everywhere, whatever the settings', async () => {
   const settings = { MEISHI_NONSENSE: '1' }
