@@ -1,30 +1,31 @@
-/* See calls.h. Every setting that keeps libcurl from doing more than is asked is in set_refusals, one line each. */
+/* See calls.h. Every setting that keeps libcurl from doing more than is asked is in set_refusals, one line each.
+ *
+ * A call stands in one of three lines: queued until fewer than COURIER_CALLS_MAX are made, being made, done until its outcome is
+ * taken. libcurl's handles are kept from call to call with what is the same for all; they share no connection, no session
+ * and no cookie. */
 #include "server/notify/calls.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "cards/base/str.h"
 #include "cards/base/url.h"
 #include "server/ids.h"
 #include "server/log.h"
+#include "server/notify/authorities.h"
 
-enum { STATUS_NONE = 0, OTHERS_MAX = 4, PINS_BYTES_MAX = 1024, AUTHORITIES_MS = 10000, NAME_BYTES = 108 };
-
-enum step { STEP_FREE, STEP_CALLING, STEP_DONE };
+enum { STATUS_NONE = 0, OTHERS_MAX = 4, PINS_BYTES_MAX = 1024, QUEUE_LOOK_MS = 100 };
 
 struct transfer {
-    enum step step;
+    struct transfer *next; /* in its line */
     struct calls *calls;
     struct arena arena;
-    int64_t started_ms;
+    int64_t added_ms, started_ms;
     struct call call; /* its texts are in the arena */
     struct url url;
     bool plain;   /* http */
@@ -35,22 +36,65 @@ struct transfer {
     size_t header_bytes, body_bytes;
     int status_seen;
     int socket; /* the latest, while it is open; -1 */
+    int place;  /* among those that are made; -1 */
     CURL *easy;
     struct curl_slist *headers, *pins;
     struct send_outcome outcome;
+};
+
+struct line {
+    struct transfer *first, *last;
+    size_t count;
 };
 
 struct calls {
     struct arena arena;
     struct call_settings settings;
     CURLM *multi;
-    size_t busy;
-    struct transfer transfers[COURIER_CALLS_MAX];
+    struct line unused, queued, done;
+    int making, idle; /* how many */
+    struct transfer *made[COURIER_CALLS_MAX];
+    CURL *handles[COURIER_CALLS_MAX]; /* idle ones */
+    struct transfer transfers[COURIER_JOBS_MAX];
 };
+
+static void line_up(struct line *line, struct transfer *transfer)
+{
+    transfer->next = NULL;
+    if (line->last)
+        line->last->next = transfer;
+    else
+        line->first = transfer;
+    line->last = transfer;
+    line->count++;
+}
+
+static struct transfer *first_of(struct line *line)
+{
+    struct transfer *first = line->first;
+    if (!first)
+        return NULL;
+    line->first = first->next;
+    if (!line->first)
+        line->last = NULL;
+    line->count--;
+    return first;
+}
 
 size_t calls_busy(const struct calls *calls)
 {
-    return calls->busy;
+    return COURIER_JOBS_MAX - calls->unused.count;
+}
+
+size_t calls_queued(const struct calls *calls)
+{
+    return calls->queued.count;
+}
+
+int64_t calls_done_since(const struct calls *calls)
+{
+    const struct transfer *first = calls->done.first;
+    return first ? first->started_ms + first->outcome.latency_ms : INT64_MAX;
 }
 
 /* ---- what libcurl calls ---- */
@@ -90,8 +134,8 @@ static bool is_connected(int socket)
 static int close_socket(void *context, curl_socket_t socket)
 {
     struct transfer *transfer = context;
-    if (is_connected(socket))
-        transfer->connected = true;
+    if (!transfer->connected)
+        transfer->connected = is_connected(socket);
     if (transfer->socket == socket)
         transfer->socket = -1;
     return close(socket);
@@ -109,6 +153,7 @@ static int before_request(void *context, char *primary_ip, char *local_ip, int p
         fine = may_call(context, (struct sockaddr *)&v4, sizeof v4);
     else if (inet_pton(AF_INET6, primary_ip, &v6.sin6_addr) == 1)
         fine = may_call(context, (struct sockaddr *)&v6, sizeof v6);
+    ((struct transfer *)context)->connected = true;
     return fine ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
@@ -216,11 +261,18 @@ static enum send_error error_of(const struct transfer *transfer, CURLcode code)
 static void finish(struct transfer *transfer, enum send_error error)
 {
     curl_off_t retry_after_s = 0;
+    struct calls *calls = transfer->calls;
     if (transfer->easy) {
-        curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-        curl_multi_remove_handle(transfer->calls->multi, transfer->easy);
-        curl_easy_cleanup(transfer->easy);
+        if (transfer->answered && transfer->status_seen >= 300)
+            curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+        curl_multi_remove_handle(calls->multi, transfer->easy);
+        calls->handles[calls->idle++] = transfer->easy;
         transfer->easy = NULL;
+    }
+    if (transfer->place >= 0) {
+        struct transfer *last = calls->made[--calls->making];
+        calls->made[last->place = transfer->place] = last;
+        transfer->place = -1;
     }
     curl_slist_free_all(transfer->headers);
     curl_slist_free_all(transfer->pins);
@@ -232,7 +284,7 @@ static void finish(struct transfer *transfer, enum send_error error)
         .latency_ms = monotonic_ms() - transfer->started_ms,
         .retry_after_ms = retry_after_s > 0 && retry_after_s < 1000000 ? (int64_t)retry_after_s * 1000 : 0,
     };
-    transfer->step = STEP_DONE;
+    line_up(&calls->done, transfer);
 }
 
 /* ---- a call's settings ---- */
@@ -241,6 +293,8 @@ static void finish(struct transfer *transfer, enum send_error error)
 static bool pin(struct transfer *transfer)
 {
     struct str text;
+    if (transfer->url.host_is_address)
+        return true; /* there is no name to pin */
     str_init(&text, &transfer->arena, PINS_BYTES_MAX);
     str_addf(&text, "+%s:%d:", transfer->url.host, transfer->url.port);
     for (int i = 0; i < transfer->call.address_count; i++) {
@@ -252,18 +306,15 @@ static bool pin(struct transfer *transfer)
         inet_ntop(address->ss_family, bytes, numeric, sizeof numeric);
         str_addf(&text, address->ss_family == AF_INET6 ? "%s[%s]" : "%s%s", i ? "," : "", numeric);
     }
-    if (transfer->url.host_is_address)
-        return true; /* there is no name to pin */
     transfer->pins = curl_slist_append(NULL, text.data);
     return transfer->pins && !text.failed;
 }
 
 #define SET(option, value) (ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK)
 
-static bool set_refusals(CURL *easy, struct transfer *transfer)
+static bool set_refusals(CURL *easy, const struct calls *calls)
 {
     bool ok = true;
-    SET(CURLOPT_PROTOCOLS_STR, transfer->plain ? "http" : "https");
     SET(CURLOPT_REDIR_PROTOCOLS_STR, "https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_MAXREDIRS, 0L);
@@ -272,96 +323,121 @@ static bool set_refusals(CURL *easy, struct transfer *transfer)
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    SET(CURLOPT_OPENSOCKETDATA, transfer);
     SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
-    SET(CURLOPT_CLOSESOCKETDATA, transfer);
     SET(CURLOPT_PREREQFUNCTION, before_request);
-    SET(CURLOPT_PREREQDATA, transfer);
-    SET(CURLOPT_RESOLVE, transfer->pins);
     SET(CURLOPT_FRESH_CONNECT, 1L);
     SET(CURLOPT_FORBID_REUSE, 1L);
+    SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_CAPATH, NULL); /* a bundle alone can be kept */
-    if (transfer->calls->settings.limits.authorities)
-        SET(CURLOPT_CAINFO, transfer->calls->settings.limits.authorities);
+    if (calls->settings.limits.authorities)
+        SET(CURLOPT_CAINFO, calls->settings.limits.authorities);
     SET(CURLOPT_CA_CACHE_TIMEOUT, -1L); /* this process lives a day */
     SET(CURLOPT_ACCEPT_ENCODING, NULL);
     SET(CURLOPT_TRANSFER_ENCODING, 0L);
     SET(CURLOPT_BUFFERSIZE, 16384L);
-    return ok;
-}
-
-static bool set_request(CURL *easy, struct transfer *transfer)
-{
-    const struct courier_limits *limits = &transfer->calls->settings.limits;
-    bool ok = true;
-    SET(CURLOPT_URL, transfer->url.text);
-    SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_POST, 1L);
-    SET(CURLOPT_POSTFIELDSIZE, (long)strlen(transfer->call.body));
-    SET(CURLOPT_POSTFIELDS, transfer->call.body);
-    SET(CURLOPT_HTTPHEADER, transfer->headers);
     SET(CURLOPT_HEADERFUNCTION, take_header);
-    SET(CURLOPT_HEADERDATA, transfer);
     SET(CURLOPT_WRITEFUNCTION, take_body);
-    SET(CURLOPT_WRITEDATA, transfer);
-    SET(CURLOPT_TIMEOUT_MS, (long)transfer->call.deadline_ms);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)limits->connect_ms);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)calls->settings.limits.connect_ms);
     SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
     SET(CURLOPT_LOW_SPEED_TIME, 8L);
     return ok;
 }
 
+/* All of what one call sets, so that nothing of the call before is left in the handle. */
+static bool set_request(CURL *easy, struct transfer *transfer)
+{
+    bool ok = true;
+    SET(CURLOPT_PROTOCOLS_STR, transfer->plain ? "http" : "https");
+    SET(CURLOPT_OPENSOCKETDATA, transfer);
+    SET(CURLOPT_CLOSESOCKETDATA, transfer);
+    SET(CURLOPT_PREREQDATA, transfer);
+    SET(CURLOPT_RESOLVE, transfer->pins);
+    SET(CURLOPT_URL, transfer->url.text);
+    SET(CURLOPT_PRIVATE, transfer);
+    SET(CURLOPT_POSTFIELDSIZE, (long)strlen(transfer->call.body));
+    SET(CURLOPT_POSTFIELDS, transfer->call.body);
+    SET(CURLOPT_HTTPHEADER, transfer->headers);
+    SET(CURLOPT_HEADERDATA, transfer);
+    SET(CURLOPT_WRITEDATA, transfer);
+    SET(CURLOPT_TIMEOUT_MS, (long)transfer->call.deadline_ms);
+    return ok;
+}
+
+/* An idle handle, or a new one; NULL when libcurl refuses. */
+static CURL *take_handle(struct calls *calls)
+{
+    if (calls->idle)
+        return calls->handles[--calls->idle];
+    CURL *easy = curl_easy_init();
+    if (easy && !set_refusals(easy, calls)) {
+        curl_easy_cleanup(easy);
+        return NULL;
+    }
+    return easy;
+}
+
 static bool begin(struct transfer *transfer)
 {
+    struct calls *calls = transfer->calls;
     for (int i = 0; i < COURIER_HEADERS_MAX && transfer->call.headers[i]; i++)
         transfer->headers = curl_slist_append(transfer->headers, transfer->call.headers[i]);
     /* Without this libcurl would wait for a "100 Continue" that few receivers send. */
     transfer->headers = curl_slist_append(transfer->headers, "Expect:");
-    transfer->easy = curl_easy_init();
-    return transfer->easy && pin(transfer) && set_refusals(transfer->easy, transfer) &&
-           set_request(transfer->easy, transfer) &&
-           curl_multi_add_handle(transfer->calls->multi, transfer->easy) == CURLM_OK;
+    transfer->easy = take_handle(calls);
+    return transfer->easy && pin(transfer) && set_request(transfer->easy, transfer) &&
+           curl_multi_add_handle(calls->multi, transfer->easy) == CURLM_OK;
 }
 
-static struct transfer *free_transfer(struct calls *calls)
+/* Those that have waited too long are given back untried. */
+static void begin_queued(struct calls *calls)
 {
-    for (int i = 0; i < COURIER_CALLS_MAX; i++)
-        if (calls->transfers[i].step == STEP_FREE)
-            return &calls->transfers[i];
-    return NULL;
+    struct transfer *transfer;
+    int64_t now = calls->queued.first ? monotonic_ms() : 0, patience_ms = courier_turn_ms(&calls->settings.limits);
+    while (calls->queued.first &&
+           (calls->making < COURIER_CALLS_MAX || now - calls->queued.first->added_ms > patience_ms)) {
+        transfer = first_of(&calls->queued);
+        transfer->started_ms = now;
+        if (now - transfer->added_ms > patience_ms) {
+            finish(transfer, SEND_INTERRUPTED);
+            continue;
+        }
+        calls->made[transfer->place = calls->making++] = transfer;
+        if (!begin(transfer)) {
+            log_error("webhook-send", "why=\"libcurl refused a setting\"");
+            finish(transfer, SEND_PROTOCOL);
+        }
+    }
 }
 
 enum result calls_add(struct calls *calls, const struct call *call)
 {
-    struct transfer *transfer = free_transfer(calls);
+    struct transfer *transfer = first_of(&calls->unused);
     if (!transfer)
         return RESULT_LIMITED;
+    struct arena arena = transfer->arena; /* its memory is kept */
     memset(transfer, 0, sizeof *transfer);
-    arena_init(&transfer->arena);
-    transfer->step = STEP_CALLING;
+    transfer->arena = arena;
+    arena_reset(&transfer->arena);
     transfer->calls = calls;
-    transfer->socket = -1;
-    transfer->started_ms = monotonic_ms();
+    transfer->socket = transfer->place = -1;
+    transfer->added_ms = transfer->started_ms = monotonic_ms();
     transfer->call = *call;
     transfer->call.body = arena_strdup(&transfer->arena, call->body);
     for (int i = 0; i < COURIER_HEADERS_MAX && call->headers[i]; i++)
         transfer->call.headers[i] = arena_strdup(&transfer->arena, call->headers[i]);
-    calls->busy++;
     if (url_parse(call->url, URL_NO_FRAGMENT, &transfer->arena, &transfer->url) != RESULT_OK) {
         finish(transfer, SEND_BAD_URL);
         return RESULT_OK;
     }
     transfer->plain = !strcmp(transfer->url.scheme, "http");
-    if (!begin(transfer)) {
-        log_error("webhook-send", "why=\"libcurl refused a setting\"");
-        finish(transfer, SEND_PROTOCOL);
-    }
+    line_up(&calls->queued, transfer);
     return RESULT_OK;
 }
 
@@ -395,10 +471,8 @@ static int64_t deadline_of(const struct transfer *transfer)
 static int end_overdue(struct calls *calls, int wait_ms)
 {
     int64_t now = monotonic_ms();
-    for (int i = 0; i < COURIER_CALLS_MAX; i++) {
-        struct transfer *transfer = &calls->transfers[i];
-        if (transfer->step != STEP_CALLING)
-            continue;
+    for (int i = calls->making - 1; i >= 0; i--) { /* one that ends leaves its place to the last */
+        struct transfer *transfer = calls->made[i];
         int64_t left = deadline_of(transfer) - now;
         if (left <= 0)
             finish(transfer, error_of(transfer, CURLE_OPERATION_TIMEDOUT));
@@ -406,21 +480,6 @@ static int end_overdue(struct calls *calls, int wait_ms)
             wait_ms = (int)left;
     }
     return wait_ms;
-}
-
-static bool any_done(const struct calls *calls)
-{
-    for (int i = 0; i < COURIER_CALLS_MAX; i++)
-        if (calls->transfers[i].step == STEP_DONE)
-            return true;
-    return false;
-}
-
-static void move_on(struct calls *calls)
-{
-    int running;
-    curl_multi_perform(calls->multi, &running);
-    take_ends(calls);
 }
 
 void calls_run(struct calls *calls, struct pollfd *others, unsigned count, int wait_ms)
@@ -431,90 +490,36 @@ void calls_run(struct calls *calls, struct pollfd *others, unsigned count, int w
         watched[i].events = (short)((others[i].events & POLLIN ? CURL_WAIT_POLLIN : 0) |
                                     (others[i].events & POLLOUT ? CURL_WAIT_POLLOUT : 0));
     }
-    move_on(calls);
+    size_t done = calls->done.count;
+    begin_queued(calls);
+    if (calls->queued.first && wait_ms > QUEUE_LOOK_MS)
+        wait_ms = QUEUE_LOOK_MS;
     wait_ms = end_overdue(calls, wait_ms);
-    curl_multi_poll(calls->multi, watched, count, any_done(calls) ? 0 : wait_ms, NULL);
+    curl_multi_poll(calls->multi, watched, count, calls->done.count > done ? 0 : wait_ms, NULL);
     for (unsigned i = 0; i < count; i++)
         others[i].revents = watched[i].revents;
-    move_on(calls);
+    int running;
+    curl_multi_perform(calls->multi, &running);
+    take_ends(calls);
     end_overdue(calls, 0);
+    begin_queued(calls);
 }
 
 enum result calls_take(struct calls *calls, struct send_outcome *out)
 {
-    for (int i = 0; i < COURIER_CALLS_MAX; i++) {
-        struct transfer *transfer = &calls->transfers[i];
-        if (transfer->step != STEP_DONE)
-            continue;
-        *out = transfer->outcome;
-        arena_free(&transfer->arena);
-        transfer->step = STEP_FREE;
-        calls->busy--;
-        return RESULT_OK;
-    }
-    return RESULT_NOT_FOUND;
+    struct transfer *transfer = first_of(&calls->done);
+    if (!transfer)
+        return RESULT_NOT_FOUND;
+    *out = transfer->outcome;
+    transfer->next = calls->unused.first; /* the memory used last is used next */
+    calls->unused.first = transfer;
+    if (!transfer->next)
+        calls->unused.last = transfer;
+    calls->unused.count++;
+    return RESULT_OK;
 }
 
 /* ---- start and stop ---- */
-
-/* Listens under a name that the kernel picks, which has no place in any folder; -1 when that fails. */
-static int listen_to_self(char name[NAME_BYTES])
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    socklen_t len = sizeof address;
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listener < 0)
-        return -1;
-    if (bind(listener, (struct sockaddr *)&address, sizeof address.sun_family) || listen(listener, 1) ||
-        getsockname(listener, (struct sockaddr *)&address, &len)) {
-        close(listener);
-        return -1;
-    }
-    size_t name_len = len - offsetof(struct sockaddr_un, sun_path) - 1; /* a zero byte leads it */
-    snprintf(name, NAME_BYTES, "%.*s", (int)name_len, address.sun_path + 1);
-    return listener;
-}
-
-/* Whether the hello of a handshake has come to the listener; *TALK is the connection it comes by, -1 at first. */
-static bool heard_hello(int listener, int *talk)
-{
-    char byte;
-    if (*talk < 0)
-        *talk = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    return *talk >= 0 && recv(*talk, &byte, 1, MSG_PEEK) == 1;
-}
-
-/* libcurl reads the authorities when it first needs them and keeps them with the multi handle. It is made to need them here,
- * before files are out of reach, by a handshake with ourselves: when it says hello, it has read them. */
-static enum result read_authorities(struct calls *calls)
-{
-    char name[NAME_BYTES];
-    int listener = listen_to_self(name), talk = -1, running = 1;
-    CURL *easy = curl_easy_init();
-    bool ok = easy && listener >= 0, heard = false;
-    struct transfer to_self = {.calls = calls, .socket = -1};
-    ok = ok && set_refusals(easy, &to_self);
-    SET(CURLOPT_OPENSOCKETFUNCTION, NULL);
-    SET(CURLOPT_ABSTRACT_UNIX_SOCKET, name);
-    SET(CURLOPT_URL, "https://nobody.invalid/");
-    SET(CURLOPT_TIMEOUT_MS, (long)AUTHORITIES_MS);
-    ok = ok && curl_multi_add_handle(calls->multi, easy) == CURLM_OK;
-    while (ok && running && !heard) {
-        ok = curl_multi_perform(calls->multi, &running) == CURLM_OK;
-        heard = heard_hello(listener, &talk);
-        if (running && !heard)
-            curl_multi_poll(calls->multi, NULL, 0, 10, NULL);
-    }
-    if (easy) {
-        curl_multi_remove_handle(calls->multi, easy);
-        curl_easy_cleanup(easy);
-    }
-    if (talk >= 0)
-        close(talk);
-    if (listener >= 0)
-        close(listener);
-    return heard && running ? RESULT_OK : RESULT_FAILED; /* over already: they cannot be read */
-}
 
 enum result calls_open(const struct call_settings *settings, struct calls **out)
 {
@@ -528,8 +533,13 @@ enum result calls_open(const struct call_settings *settings, struct calls **out)
     arena_init(&calls->arena);
     calls->settings = *settings;
     calls->settings.limits.authorities = arena_strdup(&calls->arena, settings->limits.authorities);
+    for (int i = 0; i < COURIER_JOBS_MAX; i++)
+        line_up(&calls->unused, &calls->transfers[i]);
     calls->multi = curl_multi_init();
-    if (!calls->multi || read_authorities(calls) != RESULT_OK) {
+    CURL *easy = calls->multi ? take_handle(calls) : NULL;
+    enum result result = easy ? authorities_read(calls->multi, easy) : RESULT_FAILED;
+    curl_easy_cleanup(easy);
+    if (result != RESULT_OK) {
         calls_close(calls);
         return RESULT_FAILED;
     }
@@ -541,13 +551,12 @@ void calls_close(struct calls *calls)
 {
     if (!calls)
         return;
-    for (int i = 0; i < COURIER_CALLS_MAX; i++) {
-        struct transfer *transfer = &calls->transfers[i];
-        if (transfer->step == STEP_CALLING)
-            finish(transfer, SEND_INTERRUPTED);
-        if (transfer->step == STEP_DONE)
-            arena_free(&transfer->arena);
-    }
+    while (calls->making)
+        finish(calls->made[calls->making - 1], SEND_INTERRUPTED);
+    while (calls->idle)
+        curl_easy_cleanup(calls->handles[--calls->idle]);
+    for (int i = 0; i < COURIER_JOBS_MAX; i++)
+        arena_free(&calls->transfers[i].arena);
     curl_multi_cleanup(calls->multi);
     arena_free(&calls->arena);
     free(calls);

@@ -3,10 +3,16 @@
  * An errand goes through three steps. Its host is looked up by the resolver's threads; every answer is judged, one bad one
  * refuses the errand, and the good ones go with it, so the name is never asked again and cannot change its mind between the
  * judgement and the call. Then it waits until whoever makes the calls is there, fewer than COURIER_CALLS_MAX are under way, and
- * fewer than PER_ADDRESS_MAX to any of its addresses. Then it is handed over, and comes back with an outcome, or without one when the carrier is gone.
+ * fewer than PER_ADDRESS_MAX to any of its addresses. Then it is handed over, and comes back with an outcome, or without one when
+ * the carrier is gone.
  *
  * Carriers are processes that make the calls (sending.h): our own child, always kept ready, and at times a worker that the
- * operator started, which goes first while it is there. */
+ * operator started, which goes first while it is there. They are handed more than they may make at once, so that the next is there when
+ * one ends.
+ *
+ * A call that crashes its carrier would do so for ever, and interrupt all others each time. So who was in hand at SUSPECT_ALONE crashes
+ * is called from a cell: a child that is there as long as it is wanted and makes one call at a time. What crashes that is told as
+ * SEND_CRASH in the end. */
 #include "server/notify/courier.h"
 
 #include <errno.h>
@@ -21,18 +27,19 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "cards/base/arena.h"
-#include "cards/base/url.h"
 #include "server/ids.h"
 #include "server/log.h"
 #include "server/notify/child.h"
+#include "server/notify/errand.h"
 #include "server/notify/resolver.h"
+#include "server/notify/suspects.h"
 #include "server/notify/wire.h"
 
 enum {
     PER_ADDRESS_MAX = 4,
-    TURN_MS = 5000,   /* for a carrier, and for a turn at an address */
-    HANG_MS = 5000,   /* past a call's deadline: its carrier hangs */
+    HANDED_MAX = 2 * COURIER_CALLS_MAX, /* those that are made, and the next */
+    CARRIERS = 3,
+    CELL_IDLE_MS = 10000,
     START_MS = 30000, /* for a carrier to get ready */
     NOBODY = -1,      /* courier.offer: nobody is there */
     OCCUPIED = -2     /* courier.offer: somebody is */
@@ -40,29 +47,14 @@ enum {
 
 _Static_assert((int)RESOLVER_QUEUE_MAX >= (int)COURIER_JOBS_MAX, "every errand may ask for its name at once");
 
-enum step { STEP_FREE, STEP_NAMING, STEP_WAITING, STEP_CALLING, STEP_DONE };
-
 struct carrier {
     struct wire wire;
+    struct child *child; /* NULL: a worker */
     bool there;
     bool ready;   /* it takes calls */
     bool leaving; /* it said so: it gets no more */
     bool shut;    /* and was told that it has got all */
     int64_t since_ms;
-};
-
-struct errand {
-    enum step step;
-    struct arena arena;
-    int64_t id, started_ms;
-    int64_t step_ms;  /* since when it is in this step */
-    int64_t named_ms; /* how long the name took */
-    struct url url;
-    bool plain;  /* http */
-    bool capped; /* to an address of a stranger */
-    struct call call;
-    struct carrier *carrier;
-    struct send_outcome outcome;
 };
 
 struct courier {
@@ -71,10 +63,12 @@ struct courier {
     int wakeup; /* an eventfd */
     int64_t tickets;
     size_t busy;
-    struct child child;
-    struct carrier own, guest;
-    struct arena message; /* of the one being read */
-    atomic_int offer;     /* a socket to a worker that came, or NOBODY, or OCCUPIED */
+    struct child child, cell_child;
+    struct carrier own, guest, cell;
+    struct suspects suspects;
+    int64_t cell_until_ms; /* wanted so long */
+    struct arena message;  /* of the one being read */
+    atomic_int offer;      /* a socket to a worker that came, or NOBODY, or OCCUPIED */
     atomic_llong restarts, process;
     struct errand errands[COURIER_JOBS_MAX];
 };
@@ -89,6 +83,11 @@ void courier_scrub_environment(void)
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         unsetenv(NAMES[i]);
     setenv("RES_OPTIONS", "timeout:1 attempts:2", 1);
+}
+
+int courier_turn_ms(const struct courier_limits *limits)
+{
+    return limits->deadline_ms < COURIER_TURN_MS ? limits->deadline_ms : COURIER_TURN_MS;
 }
 
 void courier_wake(struct courier *courier)
@@ -136,23 +135,37 @@ static enum result carrier_open(struct courier *courier, struct carrier *carrier
     return wire_put(&carrier->wire, &message);
 }
 
-/* What it had in hand is interrupted, and what becomes of it depends on whose it is. */
-static void carrier_gone(struct courier *courier, struct carrier *carrier)
+static bool is_suspect(const struct courier *courier, const struct errand *errand)
+{
+    return suspects_crashes(&courier->suspects, errand->place) >= SUSPECT_ALONE;
+}
+
+/* What it had in hand is interrupted, or did it. */
+static int lose(struct courier *courier, const struct carrier *carrier)
 {
     int lost = 0;
+    int64_t now = monotonic_ms();
     for (int i = 0; i < COURIER_JOBS_MAX; i++) {
         struct errand *errand = &courier->errands[i];
         if (errand->step != STEP_CALLING || errand->carrier != carrier)
             continue;
-        finish(courier, errand, SEND_INTERRUPTED);
+        bool convicted = suspects_add(&courier->suspects, errand->place, now) >= SUSPECT_CONVICTED;
+        finish(courier, errand, convicted && carrier == &courier->cell ? SEND_CRASH : SEND_INTERRUPTED);
         lost++;
     }
+    return lost;
+}
+
+static void carrier_gone(struct courier *courier, struct carrier *carrier)
+{
+    int lost = lose(courier, carrier);
     bool in_order = carrier->leaving && !lost;
     carrier->there = false;
     wire_close(&carrier->wire);
-    if (carrier == &courier->own) {
-        child_end(&courier->child, in_order);
-        atomic_store(&courier->process, 0);
+    if (carrier->child) {
+        child_end(carrier->child, in_order);
+        if (carrier == &courier->own)
+            atomic_store(&courier->process, 0);
         atomic_fetch_add(&courier->restarts, 1);
         return;
     }
@@ -160,7 +173,36 @@ static void carrier_gone(struct courier *courier, struct carrier *carrier)
     atomic_store(&courier->offer, NOBODY);
 }
 
-/* The child that should be there, and a worker that came. */
+static void keep_child(struct courier *courier, struct carrier *carrier)
+{
+    int fd;
+    if (!carrier->there && child_start(carrier->child, &fd) == RESULT_OK &&
+        carrier_open(courier, carrier, fd) != RESULT_OK)
+        carrier_gone(courier, carrier);
+}
+
+/* There is one while somebody is to be called from it, and a little longer. */
+static void keep_cell(struct courier *courier)
+{
+    int64_t now = monotonic_ms();
+    for (int i = 0; i < COURIER_JOBS_MAX && courier->suspects.count; i++) {
+        const struct errand *errand = &courier->errands[i];
+        if ((errand->step == STEP_WAITING && is_suspect(courier, errand)) ||
+            (errand->step == STEP_CALLING && errand->carrier == &courier->cell))
+            courier->cell_until_ms = now + CELL_IDLE_MS;
+    }
+    if (courier->cell_until_ms > now) {
+        keep_child(courier, &courier->cell);
+        return;
+    }
+    if (courier->cell.there)
+        wire_close(&courier->cell.wire);
+    courier->cell.there = false;
+    courier->cell_until_ms = 0;
+    child_stop(&courier->cell_child);
+}
+
+/* The children that should be there, and a worker that came. */
 static void carriers_gather(struct courier *courier)
 {
     int fd = atomic_load(&courier->offer);
@@ -169,34 +211,41 @@ static void carriers_gather(struct courier *courier)
         if (carrier_open(courier, &courier->guest, fd) != RESULT_OK)
             carrier_gone(courier, &courier->guest);
     }
-    if (!courier->own.there && child_start(&courier->child, &fd) == RESULT_OK &&
-        carrier_open(courier, &courier->own, fd) != RESULT_OK)
-        carrier_gone(courier, &courier->own);
+    keep_child(courier, &courier->own);
+    if (courier->cell_until_ms || courier->suspects.count)
+        keep_cell(courier);
+}
+
+static bool is_ready(const struct carrier *carrier)
+{
+    return carrier->there && carrier->ready && !carrier->leaving;
 }
 
 static struct carrier *carrier_ready(struct courier *courier)
 {
-    struct carrier *all[] = {&courier->guest, &courier->own};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i]->there && all[i]->ready && !all[i]->leaving)
-            return all[i];
-    return NULL;
+    return is_ready(&courier->guest) ? &courier->guest : is_ready(&courier->own) ? &courier->own : NULL;
+}
+
+/* Tickets end in the number of their errand. */
+static struct errand *errand_of(struct courier *courier, int64_t ticket)
+{
+    struct errand *errand = &courier->errands[(uint64_t)ticket % COURIER_JOBS_MAX];
+    return errand->call.ticket == ticket ? errand : NULL;
 }
 
 /* False: this is no outcome of a call that the carrier has in hand. */
 static bool take_outcome(struct courier *courier, const struct carrier *carrier, const struct send_outcome *outcome)
 {
-    for (int i = 0; i < COURIER_JOBS_MAX; i++) {
-        struct errand *errand = &courier->errands[i];
-        if (errand->step != STEP_CALLING || errand->carrier != carrier || errand->call.ticket != outcome->id)
-            continue;
-        finish(courier, errand, outcome->error);
-        errand->outcome.status = outcome->status;
-        errand->outcome.latency_ms = errand->named_ms + outcome->latency_ms;
-        errand->outcome.retry_after_ms = outcome->retry_after_ms;
-        return true;
-    }
-    return false;
+    struct errand *errand = errand_of(courier, outcome->id);
+    if (!errand || errand->step != STEP_CALLING || errand->carrier != carrier)
+        return false;
+    if (outcome->error != SEND_INTERRUPTED) /* that one was not begun */
+        suspects_clear(&courier->suspects, errand->place);
+    finish(courier, errand, outcome->error);
+    errand->outcome.status = outcome->status;
+    errand->outcome.latency_ms = errand->named_ms + outcome->latency_ms;
+    errand->outcome.retry_after_ms = outcome->retry_after_ms;
+    return true;
 }
 
 static void carrier_welcome(struct courier *courier, struct carrier *carrier)
@@ -204,7 +253,7 @@ static void carrier_welcome(struct courier *courier, struct carrier *carrier)
     carrier->ready = true;
     if (carrier == &courier->own)
         atomic_store(&courier->process, courier->child.pid);
-    else
+    else if (carrier == &courier->guest)
         log_info("webhook-worker-came", "words=\"it sends the webhooks now\"");
 }
 
@@ -236,8 +285,8 @@ static bool carrier_listen(struct courier *courier, struct carrier *carrier)
 
 static void carriers_listen(struct courier *courier)
 {
-    struct carrier *all[] = {&courier->guest, &courier->own};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    struct carrier *all[CARRIERS] = {&courier->guest, &courier->own, &courier->cell};
+    for (int i = 0; i < CARRIERS; i++)
         if (all[i]->there && !carrier_listen(courier, all[i]))
             carrier_gone(courier, all[i]);
 }
@@ -260,8 +309,9 @@ enum result courier_add(struct courier *courier, const struct send_job *job)
     memset(errand, 0, sizeof *errand);
     arena_init(&errand->arena);
     errand->id = job->id;
+    errand->place = job->place;
     errand->started_ms = monotonic_ms();
-    errand->call.ticket = ++courier->tickets;
+    errand->call.ticket = ++courier->tickets * COURIER_JOBS_MAX + (errand - courier->errands);
     errand->call.body = arena_strdup(&errand->arena, job->body);
     for (int i = 0; i < COURIER_HEADERS_MAX && job->headers[i]; i++)
         errand->call.headers[i] = arena_strdup(&errand->arena, job->headers[i]);
@@ -280,22 +330,6 @@ enum result courier_add(struct courier *courier, const struct send_job *job)
     return RESULT_OK;
 }
 
-/* Judges every answer and keeps the first few. False: one of them may not be called. */
-static bool judge(const struct courier *courier, struct errand *errand, const struct resolved *answer)
-{
-    for (int i = 0; i < answer->count; i++) {
-        const struct sockaddr_storage *address = &answer->addresses[i];
-        enum address_verdict verdict =
-            address_judge(&courier->settings.policy, (const struct sockaddr *)address, sizeof *address);
-        if (verdict == ADDRESS_REFUSED || (verdict == ADDRESS_PUBLIC && errand->plain))
-            return false;
-        errand->capped = errand->capped || verdict == ADDRESS_PUBLIC;
-        if (i < CALL_ADDRESSES_MAX)
-            errand->call.addresses[errand->call.address_count++] = *address;
-    }
-    return true;
-}
-
 static void take_name(struct courier *courier, struct errand *errand, const struct resolved *answer)
 {
     if (!answer->count) {
@@ -307,25 +341,18 @@ static void take_name(struct courier *courier, struct errand *errand, const stru
     }
     errand->named_ms = monotonic_ms() - errand->started_ms;
     go_on(errand, STEP_WAITING);
-    if (!judge(courier, errand, answer))
+    if (!errand_judge(errand, &courier->settings.policy, answer))
         finish(courier, errand, SEND_REFUSED_ADDRESS);
 }
 
 static void take_names(struct courier *courier)
 {
     struct resolved answer;
-    while (resolver_take(courier->resolver, &answer) == RESULT_OK)
-        for (int i = 0; i < COURIER_JOBS_MAX; i++)
-            if (courier->errands[i].step == STEP_NAMING && courier->errands[i].call.ticket == answer.ticket)
-                take_name(courier, &courier->errands[i], &answer);
-}
-
-static bool goes_to(const struct errand *errand, const struct sockaddr_storage *address)
-{
-    for (int i = 0; i < errand->call.address_count; i++)
-        if (address_is_same(&errand->call.addresses[i], address))
-            return true;
-    return false;
+    while (resolver_take(courier->resolver, &answer) == RESULT_OK) {
+        struct errand *errand = errand_of(courier, answer.ticket);
+        if (errand && errand->step == STEP_NAMING)
+            take_name(courier, errand, &answer);
+    }
 }
 
 /* Whether as many as may be are under way to one of its addresses. Receivers that the operator named are the operator's to
@@ -335,41 +362,40 @@ static bool is_crowded(const struct courier *courier, const struct errand *erran
     for (int at = 0; errand->capped && at < errand->call.address_count; at++) {
         int under_way = 0;
         for (int i = 0; i < COURIER_JOBS_MAX; i++)
-            under_way +=
-                courier->errands[i].step == STEP_CALLING && goes_to(&courier->errands[i], &errand->call.addresses[at]);
+            under_way += courier->errands[i].step == STEP_CALLING &&
+                         errand_goes_to(&courier->errands[i], &errand->call.addresses[at]);
         if (under_way >= PER_ADDRESS_MAX)
             return true;
     }
     return false;
 }
 
-/* The one that has waited longest, of those that need not wait for their address. */
-static struct errand *next_to_go(struct courier *courier)
+/* The one that has waited longest, of the suspects or of the others, and of those that need not wait for their address. */
+static struct errand *next_to_go(struct courier *courier, bool suspects)
 {
     struct errand *first = NULL;
     for (int i = 0; i < COURIER_JOBS_MAX; i++) {
         struct errand *errand = &courier->errands[i];
         if (errand->step == STEP_WAITING && (!first || errand->call.ticket < first->call.ticket) &&
-            !is_crowded(courier, errand))
+            is_suspect(courier, errand) == suspects && !is_crowded(courier, errand))
             first = errand;
     }
     return first;
 }
 
-static int calls_under_way(const struct courier *courier)
+static int count_handed(const struct courier *courier, const struct carrier *carrier)
 {
     int count = 0;
     for (int i = 0; i < COURIER_JOBS_MAX; i++)
-        count += courier->errands[i].step == STEP_CALLING;
+        count += courier->errands[i].step == STEP_CALLING && courier->errands[i].carrier == carrier;
     return count;
 }
 
-static void hand_over(struct courier *courier)
+static void hand_over_to(struct courier *courier, struct carrier *carrier, int most)
 {
-    struct carrier *carrier = carrier_ready(courier);
     struct errand *errand;
-    int room = COURIER_CALLS_MAX - calls_under_way(courier);
-    while (carrier && room > 0 && wire_has_room(&carrier->wire) && (errand = next_to_go(courier))) {
+    int room = most - count_handed(courier, carrier);
+    while (room > 0 && wire_has_room(&carrier->wire) && (errand = next_to_go(courier, carrier == &courier->cell))) {
         int64_t left_ms = courier->settings.limits.deadline_ms - errand->named_ms;
         errand->call.deadline_ms = left_ms > 0 ? (int)left_ms : 1;
         const struct message message = {.kind = MESSAGE_CALL, .call = errand->call};
@@ -382,29 +408,17 @@ static void hand_over(struct courier *courier)
         go_on(errand, STEP_CALLING);
         room--;
     }
-    if (carrier && wire_flush(&carrier->wire) != RESULT_OK)
+    if (wire_flush(&carrier->wire) != RESULT_OK)
         carrier_gone(courier, carrier);
 }
 
-/* When the errand's step has taken too long, on the monotonic clock. */
-static int64_t deadline_of(const struct courier *courier, const struct errand *errand)
+static void hand_over(struct courier *courier)
 {
-    const struct courier_limits *limits = &courier->settings.limits;
-    switch (errand->step) {
-    case STEP_NAMING: {
-        /* A name waits its turn behind the same member's others, hence not name_ms alone. */
-        int patience = limits->name_ms + limits->connect_ms;
-        return errand->step_ms + (patience < limits->deadline_ms ? patience : limits->deadline_ms);
-    }
-    case STEP_WAITING:
-        return errand->step_ms + TURN_MS;
-    case STEP_CALLING:
-        return errand->step_ms + errand->call.deadline_ms + HANG_MS;
-    case STEP_FREE:
-    case STEP_DONE:
-        break;
-    }
-    return INT64_MAX;
+    struct carrier *carrier = carrier_ready(courier);
+    if (carrier)
+        hand_over_to(courier, carrier, HANDED_MAX);
+    if (is_ready(&courier->cell))
+        hand_over_to(courier, &courier->cell, 1);
 }
 
 static void end_one(struct courier *courier, struct errand *errand)
@@ -422,18 +436,20 @@ static int end_overdue(struct courier *courier, int wait_ms)
 {
     int64_t now = monotonic_ms();
     for (int i = 0; i < COURIER_JOBS_MAX; i++) {
-        int64_t left = deadline_of(courier, &courier->errands[i]) - now;
+        int64_t left = errand_deadline(&courier->errands[i], &courier->settings.limits) - now;
         if (left <= 0)
             end_one(courier, &courier->errands[i]);
         else if (left < wait_ms)
             wait_ms = (int)left;
     }
-    struct carrier *all[] = {&courier->guest, &courier->own};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    struct carrier *all[CARRIERS] = {&courier->guest, &courier->own, &courier->cell};
+    for (int i = 0; i < CARRIERS; i++) {
         if (all[i]->there && !all[i]->ready && now - all[i]->since_ms > START_MS)
             carrier_gone(courier, all[i]);
-    if (!courier->own.there && courier->child.next_ms - now < wait_ms)
-        wait_ms = courier->child.next_ms > now ? (int)(courier->child.next_ms - now) : 1;
+        bool wanted = all[i]->child && !all[i]->there && (all[i] != &courier->cell || courier->cell_until_ms > now);
+        if (wanted && all[i]->child->next_ms - now < wait_ms)
+            wait_ms = all[i]->child->next_ms > now ? (int)(all[i]->child->next_ms - now) : 1;
+    }
     return wait_ms;
 }
 
@@ -463,12 +479,12 @@ static size_t collect(struct courier *courier, struct send_outcome *out, size_t 
 
 static void sleep_until_woken(struct courier *courier, int wait_ms)
 {
-    const struct carrier *all[] = {&courier->guest, &courier->own};
-    struct pollfd fds[3] = {{.fd = courier->wakeup, .events = POLLIN}};
-    for (int i = 0; i < 2; i++)
+    const struct carrier *all[CARRIERS] = {&courier->guest, &courier->own, &courier->cell};
+    struct pollfd fds[1 + CARRIERS] = {{.fd = courier->wakeup, .events = POLLIN}};
+    for (int i = 0; i < CARRIERS; i++)
         fds[i + 1] = (struct pollfd){.fd = all[i]->there ? all[i]->wire.fd : -1, .events = wire_events(&all[i]->wire)};
     uint64_t times;
-    if (poll(fds, 3, wait_ms) > 0 && fds[0].revents)
+    if (poll(fds, 1 + CARRIERS, wait_ms) > 0 && fds[0].revents)
         (void)!read(courier->wakeup, &times, sizeof times);
 }
 
@@ -504,6 +520,8 @@ enum result courier_open(const struct address_policy *policy, const struct couri
     own->answer_ms = or_default(own->answer_ms, COURIER_ANSWER_MS);
     own->deadline_ms = or_default(own->deadline_ms, COURIER_DEADLINE_MS);
     arena_init(&courier->message);
+    courier->own.child = &courier->child;
+    courier->cell.child = &courier->cell_child;
     atomic_store(&courier->offer, NOBODY);
     courier->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (courier->wakeup < 0 || resolver_open(resolver_spoke, courier, &courier->resolver) != RESULT_OK) {
@@ -539,11 +557,12 @@ void courier_close(struct courier *courier)
     int offered = atomic_load(&courier->offer);
     if (offered >= 0)
         close(offered);
-    struct carrier *all[] = {&courier->guest, &courier->own};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    struct carrier *all[CARRIERS] = {&courier->guest, &courier->own, &courier->cell};
+    for (int i = 0; i < CARRIERS; i++)
         if (all[i]->there)
             wire_close(&all[i]->wire);
     child_stop(&courier->child);
+    child_stop(&courier->cell_child);
     for (int i = 0; i < COURIER_JOBS_MAX; i++)
         arena_free(&courier->errands[i].arena);
     arena_free(&courier->message);

@@ -18,19 +18,21 @@ struct courier;
 
 enum {
     COURIER_CALLS_MAX = 64, /* under way at once */
-    COURIER_JOBS_MAX = 128, /* with those that wait for their turn */
+    COURIER_JOBS_MAX = 192, /* with those that wait for their turn */
     COURIER_HEADERS_MAX = 8,
     COURIER_URL_MAX = 2048,
     COURIER_REPLY_MAX = 16384, /* bytes of headers, and of body, read from a receiver */
     COURIER_NAME_MS = 2000,
     COURIER_CONNECT_MS = 5000,
     COURIER_ANSWER_MS = 10000, /* to the reply's complete headers */
-    COURIER_DEADLINE_MS = 15000
+    COURIER_DEADLINE_MS = 15000,
+    COURIER_TURN_MS = 5000 /* for a process to send by, for a turn at an address, and for one in the process */
 };
 
 struct send_job {
     int64_t id;                               /* the caller's, comes back in the outcome */
     int64_t group;                            /* the member: see resolver.h */
+    int64_t place;                            /* the endpoint: see suspects.h; 0: not known */
     const char *url;                          /* https, or http to an allowed address */
     const char *headers[COURIER_HEADERS_MAX]; /* "name: value", NULL after the last */
     const char *body;                         /* sent by POST */
@@ -49,6 +51,8 @@ struct courier_limits { /* 0: the values above; tests shorten them */
     const char *authorities; /* a file of certificates to trust; NULL: the system's. Outlives the courier */
 };
 
+/* How long anything may wait for its turn. */
+int courier_turn_ms(const struct courier_limits *limits);
 /* Takes every proxy, key log and curl setting out of this process's environment, and bounds the system's resolver. Before
  * any thread is started. */
 void courier_scrub_environment(void);

@@ -83,6 +83,7 @@ static void send_one(struct sender *sender, const struct delivery *delivery, str
     struct send_job job = {
         .id = delivery->id,
         .group = delivery->owner_id,
+        .place = delivery->webhook_id,
         .url = message.url,
         .headers = {"Content-Type: application/json", "User-Agent: Meishi-Webhooks/1",
                     arena_printf(arena, "webhook-id: %s", message_id),
@@ -136,6 +137,10 @@ static struct outcome judge_outcome(const struct send_outcome *sent, const struc
     if (sent->status == 410) {
         outcome.state = DELIVERY_DISABLED;
         outcome.gone = true;
+        return outcome;
+    }
+    if (sent->error == SEND_CRASH) { /* it would for ever */
+        outcome.state = DELIVERY_FAILED;
         return outcome;
     }
     outcome.certificate = send_error_is_certificate(sent->error);
@@ -229,8 +234,8 @@ static void gather(struct sender *sender, struct gathered *gathered, int wait_ms
 
 static bool is_time(const struct sender *sender, const struct gathered *gathered, int64_t now)
 {
-    return gathered->count && (courier_busy(sender->courier) < COURIER_CALLS_MAX || now >= gathered->until_ms ||
-                               gathered->count == COURIER_JOBS_MAX);
+    return gathered->count && (courier_busy(sender->courier) < COURIER_JOBS_MAX - COURIER_CALLS_MAX ||
+                               now >= gathered->until_ms || gathered->count == COURIER_JOBS_MAX);
 }
 
 static int64_t earlier_of(int64_t one, int64_t other)

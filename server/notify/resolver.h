@@ -18,7 +18,7 @@ enum {
     RESOLVER_UNPROVEN_MAX =
         RESOLVER_THREADS / 2,  /* for groups none of whose names has come yet, or whose last did not */
     RESOLVER_THREADS_MAX = 24, /* with those that hang in a look-up nobody waits for */
-    RESOLVER_QUEUE_MAX = 128,
+    RESOLVER_QUEUE_MAX = 192,
     RESOLVER_ADDRESSES_MAX = 16,
     RESOLVER_HOST_MAX = 254,
     RESOLVER_CLOSE_MS = 2500

@@ -28,6 +28,7 @@ const char *send_error_name(enum send_error error)
         [SEND_STATUS] = "status",
         [SEND_REDIRECT] = "redirect",
         [SEND_INTERRUPTED] = "interrupted",
+        [SEND_CRASH] = "crash",
     };
     return NAMES[error];
 }

@@ -28,6 +28,7 @@ enum send_error {
     SEND_STATUS,
     SEND_REDIRECT,
     SEND_INTERRUPTED, /* our own fault: the sending process ended or was not there. Perhaps sent, never the receiver's failure */
+    SEND_CRASH, /* our own fault as well, but it comes back each time: what the receiver says crashes the sending process */
     SEND_ERROR_COUNT
 };
 

@@ -18,6 +18,7 @@
 enum {
     SETTINGS_MS = 10000,
     SLEEP_MS = 5000,
+    TELL_MS = 3,                                  /* outcomes wait for others while there is enough to do */
     HANG_S = 60,                                  /* a round of the loop takes milliseconds */
     DESCRIPTORS_MAX = 3 * COURIER_CALLS_MAX + 16, /* a call may try two addresses at once */
     DAY_MS = 24 * 3600 * 1000
@@ -85,7 +86,7 @@ static int take_calls(struct sending *sending)
 {
     struct message message;
     enum result result;
-    while (calls_busy(sending->calls) < COURIER_CALLS_MAX) {
+    while (calls_busy(sending->calls) < COURIER_JOBS_MAX) {
         result = wire_take(&sending->wire, &sending->arena, &message);
         if (result == RESULT_NOT_FOUND)
             return EX_OK;
@@ -100,7 +101,8 @@ static int take_calls(struct sending *sending)
 static int give_outcomes(struct sending *sending)
 {
     struct message message = {.kind = MESSAGE_OUTCOME};
-    while (wire_has_room(&sending->wire) && calls_take(sending->calls, &message.outcome) == RESULT_OK)
+    bool enough = calls_queued(sending->calls) && monotonic_ms() - calls_done_since(sending->calls) < TELL_MS;
+    while (!enough && wire_has_room(&sending->wire) && calls_take(sending->calls, &message.outcome) == RESULT_OK)
         if (wire_put(&sending->wire, &message) != RESULT_OK)
             return EX_SOFTWARE;
     return wire_flush(&sending->wire) == RESULT_OK ? EX_OK : EX_UNAVAILABLE;
@@ -134,7 +136,8 @@ static int wait_for_more(struct sending *sending)
         others[count++] = (struct pollfd){.fd = sending->wire.fd, .events = events};
     if (sending->signals >= 0)
         others[count++] = (struct pollfd){.fd = sending->signals, .events = POLLIN};
-    calls_run(sending->calls, others, count, SLEEP_MS);
+    bool untold = calls_done_since(sending->calls) != INT64_MAX;
+    calls_run(sending->calls, others, count, untold ? TELL_MS : SLEEP_MS);
     wire_fill(&sending->wire);
     return count && others[count - 1].fd == sending->signals && others[count - 1].revents ? take_signal(sending)
                                                                                           : EX_OK;

@@ -49,6 +49,11 @@ static const struct trouble TROUBLES[SEND_ERROR_COUNT] = {
     [SEND_REDIRECT] = {"Sent elsewhere",
                        "The receiver pointed to another address. Messages only go to the address that you gave.",
                        "Change the address to the one it points to."},
+    [SEND_CRASH] =
+        {"It breaks our sender",
+         "Each time this message was sent, the program of this server that sends it broke down.",
+         "Tell who runs this server: the mistake is on this side. Let the receiver answer with 204 and nothing "
+         "else, and send it again."},
 };
 
 static const struct {

@@ -20,6 +20,7 @@
 #include "server/notify/courier.h"
 #include "server/notify/message.h"
 #include "server/notify/sending.h"
+#include "server/notify/suspects.h"
 #include "tests/support/receiver.h"
 
 /* A tenth of what the server allows, so that waiting for a time-out does not take long. */
@@ -77,6 +78,19 @@ void freeaddrinfo(struct addrinfo *list)
         next = list->ai_next;
         free(list);
     }
+}
+
+/* Breaks the process that calls this path, as an answer would that libcurl or OpenSSL trips over. */
+#define CULPRIT "/culprit"
+
+ssize_t send(int socket, const void *bytes, size_t len, int flags)
+{
+    ssize_t (*real)(int, const void *, size_t, int);
+    static const char line[] = "POST " CULPRIT " ";
+    if (len > sizeof line && !memcmp(bytes, line, sizeof line - 1))
+        __builtin_trap();
+    *(void **)&real = dlsym(RTLD_NEXT, "send");
+    return real(socket, bytes, len, flags);
 }
 
 struct bench {
@@ -428,6 +442,66 @@ static void courier__asks_for_a_name_once_and_holds_it_to_the_answer(void **stat
     assert_int_equal(receiver_count(bench->receiver, "/ok"), 1);
 }
 
+enum { CULPRIT_ID = 9, BYSTANDERS = 2 };
+
+static void send_beside(struct courier *courier, struct bench *bench, int64_t id, const char *path)
+{
+    char url[128];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d%s", receiver_port(bench->receiver), path);
+    struct send_job job = {.id = id, .group = id, .place = 100 + id, .url = url, .body = "{}"};
+    assert_int_equal(courier_add(courier, &job), RESULT_OK);
+}
+
+static struct send_outcome next_outcome(struct courier *courier)
+{
+    struct send_outcome outcome;
+    int64_t end = monotonic_ms() + 2 * COURIER_DEADLINE_MS;
+    while (!courier_run(courier, 50, &outcome, 1))
+        assert_true(monotonic_ms() < end);
+    return outcome;
+}
+
+static void courier__ends_what_crashes_its_process_and_sends_what_was_beside_it(void **state)
+{
+    struct bench *bench = *state;
+    struct courier *courier = open_courier("127.0.0.1:*", NULL);
+    struct courier_figures before = {0}, after;
+    int interrupted = 0, arrived = 0;
+    bool ended = false;
+    for (int id = 1; id <= BYSTANDERS; id++)
+        send_beside(courier, bench, id, "/slow-ok");
+    send_beside(courier, bench, CULPRIT_ID, CULPRIT);
+    while (!ended || arrived < BYSTANDERS) {
+        const struct send_outcome outcome = next_outcome(courier);
+        bool culprit = outcome.id == CULPRIT_ID;
+        if (outcome.error == SEND_INTERRUPTED)
+            send_beside(courier, bench, outcome.id, culprit ? CULPRIT : "/slow-ok");
+        else
+            assert_int_equal(outcome.error, culprit ? SEND_CRASH : SEND_OK);
+        ended = ended || outcome.error == SEND_CRASH;
+        arrived += outcome.error == SEND_OK;
+        if (culprit && outcome.error == SEND_INTERRUPTED && ++interrupted == SUSPECT_ALONE + 1)
+            courier_figures(courier, &before);
+    }
+    /* From the third time on it was alone, and no longer ended the process that sends for everybody. */
+    courier_figures(courier, &after);
+    assert_int_equal(interrupted, SUSPECT_CONVICTED - 1);
+    assert_int_equal(after.restarts, SUSPECT_CONVICTED);
+    assert_int_not_equal(after.process, 0);
+    assert_int_equal(after.process, before.process);
+
+    /* It is alone at once the next time, until a call to the same place ends well. */
+    send_beside(courier, bench, CULPRIT_ID, CULPRIT);
+    assert_int_equal(next_outcome(courier).error, SEND_CRASH);
+    send_beside(courier, bench, CULPRIT_ID, "/ok");
+    assert_int_equal(next_outcome(courier).error, SEND_OK);
+    courier_figures(courier, &after);
+    assert_int_equal(after.process, before.process);
+    send_beside(courier, bench, CULPRIT_ID, CULPRIT);
+    assert_int_equal(next_outcome(courier).error, SEND_INTERRUPTED);
+    courier_close(courier);
+}
+
 #define WITH_RECEIVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(int argc, char **argv)
@@ -446,6 +520,7 @@ int main(int argc, char **argv)
         WITH_RECEIVER(courier__calls_so_many_at_once_and_no_more),
         WITH_RECEIVER(courier__lets_nobody_wait_for_a_silent_name_server),
         WITH_RECEIVER(courier__ends_a_sender_that_hangs),
+        WITH_RECEIVER(courier__ends_what_crashes_its_process_and_sends_what_was_beside_it),
         WITH_RECEIVER(courier__listens_no_more_to_who_talks_nonsense),
         WITH_RECEIVER(courier__refuses_a_name_with_one_bad_address),
         WITH_RECEIVER(courier__asks_for_a_name_once_and_holds_it_to_the_answer),
