@@ -4,8 +4,10 @@
  * SQLite has an FTS5 table of trigrams, with the lead's id as its rowid. Words of one or two letters have no trigram: they are
  * looked for in the text of what the longer words found, or, when there are none, of the owner's leads from the newest on.
  *
- * PostgreSQL has trigrams only in an extension, which not every host allows: there the words of the owner's leads are
- * walked from the newest on, in the order of their key. It answers the same. */
+ * PostgreSQL has trigrams only in an extension, which not every host allows. There a GIN index holds, for each lead, its
+ * letters and pairs of letters, each hashed together with its owner, so that nobody's search meets another's leads. What
+ * holds all pairs of a word mostly holds the word; the text itself has the last say. A word that many hold is found sooner
+ * in the newest leads than by so long a list, so those are looked at first. It answers the same. */
 #include <stdio.h>
 #include <string.h>
 #include "cards/base/str.h"
@@ -18,11 +20,25 @@ static bool is_postgres(const struct db *db)
     return strcmp(db->driver->scheme, "postgres") == 0;
 }
 
+/* An index on an expression: what is in it follows from the words alone, whoever writes them. With fastupdate each search
+ * would read a list of what was not indexed yet. */
+static const char PREPARE_POSTGRES[] =
+    "CREATE TABLE IF NOT EXISTS lead_search (owner_id BIGINT NOT NULL, lead_id BIGINT NOT NULL, words TEXT NOT NULL, "
+    "PRIMARY KEY (owner_id, lead_id)); "
+    "CREATE OR REPLACE FUNCTION lead_grams(owner_id BIGINT, words text, single BOOLEAN) RETURNS BIGINT[] "
+    "LANGUAGE SQL IMMUTABLE PARALLEL SAFE AS $$ "
+    "SELECT coalesce(array_agg(DISTINCT hashtextextended(part.gram, owner_id)), '{}') FROM "
+    "(SELECT letter, letter || lead(letter) OVER (ORDER BY place) AS pair "
+    "FROM unnest(string_to_array(words, NULL)) WITH ORDINALITY AS letters (letter, place)) AS at, "
+    "LATERAL (VALUES (CASE WHEN single THEN at.letter END), (at.pair)) AS part (gram) "
+    "WHERE part.gram !~ '[ \n\t]' $$; "
+    "CREATE INDEX IF NOT EXISTS lead_search_by_gram ON lead_search USING gin (lead_grams(owner_id, words, true)) "
+    "WITH (fastupdate = off)";
+
 enum result search_prepare(struct db *db)
 {
     if (is_postgres(db))
-        return db->driver->script(db, "CREATE TABLE IF NOT EXISTS lead_search (owner_id BIGINT NOT NULL, "
-                                      "lead_id BIGINT NOT NULL, words TEXT NOT NULL, PRIMARY KEY (owner_id, lead_id))");
+        return db->driver->script(db, PREPARE_POSTGRES);
     return db->driver->script(db, "CREATE VIRTUAL TABLE IF NOT EXISTS lead_search USING fts5("
                                   "words, owner_id UNINDEXED, tokenize = 'trigram case_sensitive 1')");
 }
@@ -100,20 +116,50 @@ static bool holds_brief(const struct words *words, const char *text)
 #define HOLDS_ALL                                                                                                  \
     "strpos(s.words, $4) > 0 AND strpos(s.words, $5) > 0 AND strpos(s.words, $6) > 0 AND strpos(s.words, $7) > 0 " \
     "AND strpos(s.words, $8) > 0 AND strpos(s.words, $9) > 0 AND strpos(s.words, $10) > 0 AND strpos(s.words, $11) > 0 "
+#define OF_NEWEST                                                                                                   \
+    "SELECT s.lead_id FROM (SELECT owner_id, lead_id, words FROM lead_search WHERE owner_id = $1 AND lead_id < $2 " \
+    "ORDER BY lead_id DESC LIMIT 1000) AS s "
+#define OF_INDEXED                                                                  \
+    "WITH found AS MATERIALIZED (SELECT owner_id, lead_id, words FROM lead_search " \
+    "WHERE lead_grams(owner_id, words, true) @> lead_grams($1, $12, $13 > 0)) SELECT s.lead_id FROM found AS s "
+#define NOT_POTENTIAL "JOIN leads AS l ON l.owner_id = s.owner_id AND l.id = s.lead_id AND l.tray <> 2 "
+#define OF_OWNER "WHERE s.owner_id = $1 AND s.lead_id < $2 AND " HOLDS_ALL "ORDER BY s.lead_id DESC LIMIT $3"
 
-static enum result walk_words(struct db *db, int64_t owner_id, const struct words *words, int64_t before, size_t max,
-                              struct db_rows **out)
+enum { FIXED = 3, INDEXED = 2 };
+
+static enum result run_search(struct db *db, const char *sql, const struct db_value *args, int arg_count, int64_t *out,
+                              size_t *count)
 {
-    enum { FIXED = 3 };
-    static const char LONGER[] = "SELECT s.lead_id FROM lead_search AS s WHERE s.owner_id = $1 AND s.lead_id < $2 "
-                                 "AND " HOLDS_ALL "ORDER BY s.lead_id DESC LIMIT $3";
-    static const char BRIEF[] = "SELECT s.lead_id FROM lead_search AS s JOIN leads AS l ON l.owner_id = s.owner_id AND "
-                                "l.id = s.lead_id WHERE s.owner_id = $1 AND s.lead_id < $2 AND l.tray <> 2 "
-                                "AND " HOLDS_ALL "ORDER BY s.lead_id DESC LIMIT $3";
-    struct db_value args[FIXED + WORDS_MAX] = {DB_INT(owner_id), DB_INT(before), DB_INT((int64_t)max)};
-    for (int i = 0; i < WORDS_MAX; i++)
-        args[FIXED + i] = db_text(i < words->count ? words->all[i] : "");
-    return db_query(db, words->match.len ? LONGER : BRIEF, args, FIXED + WORDS_MAX, out);
+    struct db_rows *rows;
+    *count = 0;
+    enum result result = db_query(db, sql, args, arg_count, &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
+        out[(*count)++] = db_column_int(rows, 0);
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+static enum result find_in_postgres(struct db *db, struct arena *arena, int64_t owner_id, const struct words *words,
+                                    int64_t before, size_t max, int64_t *out, size_t *count)
+{
+    bool longer = words->match.len > 0, single = true;
+    struct str all;
+    str_init(&all, arena, MATCH_MAX + WORDS_MAX * 16);
+    struct db_value args[FIXED + WORDS_MAX + INDEXED] = {DB_INT(owner_id), DB_INT(before), DB_INT((int64_t)max)};
+    for (int i = 0; i < WORDS_MAX; i++) {
+        const char *word = i < words->count ? words->all[i] : "";
+        args[FIXED + i] = db_text(word);
+        single = single && letters(word) < 2;
+        str_addf(&all, "%s ", word);
+    }
+    args[FIXED + WORDS_MAX] = db_text(all.data);
+    args[FIXED + WORDS_MAX + 1] = DB_INT(single); /* letters alone are looked for only when there are no pairs */
+    enum result result = run_search(db, longer ? OF_NEWEST OF_OWNER : OF_NEWEST NOT_POTENTIAL OF_OWNER, args,
+                                    FIXED + WORDS_MAX, out, count);
+    if (result != RESULT_OK || *count == max)
+        return result;
+    return run_search(db, longer ? OF_INDEXED OF_OWNER : OF_INDEXED NOT_POTENTIAL OF_OWNER, args,
+                      FIXED + WORDS_MAX + INDEXED, out, count);
 }
 
 enum result search_find(struct db *db, struct arena *arena, int64_t owner_id, const char *q, int64_t before, size_t max,
@@ -126,10 +172,9 @@ enum result search_find(struct db *db, struct arena *arena, int64_t owner_id, co
     split(q, arena, &words);
     if (words.match.failed || (!words.match.len && !words.brief_count))
         return RESULT_OK;
-    if (is_postgres(db)) {
-        result = walk_words(db, owner_id, &words, before, max, &rows);
-        words.brief_count = 0; /* looked for already */
-    } else if (words.match.len)
+    if (is_postgres(db))
+        return find_in_postgres(db, arena, owner_id, &words, before, max, out, count);
+    if (words.match.len)
         result =
             db_query(db,
                      "SELECT rowid, words FROM lead_search WHERE lead_search MATCH $1 AND rowid < $2 AND owner_id = $3 "
