@@ -45,8 +45,8 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/cards/test_*.c tests/se
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 SCRIPT_TESTS := $(sort $(wildcard tests/*/*.test.mjs tests/*/test_*.sh tests/journeys/*.sh tests/journeys/*.mjs tests/browser/*.mjs \
                                   tests/faults/*.sh tests/faults/*.mjs))
-# What keeps its store by these runs on both engines, but for what looks into SQLite's files, plans or driver.
-STORE_TESTS = $(filter-out %/test_db_sqlite %/test_plans %/test_store_files,$(patsubst %.c,$(BUILD)/%,$(shell grep -lE \
+# What keeps its store by these runs on both engines, but for what looks into SQLite's files or driver.
+STORE_TESTS = $(filter-out %/test_db_sqlite %/test_store_files,$(patsubst %.c,$(BUILD)/%,$(shell grep -lE \
     'tests/support/(fresh_store|hit_store|store_place|fault_sweep|deliveries|fake_road|engine|engine_side)\.h' tests/server/test_*.c)))
 # Each verb with each of its calls failing takes minutes on a server: `make faults` does it there.
 SWEEPS := $(BUILD)/tests/server/test_store_faults $(BUILD)/tests/server/test_delivery_faults

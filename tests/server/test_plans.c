@@ -1,4 +1,4 @@
-/* Every statement that a page, the API, the fold or the sender runs, as SQLite would run it: none may walk a whole table
+/* Every statement that a page, the API, the fold or the sender runs, as the engine would run it: none may walk a whole table
  * that grows. A store is used by all its verbs with a driver below it that asks for the plan of each statement first. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,105 +13,7 @@
 #include "server/store/hit_log.h"
 #include "server/store/endpoints.h"
 #include "tests/support/fresh_store.h"
-
-enum { STATEMENTS_MAX = 400 };
-
-/* What may be walked: small for ever, or walked once and remembered. */
-static const struct {
-    const char *scan, *of;
-} ALLOWED[] = {
-    {"SCAN fold_mark", ""},
-    {"SCAN hit_months", ""},
-    {"SCAN CONSTANT ROW", ""},
-    {"SCAN counted", "LIMIT $2) AS counted"},                                             /* to ten thousand */
-    {"SCAN counted", "LIMIT $5) AS counted"},                                             /* the same */
-    {"SCAN webhooks USING INDEX webhooks_due", "SELECT COUNT(*), COALESCE(SUM(pending)"}, /* the operator's figures */
-    {"SCAN webhooks", "SELECT COUNT(*) FROM webhooks WHERE removed_ms IS NULL"}, /* once a change of endpoints */
-    {"SCAN webhooks", "SELECT owner_id, events FROM webhooks WHERE removed_ms IS NULL"}, /* the same */
-    {"SCAN members", "SELECT 1 FROM members LIMIT 1"},                                   /* stops at the first row */
-    {"SCAN schema_version", ""},
-    {"SCAN sessions", "DELETE FROM sessions WHERE expires_ms"},           /* ten a member, once an hour */
-    {"SCAN sign_in_links", "DELETE FROM sign_in_links WHERE expires_ms"}, /* a few a member, once an hour */
-    {"SCAN lead_search VIRTUAL TABLE", ""},                               /* an index of its own */
-    {"SCAN s VIRTUAL TABLE", ""},
-};
-
-static struct {
-    struct db_driver driver;
-    char *seen[STATEMENTS_MAX];
-    int count, walks;
-    pthread_mutex_t lock; /* the fold has a thread of its own */
-} watch = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static bool is_allowed(const char *detail, const char *sql)
-{
-    for (size_t i = 0; i < sizeof ALLOWED / sizeof *ALLOWED; i++)
-        if (!strncmp(detail, ALLOWED[i].scan, strlen(ALLOWED[i].scan)) && strstr(sql, ALLOWED[i].of))
-            return true;
-    return false;
-}
-
-static bool is_new(const char *sql)
-{
-    for (int i = 0; i < watch.count; i++)
-        if (!strcmp(watch.seen[i], sql))
-            return false;
-    assert_true(watch.count < STATEMENTS_MAX);
-    watch.seen[watch.count++] = strdup(sql);
-    return true;
-}
-
-static void look_at_plan(struct db *db, const char *sql, const struct db_value *args, int arg_count)
-{
-    struct db_rows *rows;
-    size_t len;
-    char *text;
-    assert_true(asprintf(&text, "EXPLAIN QUERY PLAN %s", sql) > 0);
-    assert_int_equal(db_sqlite.query(db, text, args, arg_count, &rows), RESULT_OK);
-    while (db_sqlite.next(rows) == RESULT_OK) {
-        const char *detail = db_sqlite.bytes(rows, 3, &len);
-        if (strncmp(detail, "SCAN ", 5) || is_allowed(detail, sql))
-            continue;
-        print_error("%s\n    in %s\n", detail, sql);
-        watch.walks++;
-    }
-    db_sqlite.finish(&rows);
-    free(text);
-}
-
-static enum result query(struct db *db, const char *sql, const struct db_value *args, int arg_count,
-                         struct db_rows **out)
-{
-    bool words = !strncmp(sql, "SELECT", 6) || !strncmp(sql, "UPDATE", 6) || !strncmp(sql, "DELETE", 6) ||
-                 !strncmp(sql, "INSERT", 6);
-    pthread_mutex_lock(&watch.lock);
-    if (words && is_new(sql))
-        look_at_plan(db, sql, args, arg_count);
-    pthread_mutex_unlock(&watch.lock);
-    return db_sqlite.query(db, sql, args, arg_count, out);
-}
-
-static enum result open_watched(const char *url, enum db_part part, enum db_mode mode, struct db **out)
-{
-    enum result result = db_sqlite.open(url, part, mode, out);
-    if (result == RESULT_OK)
-        (*out)->driver = &watch.driver;
-    return result;
-}
-
-/* From now on: those that are open, and those to come. */
-static void watch_store(struct store *store)
-{
-    watch.driver = db_sqlite;
-    watch.driver.query = query;
-    watch.driver.open = open_watched;
-    store->driver = &watch.driver;
-    store->writer->driver = &watch.driver;
-    store->hits->inbox->driver = &watch.driver;
-    store->hits->fold_inbox->driver = &watch.driver;
-    for (int i = 0; i < store->idle_count; i++)
-        store->idle[i]->driver = &watch.driver;
-}
+#include "tests/support/plans.h"
 
 /* ---- a day in the life ---- */
 
@@ -376,7 +278,8 @@ static void use_hits(struct fresh *fresh)
 static void plans__walk_no_table_that_grows(void **state)
 {
     struct fresh *fresh = *state;
-    watch_store(fresh->store);
+    plans_fill(fresh->store, 4000);
+    plans_watch(fresh->store);
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
     use_accounts(fresh);
     use_cards(fresh);
@@ -386,8 +289,8 @@ static void plans__walk_no_table_that_grows(void **state)
     use_long_queues(fresh);
     use_webhooks(fresh, &webhook);
     use_listeners(fresh);
-    assert_true(watch.count > 120);
-    assert_int_equal(watch.walks, 0);
+    assert_true(plans_seen() > 120);
+    assert_int_equal(plans_complaints(), 0);
 }
 
 static enum result walk(struct db *db, void *context)
@@ -399,10 +302,10 @@ static enum result walk(struct db *db, void *context)
 static void plans__would_tell_of_a_walk(void **state)
 {
     struct fresh *fresh = *state;
-    watch_store(fresh->store);
-    int before = watch.walks;
+    plans_fill(fresh->store, 1000);
+    plans_watch(fresh->store);
     MUST(store_read(fresh->store, walk, NULL));
-    assert_int_equal(watch.walks, before + 1);
+    assert_true(plans_complaints() > 0);
 }
 
 static int setup(void **state)
@@ -414,9 +317,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     fresh_close(*state);
-    for (int i = 0; i < watch.count; i++)
-        free(watch.seen[i]);
-    watch.count = watch.walks = 0;
+    plans_forget();
     return 0;
 }
 
