@@ -113,13 +113,27 @@ static void use_leads(struct fresh *fresh)
     MUST(store_lead_erase(store, jane, bob.id, now));
 }
 
+enum { FLOOD = 300 };
+
+static enum result pretend(struct db *db, const struct fresh *fresh, int64_t more)
+{
+    return db_run(db, "UPDATE webhooks SET pending = pending + $1 WHERE owner_id = $2 AND events = $3",
+                  DB_ARGS(DB_INT(more), DB_INT(fresh->jane.id), DB_INT(1u << EVENT_CARD_SCANNED)));
+}
+
+/* Most of what may wait is only said to be there, for a while: putting it there takes a server its time. */
 static enum result flood(struct db *db, void *context)
 {
     struct fresh *fresh = context;
-    enum result result = RESULT_OK;
-    for (int i = 0; i < ENDPOINT_PENDING_MAX && result == RESULT_OK; i++)
+    enum result result = pretend(db, fresh, ENDPOINT_PENDING_MAX - FLOOD);
+    for (int i = 0; i < FLOOD && result == RESULT_OK; i++)
         result = outbox_add(fresh->store, db, fresh->jane.id, EVENT_CARD_SCANNED, json_object(), 0, fresh->now_ms);
     return result;
+}
+
+static enum result ebb(struct db *db, void *context)
+{
+    return pretend(db, context, FLOOD - ENDPOINT_PENDING_MAX);
 }
 
 /* More than may wait, what was missed, and the chores of both. */
@@ -146,6 +160,7 @@ static void use_long_queues(struct fresh *fresh)
     struct webhook found;
     MUST(store_webhook_find(store, &fresh->arena, jane, busy.id, &found));
     assert_int_equal(found.paused, 1);
+    MUST(store_write(store, "ebb", ebb, fresh));
     MUST(store_webhook_rotate(store, jane, busy.id, 1000, now, secret));
     MUST(store_webhook_rotate(store, jane, busy.id, 0, now, secret));
     MUST(store_webhook_stats(store, jane, busy.id, now, &stats));

@@ -36,8 +36,12 @@ static const struct {
     {"Seq Scan on fold_mark", ""},
     {"Seq Scan on hit_months", ""},
     {"Seq Scan on schema_version", ""},
-    {"Seq Scan on hit_inbox", ""},     /* a second's rows */
-    {"Seq Scan on consent_texts", ""}, /* one a version of the text */
+    {"Seq Scan on hit_inbox", ""},                                /* a second's rows */
+    {"Seq Scan on consent_texts", ""},                            /* one a version of the text */
+    {"Seq Scan on change_marks", ""},                             /* one a kind */
+    {"Seq Scan on day_salts", ""},                                /* one a day, of two */
+    {"Seq Scan on changes", "DELETE FROM changes WHERE at_ms"},   /* of some minutes, once an hour */
+    {"Seq Scan on tallies", "DELETE FROM tallies WHERE ends_ms"}, /* of an hour */
     {"Seq Scan on members", "SELECT 1 FROM members LIMIT 1"},
     {"Seq Scan on webhooks", "SELECT COUNT(*) FROM webhooks WHERE removed_ms IS NULL"},
     {"Seq Scan on webhooks", "SELECT owner_id, events FROM webhooks WHERE removed_ms IS NULL"},
