@@ -290,8 +290,9 @@ bool db_postgres_is_there(struct session *session)
 {
     int64_t now = monotonic_ms();
     /* Who claimed something writes without having asked whether the line still stands. */
-    if (session->db.claimed && !session->in_transaction)
-        PQconsumeInput(handle_of(session));
+    while (session->db.claimed && !session->in_transaction && PQstatus(handle_of(session)) == CONNECTION_OK &&
+           db_postgres_wait_for(PQsocket(handle_of(session)), false, now) && PQconsumeInput(handle_of(session)))
+        continue;
     if (session->handle && !session->connecting && PQstatus(handle_of(session)) == CONNECTION_OK)
         return true;
     bool claimed = session->db.claimed; /* by the session that is gone: the caller must know before it goes on */

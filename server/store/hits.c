@@ -180,7 +180,9 @@ static enum result commit_rows(struct hit_log *log, struct hit *first, size_t co
         .first = first,
         .count = count,
         .first_seq = log->last_seq + 1,
-        .sweep_to = mark - log->swept > sweep ? log->swept + sweep : mark,
+        .sweep_to = mark <= log->swept          ? log->swept
+                    : mark - log->swept > sweep ? log->swept + sweep
+                                                : mark,
     };
     log->last_seq += (int64_t)count;
     /* Before the commit: a reader that sees the row on disk must find its owner's slot saying so. */
