@@ -11,6 +11,8 @@
 
 enum { COUNTER_BITS = 11, NODE_BITS = 10 };
 
+_Static_assert(1 << NODE_BITS == ID_NODES, "a node fits its bits");
+
 static int64_t clock_ms(clockid_t clock)
 {
     struct timespec at;
@@ -58,10 +60,17 @@ uint64_t random_u64(void)
     return number;
 }
 
+/* With id_new's last the only process-wide state: what makes ids unique must be shared by all. 0: not chosen yet. */
+static _Atomic uint32_t node;
+
+void id_set_node(int32_t number)
+{
+    atomic_store(&node, (uint32_t)number | 1u << NODE_BITS);
+}
+
 int64_t id_new(void)
 {
-    static _Atomic uint64_t last; /* the one piece of process-wide state: what makes ids unique must be shared by all */
-    static _Atomic uint32_t node; /* 0: not chosen yet */
+    static _Atomic uint64_t last;
 
     uint32_t own = atomic_load_explicit(&node, memory_order_relaxed);
     if (!own) {

@@ -12,8 +12,11 @@ int64_t monotonic_us(void); /* the same in microseconds, for figures */
 /* Random bytes from the kernel; a machine without them cannot go on: aborts. */
 void random_bytes(void *out, size_t len);
 uint64_t random_u64(void);
-/* A new id, unique on this store: time, this process's random node, a counter. Lock-free, safe from any thread. */
+/* A new id, unique on this store: time, this process's node, a counter. Lock-free, safe from any thread. */
 int64_t id_new(void);
+/* The node, below ID_NODES, that no other process of the store has: before the first id. Without it a random one is drawn. */
+enum { ID_NODES = 1024 };
+void id_set_node(int32_t node);
 /* A share token: 80 random bits. */
 void token_new(char out[TOKEN_SIZE]);
 

@@ -40,6 +40,7 @@ struct session {
     const char *advice; /* beside the words of a refused connection; may be NULL */
     char words[400];
     char schema[64]; /* whose words are heard */
+    char name[96];   /* of the session, once it holds something: what it is found by in pg_stat_activity */
     struct held held[HELD_MAX];
     int held_count;
 };

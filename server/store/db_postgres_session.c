@@ -2,7 +2,10 @@
  * channel of the database, each word with the schema it is meant for), and hold locks as long as it lasts (advisory locks of
  * the session). When it is lost both are gone; what was held is taken again with the next connection, and what can be held by
  * one alone and was taken by another meanwhile makes it broken: nobody goes on under a claim that is not theirs any more. What
- * was claimed is not taken again: who claimed hears of it before anything more is sent, and may claim something else. */
+ * was claimed is not taken again: who claimed hears of it before anything more is sent, and may claim something else.
+ *
+ * A link that was cut leaves the server a session that it thinks alive for some seconds, with all that we held. So a session
+ * that holds something knows its own name, and the next one ends it first, which every role may do to its own. */
 #include "server/store/db_postgres.h"
 
 #include <assert.h>
@@ -10,6 +13,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "server/ids.h"
 #include "server/log.h"
 
@@ -18,10 +22,14 @@ static PGconn *handle_of(const struct session *session)
     return (PGconn *)session->handle;
 }
 
+enum { ANSWER_MS = 10000 };
+
 /* Text of our own whose first value, if it gives any, is put into OUT unless that is NULL. */
 static enum result ask(struct session *session, const char *sql, char *out, size_t size)
 {
-    PGresult *result = PQexec(handle_of(session), sql);
+    PGresult *result = PQsendQuery(handle_of(session), sql)
+                           ? (PGresult *)db_postgres_answer(session, monotonic_ms() + ANSWER_MS)
+                           : NULL;
     ExecStatusType status = PQresultStatus(result);
     enum result answer = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
                              ? RESULT_OK
@@ -88,6 +96,26 @@ enum result db_postgres_wait(struct db *db, int fd, int wait_ms, char out[DB_WOR
 
 /* ---- holding ---- */
 
+enum { GHOST_TRIES = 40, GHOST_PAUSE_US = 25 * 1000 };
+
+/* Which session this is: a process number of the server, and since when, as that may be another's later. */
+static enum result learn_name(struct session *session)
+{
+    return ask(session,
+               "SELECT 'pid = ' || pid || ' AND backend_start = ''' || backend_start || '''' FROM pg_stat_activity "
+               "WHERE pid = pg_backend_pid()",
+               session->name, sizeof session->name);
+}
+
+static enum result end_ghost(struct session *session)
+{
+    char sql[220];
+    if (!*session->name)
+        return RESULT_OK;
+    snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE %s", session->name);
+    return ask(session, sql, NULL, 0);
+}
+
 static enum result try_lock(struct session *session, const struct held *held)
 {
     char sql[200], got[4];
@@ -117,7 +145,9 @@ enum result db_postgres_hold(struct db *db, enum db_lock what, int32_t number, b
     assert(!session->in_transaction && session->held_count < HELD_MAX);
     if (db->broken || !db_postgres_is_there(session))
         return RESULT_FAILED;
-    enum result result = try_lock(session, &held);
+    enum result result = *session->name ? RESULT_OK : learn_name(session);
+    if (result == RESULT_OK)
+        result = try_lock(session, &held);
     if (result == RESULT_OK)
         session->held[session->held_count++] = held;
     return result;
@@ -141,17 +171,30 @@ void db_postgres_release(struct db *db, enum db_lock what, int32_t number)
     }
 }
 
+/* What the lost session held is free a moment after its end. */
+static enum result take_again(struct session *session, const struct held *held)
+{
+    enum result result = try_lock(session, held);
+    for (int i = 0; i < GHOST_TRIES && result == RESULT_BUSY; i++) {
+        usleep(GHOST_PAUSE_US);
+        result = try_lock(session, held);
+    }
+    if (result == RESULT_BUSY) {
+        log_error("postgres-hold", "words=\"another process took lock %d %d while the connection was lost\"",
+                  (int)held->what, (int)held->number);
+        session->db.broken = true;
+    }
+    return result;
+}
+
 enum result db_postgres_hold_again(struct session *session)
 {
-    for (int i = 0; i < session->held_count; i++) {
-        enum result result = try_lock(session, &session->held[i]);
-        if (result == RESULT_BUSY) {
-            log_error("postgres-hold", "words=\"another process took lock %d %d while the connection was lost\"",
-                      (int)session->held[i].what, (int)session->held[i].number);
-            session->db.broken = true;
-        }
-        if (result != RESULT_OK)
-            return RESULT_FAILED;
-    }
-    return RESULT_OK;
+    if (!session->held_count)
+        return RESULT_OK;
+    enum result result = end_ghost(session);
+    if (result == RESULT_OK)
+        result = learn_name(session);
+    for (int i = 0; i < session->held_count && result == RESULT_OK; i++)
+        result = take_again(session, &session->held[i]);
+    return result == RESULT_OK ? RESULT_OK : RESULT_FAILED;
 }

@@ -195,8 +195,18 @@ enum result search_find(struct db *db, struct arena *arena, int64_t owner_id, co
 /* search.c: makes what the engine needs for finding words, after the migrations, in their transaction. */
 enum result search_prepare(struct db *db) MUST_CHECK;
 
+/* presence.c, for engines that several share; on others nothing happens. Come: one at a time, waits; the door is shut until
+ * stay. Stay: it is there now, with a node of its own for its ids. LIMITED: as many are there as may be. */
+enum result presence_come(struct db *db) MUST_CHECK;
+enum result presence_stay(struct db *db) MUST_CHECK;
+/* Between the two: BUSY when somebody else is there. */
+enum result presence_alone(struct db *db) MUST_CHECK;
+void presence_not_alone(struct db *db);
+
 /* migrate.c: brings a part to today's tables, each step in a transaction of its own. FAILED with a sentence in *WHY. */
 enum result migrate_part(struct db *db, enum db_part part, struct arena *arena, const char **why) MUST_CHECK;
+/* The newest step that a newer program took and this one cannot go on beside; 0 for none. */
+enum result migrate_find_newer(struct db *db, int64_t *out) MUST_CHECK;
 /* Whether this program can read it as it stands, for those who may not write. FAILED with a sentence in *WHY. */
 enum result migrate_check(struct db *db, enum db_part part, struct arena *arena, const char **why) MUST_CHECK;
 

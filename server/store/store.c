@@ -289,6 +289,10 @@ static enum result open_to_write(struct store *store, const struct store_options
         return RESULT_FAILED;
     }
     store->clean = true;
+    if (presence_come(store->writer) != RESULT_OK) {
+        *why = "The database could not be locked for this version's tables. The log says why.";
+        return RESULT_FAILED;
+    }
     if (copy_refuse_unfinished(store->writer, arena, why) != RESULT_OK)
         return RESULT_FAILED;
     if (migrate_part(store->writer, DB_MAIN, arena, why) != RESULT_OK || migrate_inbox(store, arena, why) != RESULT_OK)
@@ -296,6 +300,15 @@ static enum result open_to_write(struct store *store, const struct store_options
     if (options->seal_key &&
         store_key_check(store->writer, options->seal_key, true, options->accepts_key, why) != RESULT_OK)
         return RESULT_FAILED;
+    result = presence_stay(store->writer);
+    if (result != RESULT_OK) {
+        *why =
+            result == RESULT_LIMITED ? "As many processes use this database as there may be."
+            : result == RESULT_BUSY
+                ? "The database is being copied, restored or brought to a new version: start again when that is done."
+                : "The database did not note that this process is there. The log says why.";
+        return RESULT_FAILED;
+    }
     if (hits_open(store, &store->hits) == RESULT_OK)
         return RESULT_OK;
     *why =

@@ -51,7 +51,9 @@ static void catch_up(struct watch *watch)
     changes_tell(watch->store, watch->changes, count, false);
 }
 
-/* First it listens, then it sees where things stand, and only then all is forgotten: so nothing falls in between. */
+/* First it listens, then it sees where things stand, and only then all is forgotten: so nothing falls in between. Meanwhile
+ * somebody may have brought the tables to a version that this program cannot go on with: then it ends, and says so when it is
+ * started again. */
 static void connect(struct watch *watch)
 {
     static const struct change all = {CHANGE_ALL, 0};
@@ -59,8 +61,14 @@ static void connect(struct watch *watch)
     if (!watch->db && store->driver->open(store->url, DB_MAIN, DB_READ, &watch->db) != RESULT_OK)
         return;
     size_t count;
-    if (store->driver->listen(watch->db) != RESULT_OK || read_changes(watch, &watch->mark, &count) != RESULT_OK)
+    int64_t step;
+    if (store->driver->listen(watch->db) != RESULT_OK || read_changes(watch, &watch->mark, &count) != RESULT_OK ||
+        migrate_find_newer(watch->db, &step) != RESULT_OK)
         return;
+    if (step) {
+        log_error("outdated", "step=%lld words=\"a newer version changed the tables\"", (long long)step);
+        store_broken(store);
+    }
     watch->there = true;
     changes_tell(store, &all, 1, true);
 }
