@@ -48,6 +48,8 @@ SCRIPT_TESTS := $(sort $(wildcard tests/*/*.test.mjs tests/*/test_*.sh tests/jou
 # What keeps its store by these runs on both engines, but for what looks into SQLite's files or driver.
 STORE_TESTS = $(filter-out %/test_db_sqlite %/test_store_files,$(patsubst %.c,$(BUILD)/%,$(shell grep -lE \
     'tests/support/(fresh_store|hit_store|store_place|fault_sweep|deliveries|fake_road|engine|engine_side)\.h' tests/server/test_*.c)))
+# So does what starts a server, but for the browser's tests, whose subject is the page.
+SERVER_TESTS = $(shell grep -l 'Meishi\.start' tests/journeys/*.mjs tests/faults/*.mjs)
 # Each verb with each of its calls failing takes minutes on a server: `make faults` does it there.
 SWEEPS := $(BUILD)/tests/server/test_store_faults $(BUILD)/tests/server/test_delivery_faults
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -143,7 +145,7 @@ $(BUILD)/tests/faults/shim.so: tests/faults/shim.c
 	$(call say,link   )$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -shared -o $@ $< -ldl
 test-now: $(BUILD)/tests/faults/shim.so unit-tests $(BINARY) $(BUILD)/tests/browser/render $(BUILD)/tools/template-compiler
 	@BUILD=$(BUILD) CC=$(CC) tests/run.sh $(filter-out %/test_db_postgres,$(UNIT_TESTS)) $(SCRIPT_TESTS) \
-	    $(addprefix postgres:,$(filter-out $(SWEEPS),$(STORE_TESTS)))
+	    $(addprefix postgres:,$(SERVER_TESTS) $(filter-out $(SWEEPS),$(STORE_TESTS)))
 unit-tests: $(UNIT_TESTS)
 
 $(BUILD)/tests/cards/test_%: $(BUILD)/tests/cards/test_%.o $(BUILD)/libcards.a
@@ -195,7 +197,7 @@ $(BUILD)/tests/fuzz/fuzz_templates.o: | $(GOLDEN).h
 faults: test-deps ## crashes, full disks and slow syncs, in full
 	@$(MAKE) --no-print-directory all unit-tests $(BUILD)/tests/faults/shim.so
 	@BUILD=$(BUILD) KILL_ROUNDS=50 TEST_SECONDS=3600 tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs)) \
-	    $(addprefix postgres:,$(STORE_TESTS))
+	    $(addprefix postgres:,$(filter tests/faults/%,$(SERVER_TESTS)) $(STORE_TESTS))
 bench: test-deps ## ratios against named references (BENCH_QUICK=1: in a minute or two)
 	@tests/packages.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory all $(BENCHES) $(BUILD)/tests/bench/make_store $(BUILD)/tests/bench/heads

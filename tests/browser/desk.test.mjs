@@ -308,7 +308,7 @@ test('the code held up is white in the dark, as wide as the phone, and is read b
   const path = new URL(address).pathname.toLowerCase()
   const { form } = await meishi.open(path)
   await meishi.post(`${path}/seen`, { stamp: form.stamp, act: 'seen' })
-  await until(async () => await text(page, '[data-count]') === '1 scan', 10000)
+  await until(async () => await text(page, '[data-count]') === '1 scan')
   await page.context().setOffline(true)
   assert.equal(await scan(await page.screenshot()), address, 'it stays when the hall has no network')
   await page.context().setOffline(false)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, openSync, writeSync, closeSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { Disk } from '../support/disk.mjs'
-import { ofSqlite, onPostgres } from '../support/engine.mjs'
+import { ofSqlite } from '../support/engine.mjs'
 import { Meishi, sleep, until } from '../support/meishi.mjs'
 
 const running = []
@@ -46,7 +46,7 @@ test('a full disk: pages are served and marked, writes say 503, and service resu
   for (const typed of ['Ann Okafor', 'ann@example.com', 'Two gutters.']) assert.ok(form.text.includes(typed), `${typed} is lost`)
 
   await meishi.disk.mend()
-  await until(async () => (await meishi.open(`/c/${share.token}`)).headers.get('x-hit') === null, 5000)
+  await until(async () => (await meishi.open(`/c/${share.token}`)).headers.get('x-hit') === null)
   assert.equal((await meishi.api(jane.token, 'POST', `/cards/${jane.card.id}/shares`, { channel: 'nfc' })).status, 201)
   const hits = (await meishi.api(jane.token, 'GET', `/shares/${share.id}/hits`)).body.data
   assert.ok(hits.length >= 2)
@@ -68,9 +68,9 @@ test('a failed sync: nothing more is acknowledged, and the server starts itself 
   for (let i = 0; i < 5; i++) await open()
   await sleep(5500) // long enough after the start that starting anew is worth it
   meishi.disk.failSync()
-  await until(async () => { await open(); return await meishi.disk.failures() > 0 }, 5000)
-  await until(async () => (await open())?.status === 200 && /restart/.test(meishi.log), 10000)
-  await until(async () => acknowledged.length >= 6 || (await open(), false), 10000)
+  await until(async () => { await open(); return await meishi.disk.failures() > 0 })
+  await until(async () => (await open())?.status === 200 && /restart/.test(meishi.log))
+  await until(async () => acknowledged.length >= 6 || (await open(), false))
   const hits = (await meishi.api(jane.token, 'GET', `/shares/${share.id}/hits?limit=200`)).body.data
   assert.ok(hits.length >= acknowledged.length, `${acknowledged.length} acknowledged, ${hits.length} stored`)
   assert.equal(new Set(hits.map(hit => hit.id)).size, hits.length)
@@ -109,7 +109,8 @@ test('SIGTERM in load drains: every answer is complete and every acknowledged hi
     }
   }
   const visitors = Array.from({ length: 16 }, visitor)
-  await sleep(700)
+  await until(() => acknowledged > 50)
+  await sleep(100)
   const how = await meishi.kill('SIGTERM')
   stopping = true
   await Promise.all(visitors)
@@ -118,11 +119,10 @@ test('SIGTERM in load drains: every answer is complete and every acknowledged hi
   const { body } = await meishi.api(jane.token, 'GET', `/cards/${jane.card.id}/shares`)
   const counts = body.data.find(row => row.id === share.id).hits
   const all = Object.values(counts).reduce((sum, n) => sum + n, 0)
-  assert.ok(acknowledged > 50)
   assert.ok(all >= acknowledged, `${acknowledged} acknowledged, ${all} counted`)
 })
 
-test('a backup taken in load opens as a store of its own', async () => {
+test('a backup taken in load opens as a store of its own', { skip: ofSqlite('a database is copied by its own tools') }, async () => {
   const meishi = await start()
   const jane = await meishi.member()
   const share = await meishi.share(jane.token, jane.card)
@@ -134,7 +134,7 @@ test('a backup taken in load opens as a store of its own', async () => {
   await meishi.kill('SIGTERM')
   const restored = await meishi.command('restore', file)
   assert.equal(restored.code, 0, restored.words)
-  if (!onPostgres) assert.ok(readdirSync(meishi.store.folder).length > 4, 'the old files are kept beside it')
+  assert.ok(readdirSync(meishi.store.folder).length > 4, 'the old files are kept beside it')
   await meishi.serve()
   assert.equal((await meishi.open(`/c/${share.token}`)).status, 200)
   assert.equal((await meishi.api(jane.token, 'GET', `/shares/${share.id}/hits`)).body.data.length, 21)

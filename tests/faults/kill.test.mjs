@@ -68,7 +68,9 @@ test('no acknowledged hit is lost or doubled by kill -9 in load', async () => {
   for (let round = 0; round < ROUNDS; round++) {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 32 })
     const visitors = Array.from({ length: 32 }, () => visitor(ledger, agent))
-    await sleep(150 + Math.random() * 500)
+    const many = ledger.acknowledged.length + 20
+    await until(() => ledger.acknowledged.length > many)
+    await sleep(Math.random() * 400)
     await meishi.kill('SIGKILL')
     await Promise.all(visitors)
     agent.destroy()

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { onPostgres } from '../support/engine.mjs'
 import { Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
 
 const ROUNDS = Number(process.env.KILL_ROUNDS ?? 6)
@@ -85,7 +86,8 @@ async function kill(round) {
 const requestsOf = writer => receiver.requests.filter(request => request.path === writer.path && shareOf(request))
 
 test('no event is lost and none gets a second id, whoever is killed', async () => {
-  const liar = writers[MEMBERS - 1]
+  const honest = writers.slice(0, -1), liar = writers[MEMBERS - 1]
+  const acknowledged = () => honest.reduce((sum, writer) => sum + writer.acknowledged.length, 0)
   receiver.answer = request => {
     if (request.path === liar.path && shareOf(request) && (forgotten.has(shareOf(request)) || shareOf(request).charCodeAt(16) % 3 === 0))
       forgotten.add(shareOf(request))
@@ -95,7 +97,9 @@ test('no event is lost and none gets a second id, whoever is killed', async () =
   for (let round = 0; round < ROUNDS; round++) {
     const run = { over: false, ends: round % 2 === 0 }
     const running = writers.map(writer => write(writer, run))
-    await sleep(200 + Math.random() * 400)
+    const many = acknowledged() + 20
+    await until(() => acknowledged() > many)
+    await sleep(Math.random() * 400)
     const serverGone = await kill(round)
     kills++
     if (!serverGone) await sleep(Math.random() * 300)
@@ -103,9 +107,6 @@ test('no event is lost and none gets a second id, whoever is killed', async () =
     await Promise.all(running)
     if (serverGone) await meishi.serve()
   }
-  const honest = writers.slice(0, -1)
-  const acknowledged = honest.reduce((sum, writer) => sum + writer.acknowledged.length, 0)
-  assert.ok(acknowledged > 20 * ROUNDS, `only ${acknowledged} were acknowledged`)
   assert.ok(honest.some(writer => writer.sent > writer.acknowledged.length), `no request was under way at ${kills} kills`)
   await until(() => honest.every(writer => check(writer.acknowledged, requestsOf(writer)).lost === 0), WAIT_MS).catch(() => {})
   for (const writer of honest)
@@ -182,7 +183,8 @@ test('killed while the receiver has the request, the server sends it again under
 })
 
 test('killed as soon as the receiver has answered, the server sends it again or has recorded it', async () => {
-  for (let i = 0; i < Math.min(ROUNDS, 12); i++) {
+  // Where others may send as well, what was under way waits for its lease to end: a minute.
+  for (let i = 0; i < Math.min(ROUNDS, onPostgres ? 2 : 12); i++) {
     const writer = writers[1 + i % 4]
     const gone = new Promise(resolve => {
       receiver.answer = () => {

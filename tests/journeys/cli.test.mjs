@@ -7,10 +7,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { Store, ofSqlite, onPostgres } from '../support/engine.mjs'
 import { BINARY, Meishi } from '../support/meishi.mjs'
 
 const OK = 0, USAGE = 64, DATAERR = 65, NOINPUT = 66, NOUSER = 67, UNAVAILABLE = 69, CANTCREAT = 73, TEMPFAIL = 75, CONFIG = 78
 let folder, beside
+const stores = []
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'meishi-cli-'))
@@ -18,6 +20,7 @@ before(async () => {
 })
 after(async () => {
   await beside?.stop()
+  for (const store of stores) await store.drop()
   await rm(folder, { recursive: true, force: true })
 })
 
@@ -31,13 +34,15 @@ function run(words, settings = {}, input) {
     child.stdin.end(input)
   })
 }
-let stores = 0
-const newStore = () => ({ MEISHI_STORE: `sqlite:${folder}/store${stores++}` })
+async function newStore() {
+  stores.push(await Store.make(folder, `store${stores.length}`))
+  return stores.at(-1).settings
+}
 
 // The same steps with and without a server.
 for (const where of ['on a free store', 'beside a server']) {
   test(`members, tokens and cards ${where}`, async () => {
-    const settings = where === 'on a free store' ? newStore() : beside.env
+    const settings = where === 'on a free store' ? await newStore() : beside.env
     const meishi = (...words) => run(words, settings)
     const json = async (...words) => {
       const { code, out, words: said } = await meishi(...words, '--json')
@@ -151,8 +156,8 @@ for (const where of ['on a free store', 'beside a server']) {
     assert.match((await meishi('doctor')).out, /^ok +store +The store is sound\.$/m)
   })
 
-  test(`a backup is written once and restored, ${where}`, async () => {
-    const own = where === 'on a free store' ? newStore() : beside.env
+  test(`a backup is written once and restored, ${where}`, { skip: ofSqlite('a database is copied by its own tools') }, async () => {
+    const own = where === 'on a free store' ? await newStore() : beside.env
     await run(['member', 'add', '--handle', 'saved', '--name', 'Saved'], own)
     const name = where.replaceAll(' ', '-'), file = join(folder, `backup-${name}`)
     const wrote = await run(['backup', file], own)
@@ -196,7 +201,7 @@ test('what a command does beside a server is seen at once', async () => {
   assert.ok(out.startsWith(beside.url), 'links are made of the address that the server has')
 })
 
-test('only one server has a store, and the control socket is its own user’s', async () => {
+test('only one server has a store, and the control socket is its own user’s', { skip: ofSqlite('a database has any number of servers') }, async () => {
   const { code, words } = await run(['serve'], { ...beside.env, MEISHI_LISTEN: '127.0.0.1:0' })
   assert.equal(code, TEMPFAIL, words)
   const store = beside.env.MEISHI_STORE.replace('sqlite:', '')
@@ -229,8 +234,8 @@ test('settings: unknown ones are refused, flags win, secrets are hidden', async 
     [{ MEISHI_URL: 'ftp://x' }, ['config'], /MEISHI_URL/], [{ MEISHI_URL: 'https://x/path' }, ['config'], /MEISHI_URL/],
     [{ MEISHI_KEEP_HITS_MONTHS: '1y' }, ['config'], /MEISHI_KEEP_HITS_MONTHS/], [{}, ['config', '--keep-hits-months', '0'], /MEISHI_KEEP_HITS_MONTHS/],
     [{ MEISHI_TRUSTED_PROXIES: '10.0.0.0/99' }, ['config'], /MEISHI_TRUSTED_PROXIES/], [{ MEISHI_SMTP_URL: 'smtp://x' }, ['config'], /MEISHI_MAIL_FROM/],
-    [{}, ['config', '--listen'], /--listen/], [{ ...newStore(), MEISHI_LISTEN: 'nonsense' }, ['serve'], /MEISHI_LISTEN/],
-    [{ ...newStore(), MEISHI_LISTEN: '127.0.0.1:0', MEISHI_WEBHOOK_ALLOW: 'nonsense' }, ['serve'], /MEISHI_WEBHOOK_ALLOW/]
+    [{}, ['config', '--listen'], /--listen/], [{ ...await newStore(), MEISHI_LISTEN: 'nonsense' }, ['serve'], /MEISHI_LISTEN/],
+    [{ ...await newStore(), MEISHI_LISTEN: '127.0.0.1:0', MEISHI_WEBHOOK_ALLOW: 'nonsense' }, ['serve'], /MEISHI_WEBHOOK_ALLOW/]
   ]) {
     const answer = await run(words, settings)
     assert.equal(answer.code, CONFIG, `${words} ${JSON.stringify(settings)}: ${answer.words}`)
@@ -272,7 +277,7 @@ test('--help and --version answer everywhere, whatever the settings', async () =
 
 test('words that are no command are told so on stderr', async () => {
   for (const words of [['nonsense'], ['member'], ['member', 'nonsense'], ['members', 'list'], ['nonsense', '--help'], ['serve', 'extra'], ['x'.repeat(5000)], ['']]) {
-    const { code, out, words: said } = await run(words, newStore())
+    const { code, out, words: said } = await run(words, await newStore())
     assert.equal(code, USAGE, words.join(' '))
     assert.equal(out, '')
     assert.match(said, /meishi: /)
@@ -284,28 +289,28 @@ test('words that are no command are told so on stderr', async () => {
 })
 
 test('a worker needs a server, and a folder that cannot be made is said', async () => {
-  const worker = await run(['worker'], newStore())
+  const worker = await run(['worker'], await newStore())
   assert.equal(worker.code, UNAVAILABLE)
-  assert.match(worker.words, /No server/)
+  assert.match(worker.words, onPostgres ? /a folder of this machine/ : /No server/)
   const { code, words } = await run(['member', 'list'], { MEISHI_STORE: 'sqlite:/proc/none/store' })
   assert.equal(code, UNAVAILABLE)
   assert.match(words, /\/proc\/none\/store/)
 })
 
 test('doctor changes nothing, and says what to do about what is wrong', async () => {
-  const settings = newStore(), store = settings.MEISHI_STORE.replace('sqlite:', '')
+  const settings = await newStore(), [store] = stores.slice(-1), key = settings.MEISHI_KEY_FILE ?? join(store.folder, 'meishi.key')
   assert.equal((await run(['doctor'], settings)).code, OK)
-  assert.ok(!existsSync(store))
+  assert.ok(!existsSync(key) && !existsSync(store.folder))
   await run(['member', 'add', '--handle', 'jane', '--name', 'Jane'], settings)
-  const files = readdirSync(store).sort()
-  await rm(join(store, 'meishi.key'))
+  const before = Object.keys(await store.written())
+  await rm(key)
   const lost = await run(['doctor'], settings)
   assert.equal(lost.code, CONFIG)
   assert.match(lost.out, /WRONG key .*put back/)
-  assert.ok(!existsSync(join(store, 'meishi.key')), 'another key would not open what the lost one sealed')
-  assert.deepEqual(files.filter(name => name !== 'meishi.key'), readdirSync(store).sort())
+  assert.ok(!existsSync(key), 'another key would not open what the lost one sealed')
+  assert.deepEqual(before.filter(name => name !== 'meishi.key').sort(), Object.keys(await store.written()).sort())
   const refused = await run(['member', 'list'], settings)
   assert.equal(refused.code, UNAVAILABLE)
-  assert.match(refused.words, /meishi\.key is missing.*Put it back.*head -c 32/)
-  assert.ok(!existsSync(join(store, 'meishi.key')))
+  assert.match(refused.words, /\.key is missing.*Put it back.*head -c 32/)
+  assert.ok(!existsSync(key))
 })

@@ -45,7 +45,7 @@ class Listen {
   static async begin(...words) {
     const listen = new Listen('--url', meishi.url, ...words)
     listen.exited.then(({ code }) => { listen.code = code })
-    await until(() => SECRET.test(listen.out) || listen.code !== undefined, 15000)
+    await until(() => SECRET.test(listen.out) || listen.code !== undefined)
     assert.equal(listen.code, undefined, listen.words)
     listen.secret = listen.out.match(SECRET)[0]
     return listen
@@ -74,7 +74,7 @@ async function leadOf(name) {
 test('an event is forwarded as a real endpoint gets it, and its outcome stands in the log', async () => {
   const listen = await Listen.start('--forward', program.url, '--events', 'lead.created')
   await leadOf('Barry Jones')
-  const [got] = await until(() => program.of('lead.created').length && program.of('lead.created'), 15000)
+  const [got] = await until(() => program.of('lead.created').length && program.of('lead.created'))
   const event = new Webhook(listen.secret).verify(got.body, got.headers)
   assert.equal(event.data.lead.name, 'Barry Jones')
   assert.equal(got.path, '/hook')
@@ -152,7 +152,7 @@ test('a listener that ended is made again with the same secret', async () => {
   assert.equal(listen.secret, before_.secret)
   const [{ id }] = await listeners()
   assert.equal((await api('DELETE', `/listeners/${id}`)).status, 204)
-  await until(() => /making another/.test(listen.words), 10000)
+  await until(() => /making another/.test(listen.words))
   await until(async () => (await listeners()).length === 1)
   assert.notEqual((await listeners())[0].id, id)
   await finished(await ping())

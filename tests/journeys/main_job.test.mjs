@@ -41,7 +41,7 @@ test('a page opened is unconfirmed until it has been seen, and then a potential 
   const seen = await meishi.post(`/c/${share.token}/seen`, { stamp: page.form.stamp })
   assert.equal(seen.status, 204)
   assert.equal((await hits())[0].verdict, 'person')
-  const [lead] = await until(async () => (await leads('?stage=potential')).length && leads('?stage=potential'), 3000)
+  const [lead] = await until(async () => (await leads('?stage=potential')).length && leads('?stage=potential'))
   assert.equal(lead.kind, 'lead')
   assert.equal(lead.sharer.handle, 'jane')
   assert.equal(lead.share.token, share.token)
@@ -157,7 +157,7 @@ test('fifty like phones behind one address are fifty people, one that opens it a
   assert.equal(rows.length, 55)
   assert.equal(rows.filter(hit => hit.verdict === 'person').length, 50)
   assert.equal(new Set(rows.map(hit => hit.visitor)).size, 50)
-  await until(async () => (await leads(`?share=${fair.id}&limit=200`)).length === 50, 3000)
+  await until(async () => (await leads(`?share=${fair.id}&limit=200`)).length === 50)
 })
 
 test('saving the contact confirms the page it came from', async () => {

@@ -81,7 +81,7 @@ async function start(language, secret) {
     stop = () => child.kill('SIGKILL')
   }
   running.push(stop)
-  await until(answers, 15000)
+  await until(answers)
   return { said: () => said, stop }
 }
 
@@ -96,7 +96,7 @@ for (const language of Object.keys(LANGUAGES)) {
     const row = await until(async () => {
       const { body } = await meishi.api(jane.token, 'GET', `/deliveries/${ping.body.delivery_id}`)
       return body.attempts && body
-    }, 15000)
+    })
     assert.deepEqual([row.state, row.last_status], ['delivered', 204], JSON.stringify(row))
     await until(() => receiver.said().includes('webhook.ping'))
 

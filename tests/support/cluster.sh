@@ -34,7 +34,7 @@ cluster_make() {
 
 cluster_start() {
     cluster_run "$CLUSTER_BIN/pg_ctl" -D "$CLUSTER_FOLDER/data" -l "$CLUSTER_FOLDER/server.log" -w -t 60 -s \
-        -o "-c listen_addresses='' -k $CLUSTER_FOLDER -c fsync=on -c max_connections=60 -c shared_buffers=32MB \
+        -o "-c listen_addresses='' -k $CLUSTER_FOLDER -c fsync=on -c max_connections=200 -c shared_buffers=32MB \
             -c max_locks_per_transaction=256 -c unix_socket_permissions=0700" start >/dev/null
 }
 

@@ -19,7 +19,7 @@ const START_MS = 30000
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 
 // Asks again until the answer is true enough, for at most MS.
-export async function until(question, ms = 5000) {
+export async function until(question, ms = 20000) {
   const end = Date.now() + ms
   for (;;) {
     const answer = await question()
