@@ -7,6 +7,7 @@
 #include <string.h>
 #include "server/notify/mail.h"
 #include "server/store/hits.h"
+#include "server/store/store.h"
 
 struct setting {
     const char *variable, *flag, *standard;
@@ -18,6 +19,8 @@ static const struct setting SETTINGS[] = {
     {"MEISHI_LISTEN", "--listen", "127.0.0.1:8080", offsetof(struct config, listen), false},
     {"MEISHI_URL", "--url", NULL, offsetof(struct config, url), false},
     {"MEISHI_STORE", "--store", "sqlite:", offsetof(struct config, store), true},
+    {"MEISHI_STORE_POOL", "--store-pool", "8", offsetof(struct config, store_pool_text), false},
+    {"MEISHI_STORE_UNSAFE", "--store-unsafe", "no", offsetof(struct config, store_unsafe_text), false},
     {"MEISHI_TRUSTED_PROXIES", "--trusted-proxies", "", offsetof(struct config, trusted_proxies_text), false},
     {"MEISHI_KEY_FILE", "--key-file", NULL, offsetof(struct config, key_file), false},
     {"MEISHI_WEBHOOK_ALLOW", "--webhook-allow", "", offsetof(struct config, webhook_allow), false},
@@ -114,6 +117,23 @@ static enum result check_url(struct config *config, struct arena *arena, const c
     return RESULT_OK;
 }
 
+static enum result check_pool(struct config *config, struct arena *arena, const char **why)
+{
+    char *end;
+    long pool = strtol(config->store_pool_text, &end, 10);
+    if (*end || pool < 1 || pool > STORE_READERS_MAX) {
+        *why = arena_printf(arena, "MEISHI_STORE_POOL is a number of connections from 1 to %d; it is \"%s\".",
+                            STORE_READERS_MAX, config->store_pool_text);
+        return RESULT_INVALID;
+    }
+    config->store_pool = (int)pool;
+    config->store_unsafe = !strcmp(config->store_unsafe_text, "yes");
+    if (config->store_unsafe || !strcmp(config->store_unsafe_text, "no"))
+        return RESULT_OK;
+    *why = arena_printf(arena, "MEISHI_STORE_UNSAFE is yes or no; it is \"%s\".", config->store_unsafe_text);
+    return RESULT_INVALID;
+}
+
 static enum result check_store(const struct config *config, const char **why)
 {
     static const char *const STARTS[] = {"sqlite:", "postgres://", "postgresql://"};
@@ -191,6 +211,8 @@ enum result config_read(int *argc, char **argv, char **environment, struct arena
         result = check_url(out, arena, why);
     if (result == RESULT_OK)
         result = check_store(out, why);
+    if (result == RESULT_OK)
+        result = check_pool(out, arena, why);
     if (result == RESULT_OK)
         result = check_origins(out, arena, why);
     if (result == RESULT_OK)

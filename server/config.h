@@ -13,6 +13,10 @@ struct config {
     const char *url;    /* MEISHI_URL: public base, no trailing slash; NULL until the port is known when not set */
     bool url_is_https;
     const char *store;                /* MEISHI_STORE */
+    const char *store_pool_text;      /* MEISHI_STORE_POOL */
+    int store_pool;                   /* the same: connections that read */
+    const char *store_unsafe_text;    /* MEISHI_STORE_UNSAFE */
+    bool store_unsafe;                /* the same: a database that may forget what it acknowledged will do */
     const char *key_file;             /* MEISHI_KEY_FILE */
     const char *webhook_allow;        /* MEISHI_WEBHOOK_ALLOW, unparsed; "" for none */
     const char *api_origins;          /* MEISHI_API_ORIGINS: who may call the API from a browser; "" for none */

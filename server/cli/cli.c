@@ -198,8 +198,9 @@ static void print_help(FILE *to, const char *group)
         if (!group || !strncmp(COMMANDS[i].words, group, strlen(group)))
             fprintf(to, "  %-14s %s\n", COMMANDS[i].words, COMMANDS[i].help);
     fputs(
-        "\nSettings are flags (--listen, --url, --store, --trusted-proxies, --key-file, --webhook-allow, --api-origins,\n"
-        "--smtp-url, --mail-from) or variables of the same name (MEISHI_LISTEN, …); `meishi config` prints those in force.\n"
+        "\nSettings are flags (--listen, --url, --store, --store-pool, --store-unsafe, --trusted-proxies, --key-file,\n"
+        "--webhook-allow, --api-origins, --keep-hits-months, --smtp-url, --mail-from) or variables of the same name\n"
+        "(MEISHI_LISTEN, …); `meishi config` prints those in force.\n"
         "`meishi COMMAND --help` says what a command takes.\n",
         to);
 }

@@ -108,6 +108,11 @@ static void check_store(struct report *report, const struct config *config)
                             : "It could not be read.");
     for (int i = 1; i < complaints.count; i++)
         note(report, false, "store", complaints.list[i].words);
+    const char *forgets = store_forgets(app.store);
+    if (forgets)
+        note(report, config->store_unsafe, "durable",
+             arena_printf(arena, "%s: %s.",
+                          config->store_unsafe ? "Taken as it is by MEISHI_STORE_UNSAFE" : "Turn it on", forgets));
     app_close(&app);
 }
 

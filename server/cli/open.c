@@ -7,8 +7,6 @@
 #include "server/store/paths.h"
 #include "server/store/store.h"
 
-enum { READERS = 8 };
-
 const char *app_key_file(const struct config *config, struct arena *arena)
 {
     const char *folder = config->key_file ? NULL : store_key_folder(config->store, arena);
@@ -56,7 +54,9 @@ enum result app_open(struct app *app, struct arena *arena, bool read_only, void 
                                     .base_url = app->config->url,
                                     .seal_key = app->keys.seal,
                                     .read_only = read_only,
-                                    .readers = READERS,
+                                    .readers = app->config->store_pool,
+                                    .unsafe = app->config->store_unsafe,
+                                    .patient = !on_broken, /* a command */
                                     .keep_hits_months = app->config->keep_hits_months,
                                     .on_broken = on_broken,
                                     .broken_context = broken_context};
@@ -67,7 +67,11 @@ enum result app_accept_key(const struct config *config, struct arena *arena, con
 {
     struct app app = {.config = config};
     enum result result = open_keys(&app, arena, why);
-    struct store_options options = {.url = config->store, .seal_key = app.keys.seal, .accepts_key = true};
+    struct store_options options = {.url = config->store,
+                                    .seal_key = app.keys.seal,
+                                    .accepts_key = true,
+                                    .unsafe = config->store_unsafe,
+                                    .patient = true};
     if (result == RESULT_OK)
         result = store_open(&options, arena, &app.store, why);
     app_close(&app);

@@ -12,9 +12,10 @@ enum result health_alive(struct app *app, struct request *request)
 
 enum result health_ready(struct app *app, struct request *request)
 {
-    if (store_ping(app->store) == RESULT_OK)
-        reply_text(request, 200, "ready\n");
-    else
-        reply_text(request, 503, "the store does not answer\n");
+    bool ready = store_ping(app->store) == RESULT_OK;
+    const char *forgets = store_forgets(app->store);
+    reply_text(request, ready ? 200 : 503,
+               arena_printf(&request->arena, "%s\n%s%s", ready ? "ready" : "the store does not answer",
+                            forgets ? forgets : "", forgets ? "\n" : ""));
     return RESULT_OK;
 }

@@ -24,7 +24,9 @@ struct db {
     const struct db_driver *driver;
     bool broken; /* what is on disk cannot be trusted (a failed fsync, damage): nothing more is written, restart */
     bool lazy;   /* said before begin: this transaction need not be on disk when it ends, only whole and in its order */
-    bool claimed; /* holds what claim gave it */
+    bool patient;        /* said after open: nobody waits for what it does, and it may take its time */
+    bool claimed;        /* holds what claim gave it */
+    const char *forgets; /* why what it acknowledges may be lost in a crash; NULL: it is not */
 };
 struct db_rows {
     struct db *db;
@@ -111,6 +113,7 @@ struct db_driver {
 
 extern const struct db_driver db_sqlite;
 extern const struct db_driver db_postgres;
+extern const struct db_driver db_postgres_unsafe; /* writes also where what is acknowledged may be lost in a crash */
 
 /* The driver of a store URL: NULL when no engine has that scheme. */
 const struct db_driver *db_driver_of(const char *url);

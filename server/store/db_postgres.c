@@ -74,27 +74,13 @@ enum result db_postgres_fail(struct session *session, const struct pg_result *re
     return RESULT_FAILED;
 }
 
-/* Text of our own, without parameters; the last statement's first value into OUT unless that is NULL. */
-static enum result run(struct session *session, const char *sql, char *out, size_t size)
-{
-    PGresult *result = PQexec(handle_of(session), sql);
-    ExecStatusType status = PQresultStatus(result);
-    enum result answer = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
-                             ? RESULT_OK
-                             : db_postgres_fail(session, (const struct pg_result *)result, "run");
-    if (out)
-        snprintf(out, size, "%s", answer == RESULT_OK && PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "");
-    PQclear(result);
-    return answer;
-}
-
 /* ---- opening and closing ---- */
 
 static enum result look_for_tables(struct session *session)
 {
     char one[4];
-    enum result result =
-        run(session, "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1", one, sizeof one);
+    enum result result = db_postgres_tell(
+        session, "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1", one, sizeof one);
     return result == RESULT_OK && !*one ? RESULT_NOT_FOUND : result;
 }
 
@@ -102,7 +88,7 @@ static void close_session(struct db *db)
 {
     struct session *session = (struct session *)db;
     if (db->claimed) { /* else it is free only when the server has noticed */
-        enum result freed = run(session, "SELECT pg_advisory_unlock_all()", NULL, 0);
+        enum result freed = db_postgres_tell(session, "SELECT pg_advisory_unlock_all()", NULL, 0);
         (void)freed;
     }
     db_postgres_hang_up(session);
@@ -110,13 +96,14 @@ static void close_session(struct db *db)
     free(session);
 }
 
-static enum result open_session(const char *url, enum db_part part, enum db_mode mode, struct db **out)
+static enum result open_by(const struct db_driver *driver, const char *url, enum db_part part, enum db_mode mode,
+                           struct db **out)
 {
     struct session *session = calloc(1, sizeof *session);
     char *own_url = strdup(url);
     if (!session || !own_url)
         abort();
-    *session = (struct session){.db.driver = &db_postgres, .url = own_url, .part = part, .mode = mode};
+    *session = (struct session){.db.driver = driver, .url = own_url, .part = part, .mode = mode};
     *out = NULL;
     enum result result = db_postgres_connect(session);
     if (result != RESULT_OK)
@@ -130,22 +117,38 @@ static enum result open_session(const char *url, enum db_part part, enum db_mode
     return result;
 }
 
+static enum result open_session(const char *url, enum db_part part, enum db_mode mode, struct db **out)
+{
+    return open_by(&db_postgres, url, part, mode, out);
+}
+
+static enum result open_unsafe(const char *url, enum db_part part, enum db_mode mode, struct db **out)
+{
+    return open_by(&db_postgres_unsafe, url, part, mode, out);
+}
+
 /* ---- transactions ---- */
 
-static enum result begin_once(struct session *session)
+enum result db_postgres_send_begin(struct session *session)
 {
     /* Two numbers are one lock of the database: ours and the part's, of the schema. */
-    static const char *const WRITE[] = {
-        [DB_MAIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
-                    "SELECT pg_advisory_xact_lock(1299540840, hashtext(current_schema()))",
-        [DB_INBOX] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
-                     "SELECT pg_advisory_xact_lock(1299540841, hashtext(current_schema()))",
+    static const char *const LOCK[] = {
+        [DB_MAIN] = "SELECT pg_advisory_xact_lock(1299540840, hashtext(current_schema()))",
+        [DB_INBOX] = "SELECT pg_advisory_xact_lock(1299540841, hashtext(current_schema()))",
     };
-    if (session->mode == DB_READ)
-        return run(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL, 0);
-    enum result result = run(session, WRITE[session->part], NULL, 0);
-    return result == RESULT_OK && session->db.lazy ? run(session, "SET LOCAL synchronous_commit = off", NULL, 0)
-                                                   : result;
+    bool writes = session->mode == DB_WRITE;
+    if (!session->begins)
+        return RESULT_OK;
+    session->begins = false;
+    enum result result = db_postgres_send(session,
+                                          writes ? "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+                                                 : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                                          EXPECT_NOTHING);
+    if (result == RESULT_OK && writes)
+        result = db_postgres_send(session, LOCK[session->part], EXPECT_LOCK);
+    if (result == RESULT_OK && writes && session->db.lazy)
+        result = db_postgres_send(session, "SET LOCAL synchronous_commit = off", EXPECT_NOTHING);
+    return result;
 }
 
 static enum result begin(struct db *db)
@@ -153,30 +156,28 @@ static enum result begin(struct db *db)
     struct session *session = (struct session *)db;
     if (db->broken || !db_postgres_is_there(session))
         return RESULT_FAILED;
-    assert(PQtransactionStatus(handle_of(session)) == PQTRANS_IDLE);
-    enum result result = begin_once(session);
-    /* Lost since it was last used: nothing has been done yet. */
-    if (result == RESULT_FAILED && PQstatus(handle_of(session)) == CONNECTION_BAD && db_postgres_is_there(session))
-        result = begin_once(session);
-    if (result != RESULT_OK && PQtransactionStatus(handle_of(session)) != PQTRANS_IDLE &&
-        PQstatus(handle_of(session)) == CONNECTION_OK) {
-        enum result undone = run(session, "ROLLBACK", NULL, 0);
-        (void)undone; /* what began is what matters */
-    }
-    session->in_transaction = result == RESULT_OK;
-    return result;
+    session->in_transaction = session->begins = true;
+    return RESULT_OK;
 }
 
 static enum result end(struct db *db, bool commit)
 {
     struct session *session = (struct session *)db;
-    PGTransactionStatusType status = PQtransactionStatus(handle_of(session));
-    session->in_transaction = false;
-    if (status != PQTRANS_INTRANS && status != PQTRANS_INERROR)
+    bool began = !session->begins, wanted = commit && !db->broken;
+    session->in_transaction = session->begins = false;
+    if (!began)
+        return commit && !wanted ? RESULT_FAILED : RESULT_OK;
+    if (!session->handle)
         return commit ? RESULT_FAILED : RESULT_OK; /* lost, and with it what was not committed */
     /* To an aborted transaction COMMIT means ROLLBACK, and succeeds. */
-    bool commits = commit && !db->broken && status == PQTRANS_INTRANS;
-    enum result result = run(session, commits ? "COMMIT" : "ROLLBACK", NULL, 0);
+    bool commits = wanted && PQtransactionStatus(handle_of(session)) == PQTRANS_INTRANS;
+    enum result result = db_postgres_send(session, commits ? "COMMIT" : "ROLLBACK", EXPECT_NOTHING);
+    if (result == RESULT_OK)
+        result = db_postgres_send_sync(session);
+    if (result == RESULT_OK && session->mode == DB_READ)
+        return PQflush(handle_of(session)) < 0 ? RESULT_FAILED : RESULT_OK; /* nobody need wait for it */
+    if (result == RESULT_OK)
+        result = db_postgres_collect(session, "end", NULL);
     return commit && !commits ? RESULT_FAILED : result;
 }
 
@@ -205,11 +206,14 @@ static enum result script(struct db *db, const char *sql)
     if (!db_postgres_is_there(session))
         return RESULT_FAILED;
     char *text = with_byte_order(sql);
-    enum result result = run(session, "SET statement_timeout = 0", NULL, 0);
+    bool patient = db->patient;
+    db->patient = true;
+    enum result result = db_postgres_tell(session, "SET statement_timeout = 0", NULL, 0);
     if (result == RESULT_OK)
-        result = run(session, text, NULL, 0);
-    if (result == RESULT_OK)
-        result = run(session, "SET statement_timeout = '30s'", NULL, 0);
+        result = db_postgres_tell(session, text, NULL, 0);
+    if (result == RESULT_OK && !patient)
+        result = db_postgres_tell(session, "SET statement_timeout = '30s'", NULL, 0);
+    db->patient = patient;
     free(text);
     return result;
 }
@@ -243,8 +247,8 @@ static enum result check(struct db *db, bool thorough)
     if (!db_postgres_is_there(session))
         return RESULT_FAILED;
     if (!thorough)
-        return run(session, "SELECT 1", failures, sizeof failures);
-    enum result result = run(
+        return db_postgres_tell(session, "SELECT 1", failures, sizeof failures);
+    enum result result = db_postgres_tell(
         session, "SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database WHERE datname = current_database()",
         failures, sizeof failures);
     if (result != RESULT_OK || strcmp(failures, "0") == 0)
@@ -258,31 +262,16 @@ static const char *error(const struct db *db)
     return ((const struct session *)db)->words;
 }
 
-const struct db_driver db_postgres = {
-    .scheme = "postgres",
-    .patience_ms = 2000,
-    .open = open_session,
-    .explain = db_postgres_explain,
-    .close = close_session,
-    .begin = begin,
-    .end = end,
-    .script = script,
-    .query = db_postgres_query,
-    .next = db_postgres_next,
-    .integer = db_postgres_integer,
-    .bytes = db_postgres_bytes,
-    .finish = db_postgres_finish,
-    .changes = changes,
-    .append = db_postgres_append,
-    .tidy = tidy,
-    .copy_to = copy_to,
-    .check = check,
-    .error = error,
-    .shared = true,
-    .notify = db_postgres_notify,
-    .listen = db_postgres_listen,
-    .wait = db_postgres_wait,
-    .claim = db_postgres_claim,
-    .hold = db_postgres_hold,
-    .release = db_postgres_release,
-};
+#define DRIVER(opens)                                                                                                 \
+    {                                                                                                                 \
+        .open = (opens), .scheme = "postgres", .patience_ms = 2000, .explain = db_postgres_explain,                   \
+        .close = close_session, .begin = begin, .end = end, .script = script, .query = db_postgres_query,             \
+        .next = db_postgres_next, .integer = db_postgres_integer, .bytes = db_postgres_bytes,                         \
+        .finish = db_postgres_finish, .changes = changes, .append = db_postgres_append, .tidy = tidy,                 \
+        .copy_to = copy_to, .check = check, .error = error, .shared = true, .notify = db_postgres_notify,             \
+        .listen = db_postgres_listen, .wait = db_postgres_wait, .claim = db_postgres_claim, .hold = db_postgres_hold, \
+        .release = db_postgres_release,                                                                               \
+    }
+
+const struct db_driver db_postgres = DRIVER(open_session);
+const struct db_driver db_postgres_unsafe = DRIVER(open_unsafe);

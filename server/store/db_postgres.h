@@ -19,6 +19,20 @@ struct held {
     bool shared;
 };
 
+/* What comes back for one thing that was sent. */
+enum expected {
+    EXPECT_ANSWER,   /* that the caller waits for */
+    EXPECT_NOTHING,  /* but that it went well */
+    EXPECT_LOCK,     /* the same, and that others had it is no reason to try again */
+    EXPECT_PREPARED, /* a statement is kept now */
+    EXPECT_SYNC      /* the pipeline's end */
+};
+struct awaited {
+    enum expected what;
+    struct prepared *prepared;
+};
+enum { AWAITED_MAX = 16 };
+
 struct session {
     struct db db; /* first: what callers hold */
     char *url;
@@ -34,7 +48,10 @@ struct session {
     size_t slot_count, prepared_count;
     int64_t made; /* statements so far: their names */
     int64_t changes;
-    bool in_transaction;
+    bool in_transaction, begins; /* begins: BEGIN goes with the first statement */
+    bool told_patient;
+    struct awaited awaited[AWAITED_MAX]; /* in the order of their sending */
+    int awaited_count;
     char logged_state[DB_POSTGRES_STATE_SIZE];
     int64_t logged_ms;
     const char *advice; /* beside the words of a refused connection; may be NULL */
@@ -58,14 +75,26 @@ bool db_postgres_is_there(struct session *session);
 enum result db_postgres_connect(struct session *session) MUST_CHECK;
 /* Closes the connection, if any; the next transaction makes another. */
 void db_postgres_hang_up(struct session *session);
+/* Logs that the server cannot be reached, which is then not tried for a while. */
+void db_postgres_note_away(struct session *session, const char *words);
 /* The driver's explain. */
 const char *db_postgres_explain(const char *url, enum db_part part, enum db_mode mode, enum result result,
                                 struct arena *arena);
 
-/* Waits until the descriptor can be read (or written, if WRITE), at most until UNTIL_MS (monotonic). */
+/* In db_postgres_wire.c. Waits until the descriptor can be read (or written, if WRITE), at most until UNTIL_MS (monotonic). */
 bool db_postgres_wait_for(int descriptor, bool write, int64_t until_ms);
-/* The last result of what was sent, for PQclear. NULL when there was no answer until UNTIL_MS or the connection was lost. */
-struct pg_result *db_postgres_answer(struct session *session, int64_t until_ms) MUST_CHECK;
+/* Whether the connection has ended meanwhile, as far as is known on this side. */
+bool db_postgres_is_lost(struct session *session);
+/* Sends text of our own without parameters, in whatever transaction there is; the last statement's first value into OUT unless
+ * that is NULL. */
+enum result db_postgres_tell(struct session *session, const char *sql, char *out, size_t size) MUST_CHECK;
+/* Adds to what is awaited. */
+void db_postgres_expect(struct session *session, enum expected what, struct prepared *prepared);
+/* Waits for all that is awaited, which ends with a sync; the EXPECT_ANSWER, for PQclear, into OUT unless that is NULL. The first
+ * that failed is the result. */
+enum result db_postgres_collect(struct session *session, const char *doing, struct pg_result **out) MUST_CHECK;
+/* Waits for what nobody has waited for yet. */
+enum result db_postgres_settle(struct session *session) MUST_CHECK;
 
 /* The members of struct db_driver of these names. */
 enum result db_postgres_query(struct db *db, const char *sql, const struct db_value *args, int arg_count,
@@ -76,6 +105,13 @@ const void *db_postgres_bytes(const struct db_rows *rows, int column, size_t *le
 void db_postgres_finish(struct db_rows **rows);
 enum result db_postgres_append(struct db *db, const char *insert, const struct db_value *values, int column_count,
                                int row_count) MUST_CHECK;
+/* Sends the statement alone and does not wait: of a transaction's beginning and end. */
+enum result db_postgres_send(struct session *session, const char *sql, enum expected what) MUST_CHECK;
+enum result db_postgres_send_sync(struct session *session) MUST_CHECK;
+/* Sends BEGIN if it is still to be sent. */
+enum result db_postgres_send_begin(struct session *session) MUST_CHECK;
+/* It could not be prepared. */
+void db_postgres_forget(struct prepared *prepared);
 /* Forgets every kept statement: the connection they were made on is gone. */
 void db_postgres_forget_statements(struct session *session);
 

@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <libpq-fe.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "server/ids.h"
@@ -33,16 +34,16 @@ static const char *const KEYS[] = {"tcp_user_timeout", "keepalives_idle",      "
 /* A statement that runs for so long has lost its way; a transaction that rests for so long has lost its process. Those which
  * not every server knows are set where they are known. */
 #define SETTINGS(rests)                                                                                                  \
-    "SET statement_timeout = '30s'; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '" rests          \
+    "SET statement_timeout = '30s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '" rests          \
     "'; SET client_min_messages = error; SET standard_conforming_strings = on; "                                         \
     "SELECT count(set_config(s.name, w.value, false)) FROM (VALUES ('client_connection_check_interval', '2s'), "         \
     "('tcp_keepalives_idle', '2'), ('tcp_keepalives_interval', '1'), ('tcp_keepalives_count', '3')) AS w (name, value) " \
     "JOIN pg_settings AS s ON s.name = w.name; "
 
-static const char TO_WRITE[] = SETTINGS("5s") "SELECT coalesce(CAST(current_schema() AS TEXT), ''), "
-                                              "current_setting('fsync'), current_setting('synchronous_commit')";
-static const char TO_READ[] = SETTINGS("60s") "SET default_transaction_read_only = on; "
-                                              "SELECT coalesce(CAST(current_schema() AS TEXT), ''), '', ''";
+#define TELL "SELECT concat_ws(' ', current_setting('fsync'), current_setting('synchronous_commit'), current_schema())"
+
+static const char TO_WRITE[] = SETTINGS("5s") TELL;
+static const char TO_READ[] = SETTINGS("60s") "SET default_transaction_read_only = on; " TELL;
 
 static PGconn *handle_of(const struct session *session)
 {
@@ -71,7 +72,8 @@ void db_postgres_hang_up(struct session *session)
     db_postgres_forget_statements(session);
     PQfinish(handle_of(session));
     session->handle = NULL;
-    session->connecting = false;
+    session->connecting = session->told_patient = false;
+    session->awaited_count = 0;
 }
 
 /* As far as it gets until then. */
@@ -171,39 +173,37 @@ static enum result refuse(struct session *session, const char *words, const char
 /* ---- connecting ---- */
 
 /* The server as it should be: what is acknowledged must be on its disk. */
-static enum result judge(struct session *session, const PGresult *told)
+static enum result judge(struct session *session, const char *told)
 {
     const char *encoding = PQparameterStatus(handle_of(session), "server_encoding");
+    char fsync[16], commit[16], schema[64] = "";
+    int count = sscanf(told, "%15s %15s %63s", fsync, commit, schema);
     if (!encoding || strcmp(encoding, "UTF8") != 0)
         return refuse(session, "it is not in UTF-8",
                       "Make another: CREATE DATABASE meishi ENCODING 'UTF8' TEMPLATE template0 OWNER meishi.");
-    if (!*PQgetvalue(told, 0, 0))
+    if (count < 3)
         return refuse(session, "no schema of the search path is there",
                       "Make it, or name another: options=-csearch_path%3DNAME behind the \"?\" of MEISHI_STORE.");
-    if (strcmp(PQgetvalue(told, 0, 1), "off") == 0)
-        return refuse(session, "its fsync is off, so a crash would lose what was acknowledged", "Turn it on.");
-    if (strcmp(PQgetvalue(told, 0, 2), "off") == 0)
-        return refuse(session, "synchronous_commit is off, so a crash would lose what was acknowledged",
-                      "Turn it on, for this user and database too.");
+    session->db.forgets = strcmp(fsync, "off") == 0
+                              ? "the database's fsync is off: a crash would lose what was acknowledged"
+                          : strcmp(commit, "off") == 0
+                              ? "the database's synchronous_commit is off: a crash would lose what was acknowledged"
+                              : NULL;
+    if (session->db.forgets && session->mode == DB_WRITE && session->db.driver != &db_postgres_unsafe)
+        return refuse(
+            session, session->db.forgets,
+            "Turn it on, for this user and database too; for a trial, MEISHI_STORE_UNSAFE=yes takes it as it is.");
     return RESULT_OK;
 }
 
 /* Says what it wants of the connection and hears what the server is. */
-static enum result configure(struct session *session, int64_t until_ms)
+static enum result configure(struct session *session)
 {
+    char told[200];
     PQsetErrorVerbosity(handle_of(session), PQERRORS_DEFAULT);
     PQsetnonblocking(handle_of(session), 1);
-    PGresult *told = PQsendQuery(handle_of(session), session->mode == DB_WRITE ? TO_WRITE : TO_READ)
-                         ? (PGresult *)db_postgres_answer(session, until_ms)
-                         : NULL;
-    enum result result = RESULT_FAILED;
-    if (PQresultStatus(told) == PGRES_TUPLES_OK)
-        result = judge(session, told);
-    else
-        db_postgres_keep_words(session, told ? PQresultErrorField(told, PG_DIAG_MESSAGE_PRIMARY)
-                                             : PQerrorMessage(handle_of(session)));
-    PQclear(told);
-    return result;
+    enum result result = db_postgres_tell(session, session->mode == DB_WRITE ? TO_WRITE : TO_READ, told, sizeof told);
+    return result == RESULT_OK ? judge(session, told) : result;
 }
 
 /* Whether libpq reads the URL as it is meant. Its own words about one that it cannot read, or about a host that is half a
@@ -239,10 +239,9 @@ static enum result get_further(struct session *session, int64_t until_ms)
         return RESULT_NOT_FOUND;
     session->connecting = false;
     enum result result = RESULT_FAILED;
-    if (session->polling == PGRES_POLLING_OK) {
-        int64_t soon = monotonic_ms() + PATIENCE_MS;
-        result = configure(session, until_ms > soon ? until_ms : soon);
-    } else
+    if (session->polling == PGRES_POLLING_OK)
+        result = configure(session);
+    else
         keep_refusal(session);
     if (result != RESULT_OK)
         db_postgres_hang_up(session);
@@ -268,7 +267,7 @@ enum result db_postgres_connect(struct session *session)
 const char *db_postgres_explain(const char *url, enum db_part part, enum db_mode mode, enum result result,
                                 struct arena *arena)
 {
-    struct session session = {.url = (char *)(uintptr_t)url, .part = part, .mode = mode};
+    struct session session = {.db.driver = &db_postgres, .url = (char *)(uintptr_t)url, .part = part, .mode = mode};
     if (result == RESULT_NOT_FOUND)
         return "There is no store in this database yet: meishi serve makes one.";
     result = db_postgres_connect(&session);
@@ -279,25 +278,18 @@ const char *db_postgres_explain(const char *url, enum db_part part, enum db_mode
                         session.advice ? " " : "", session.advice ? session.advice : "");
 }
 
-static void note_failure(struct session *session, const char *words)
+void db_postgres_note_away(struct session *session, const char *words)
 {
     log_error("postgres-away", "part=%s words=\"%s\"", session->part == DB_MAIN ? "main" : "inbox", words);
     session->away = true;
     session->retry_ms = monotonic_ms() + RETRY_MIN_MS + (int64_t)(random_u64() % RETRY_SPREAD_MS);
 }
 
-bool db_postgres_is_there(struct session *session)
+/* One more try, or the next step of the last one. */
+static bool come_back(struct session *session)
 {
     int64_t now = monotonic_ms();
-    /* Who claimed something writes without having asked whether the line still stands. */
-    while (session->db.claimed && !session->in_transaction && PQstatus(handle_of(session)) == CONNECTION_OK &&
-           db_postgres_wait_for(PQsocket(handle_of(session)), false, now) && PQconsumeInput(handle_of(session)))
-        continue;
-    if (session->handle && !session->connecting && PQstatus(handle_of(session)) == CONNECTION_OK)
-        return true;
-    bool claimed = session->db.claimed; /* by the session that is gone: the caller must know before it goes on */
-    session->db.claimed = false;
-    if (claimed || session->in_transaction || (!session->connecting && now < session->retry_ms))
+    if (!session->connecting && now < session->retry_ms)
         return false;
     if (!session->connecting) {
         db_postgres_hang_up(session);
@@ -314,11 +306,29 @@ bool db_postgres_is_there(struct session *session)
         return true;
     }
     if (result != RESULT_NOT_FOUND)
-        note_failure(session, session->words);
+        db_postgres_note_away(session, session->words);
     else if (now - session->connecting_ms > GIVE_UP_MS) {
         db_postgres_hang_up(session);
-        note_failure(session, "nothing answers");
+        db_postgres_note_away(session, "nothing answers");
     } else if (!session->away)
-        note_failure(session, "it does not answer yet");
+        db_postgres_note_away(session, "it does not answer yet");
     return false;
+}
+
+bool db_postgres_is_there(struct session *session)
+{
+    bool stands = session->handle && !session->connecting && PQstatus(handle_of(session)) == CONNECTION_OK;
+    if (session->in_transaction)
+        return stands;
+    if (!stands || db_postgres_is_lost(session)) {
+        /* Who claimed something by the session that is gone, or heard by it, must know before it goes on. */
+        bool claimed = session->db.claimed;
+        session->db.claimed = false;
+        if (claimed || session->schema[0] || !come_back(session))
+            return false;
+    }
+    if (session->db.patient && !session->told_patient)
+        session->told_patient =
+            db_postgres_tell(session, "SET statement_timeout = 0; SET lock_timeout = 0", NULL, 0) == RESULT_OK;
+    return session->handle;
 }

@@ -22,43 +22,24 @@ static PGconn *handle_of(const struct session *session)
     return (PGconn *)session->handle;
 }
 
-enum { ANSWER_MS = 10000 };
-
-/* Text of our own whose first value, if it gives any, is put into OUT unless that is NULL. */
-static enum result ask(struct session *session, const char *sql, char *out, size_t size)
-{
-    PGresult *result = PQsendQuery(handle_of(session), sql)
-                           ? (PGresult *)db_postgres_answer(session, monotonic_ms() + ANSWER_MS)
-                           : NULL;
-    ExecStatusType status = PQresultStatus(result);
-    enum result answer = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
-                             ? RESULT_OK
-                             : db_postgres_fail(session, (const struct pg_result *)result, "session");
-    if (out)
-        snprintf(out, size, "%s", answer == RESULT_OK && PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "");
-    PQclear(result);
-    return answer;
-}
-
 /* ---- hearing ---- */
 
 enum result db_postgres_notify(struct db *db, const char *word)
 {
-    struct session *session = (struct session *)db;
-    char sql[96];
-    assert(session->in_transaction && strlen(word) < DB_WORD_SIZE && !strpbrk(word, " '\\"));
-    snprintf(sql, sizeof sql, "SELECT pg_notify('meishi', current_schema() || ' %s')", word);
-    return ask(session, sql, NULL, 0);
+    assert(((struct session *)db)->in_transaction && strlen(word) < DB_WORD_SIZE && !strpbrk(word, " '\\"));
+    return db_run(db, "SELECT pg_notify('meishi', current_schema() || ' ' || $1)", DB_ARGS(db_text(word)));
 }
 
 enum result db_postgres_listen(struct db *db)
 {
     struct session *session = (struct session *)db;
+    session->schema[0] = '\0';
     if (db->broken || !db_postgres_is_there(session))
         return RESULT_FAILED;
-    enum result result = ask(session, "LISTEN meishi", NULL, 0);
-    return result == RESULT_OK ? ask(session, "SELECT current_schema()", session->schema, sizeof session->schema)
-                               : result;
+    enum result result = db_postgres_tell(session, "LISTEN meishi", NULL, 0);
+    return result == RESULT_OK
+               ? db_postgres_tell(session, "SELECT current_schema()", session->schema, sizeof session->schema)
+               : result;
 }
 
 /* The next word for this schema among those that have arrived. */
@@ -83,8 +64,13 @@ enum result db_postgres_wait(struct db *db, int fd, int wait_ms, char out[DB_WOR
     struct session *session = (struct session *)db;
     int64_t until_ms = monotonic_ms() + wait_ms;
     for (;;) {
-        if (!PQconsumeInput(handle_of(session)) || PQstatus(handle_of(session)) != CONNECTION_OK)
-            return db_postgres_fail(session, NULL, "wait");
+        if (!session->handle)
+            return RESULT_FAILED;
+        if (!PQconsumeInput(handle_of(session)) || PQstatus(handle_of(session)) != CONNECTION_OK) {
+            enum result result = db_postgres_fail(session, NULL, "wait");
+            db_postgres_hang_up(session);
+            return result;
+        }
         if (take_word(session, out))
             return RESULT_OK;
         int64_t left_ms = until_ms - monotonic_ms();
@@ -101,10 +87,11 @@ enum { GHOST_TRIES = 40, GHOST_PAUSE_US = 25 * 1000 };
 /* Which session this is: a process number of the server, and since when, as that may be another's later. */
 static enum result learn_name(struct session *session)
 {
-    return ask(session,
-               "SELECT 'pid = ' || pid || ' AND backend_start = ''' || backend_start || '''' FROM pg_stat_activity "
-               "WHERE pid = pg_backend_pid()",
-               session->name, sizeof session->name);
+    return db_postgres_tell(
+        session,
+        "SELECT 'pid = ' || pid || ' AND backend_start = ''' || backend_start || '''' FROM pg_stat_activity "
+        "WHERE pid = pg_backend_pid()",
+        session->name, sizeof session->name);
 }
 
 static enum result end_ghost(struct session *session)
@@ -113,7 +100,7 @@ static enum result end_ghost(struct session *session)
     if (!*session->name)
         return RESULT_OK;
     snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE %s", session->name);
-    return ask(session, sql, NULL, 0);
+    return db_postgres_tell(session, sql, NULL, 0);
 }
 
 static enum result try_lock(struct session *session, const struct held *held)
@@ -122,7 +109,7 @@ static enum result try_lock(struct session *session, const struct held *held)
     snprintf(sql, sizeof sql,
              "SELECT pg_try_advisory_lock%s(hashtextextended('meishi ' || current_schema() || ' %d %d', 0))",
              held->shared ? "_shared" : "", (int)held->what, (int)held->number);
-    enum result result = ask(session, sql, got, sizeof got);
+    enum result result = db_postgres_tell(session, sql, got, sizeof got);
     return result == RESULT_OK && strcmp(got, "t") != 0 ? RESULT_BUSY : result;
 }
 
@@ -164,7 +151,7 @@ void db_postgres_release(struct db *db, enum db_lock what, int32_t number)
         snprintf(sql, sizeof sql,
                  "SELECT pg_advisory_unlock%s(hashtextextended('meishi ' || current_schema() || ' %d %d', 0))",
                  held->shared ? "_shared" : "", (int)what, (int)number);
-        enum result result = ask(session, sql, NULL, 0);
+        enum result result = db_postgres_tell(session, sql, NULL, 0);
         (void)result; /* lost: then it is not held */
         session->held[i] = session->held[--session->held_count];
         return;

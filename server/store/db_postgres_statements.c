@@ -99,45 +99,6 @@ static struct prepared **find_slot(struct session *session, const char *key)
     return *slot || session->prepared_count < PREPARED_MAX ? slot : NULL;
 }
 
-static void drop(struct session *session, struct prepared *prepared)
-{
-    char sql[NAME_SIZE + 16];
-    snprintf(sql, sizeof sql, "DEALLOCATE %s", prepared->name);
-    PQclear(PQexec(handle_of(session), sql)); /* in an aborted transaction it stays, until the connection goes */
-}
-
-/* Prepares SQL into the slot, in place of what it held. */
-static enum result prepare(struct session *session, struct prepared **slot, const char *key, const char *sql,
-                           const Oid *types, int parameters)
-{
-    char name[NAME_SIZE];
-    snprintf(name, sizeof name, "s%lld", (long long)++session->made);
-    PGresult *made = PQprepare(handle_of(session), name, sql, parameters, types);
-    enum result result = PQresultStatus(made) == PGRES_COMMAND_OK
-                             ? RESULT_OK
-                             : db_postgres_fail(session, (const struct pg_result *)made, "prepare");
-    PQclear(made);
-    if (result != RESULT_OK)
-        return result;
-    struct prepared *prepared = *slot;
-    if (prepared) {
-        drop(session, prepared);
-        free(prepared->text);
-    } else {
-        prepared = calloc(1, sizeof *prepared);
-        session->prepared_count++;
-    }
-    char *text = strdup(sql);
-    if (!prepared || !text)
-        abort();
-    *prepared = (struct prepared){.key = key, .text = text, .parameters = parameters};
-    memcpy(prepared->name, name, sizeof name);
-    if (parameters)
-        memcpy(prepared->types, types, (size_t)parameters * sizeof *types);
-    *slot = prepared;
-    return RESULT_OK;
-}
-
 /* ---- values ---- */
 
 /* What a call sends; numbers lie in this struct, bytes with the caller. */
@@ -197,26 +158,87 @@ static bool takes(const struct prepared *prepared, const char *sql, struct messa
     return same;
 }
 
-static PGresult *send(struct session *session, const char *sql, struct message *message, int arg_count)
+/* ---- sending ---- */
+
+void db_postgres_forget(struct prepared *prepared)
 {
-    struct prepared **slot = find_slot(session, sql);
+    prepared->name[0] = '\0';
+}
+
+/* What cannot even be sent. */
+static enum result lost(struct session *session)
+{
+    enum result result = db_postgres_fail(session, NULL, "send");
+    db_postgres_hang_up(session);
+    return result;
+}
+
+/* Prepares SQL into the slot, in place of what it held; whether that went well is seen when it is collected. */
+static bool send_prepare(struct session *session, struct prepared **slot, const char *key, const char *sql,
+                         const struct message *message, int parameters)
+{
+    struct prepared *prepared = *slot;
+    if (!prepared) {
+        prepared = *slot = calloc(1, sizeof *prepared);
+        session->prepared_count++;
+    } else if (prepared->name[0]) {
+        char drop[NAME_SIZE + 16];
+        snprintf(drop, sizeof drop, "DEALLOCATE %s", prepared->name);
+        if (!PQsendQueryParams(handle_of(session), drop, 0, NULL, NULL, NULL, NULL, 1))
+            return false;
+        db_postgres_expect(session, EXPECT_NOTHING, NULL);
+    }
+    char *text = strdup(sql);
+    if (!prepared || !text)
+        abort();
+    free(prepared->text);
+    *prepared = (struct prepared){.key = key, .text = text, .parameters = parameters};
+    snprintf(prepared->name, sizeof prepared->name, "s%lld", (long long)++session->made);
+    if (parameters)
+        memcpy(prepared->types, message->types, (size_t)parameters * sizeof *prepared->types);
+    if (!PQsendPrepare(handle_of(session), prepared->name, sql, parameters, prepared->types))
+        return false;
+    db_postgres_expect(session, EXPECT_PREPARED, prepared);
+    return true;
+}
+
+/* SQL, kept by KEY, behind what was sent before. */
+static enum result send(struct session *session, const char *key, const char *sql, struct message *message,
+                        int arg_count, enum expected what)
+{
+    PGconn *handle = handle_of(session);
+    struct prepared **slot = find_slot(session, key);
+    bool sent = PQpipelineStatus(handle) != PQ_PIPELINE_OFF || PQenterPipelineMode(handle);
     if (!slot)
-        return PQexecParams(handle_of(session), sql, arg_count, message->types, message->values, message->lengths,
-                            message->formats, 1);
-    if ((!*slot || !takes(*slot, sql, message, arg_count)) &&
-        prepare(session, slot, sql, sql, message->types, arg_count) != RESULT_OK)
-        return NULL;
-    return PQexecPrepared(handle_of(session), (*slot)->name, arg_count, message->values, message->lengths,
-                          message->formats, 1);
+        sent = sent && PQsendQueryParams(handle, sql, arg_count, message->types, message->values, message->lengths,
+                                         message->formats, 1);
+    else {
+        bool kept = *slot && takes(*slot, sql, message, arg_count) && (*slot)->name[0];
+        sent = sent && (kept || send_prepare(session, slot, key, sql, message, arg_count)) &&
+               PQsendQueryPrepared(handle, (*slot)->name, arg_count, message->values, message->lengths,
+                                   message->formats, 1);
+    }
+    if (!sent)
+        return lost(session);
+    db_postgres_expect(session, what, NULL);
+    return RESULT_OK;
+}
+
+enum result db_postgres_send(struct session *session, const char *sql, enum expected what)
+{
+    struct message none;
+    return send(session, sql, sql, &none, 0, what);
+}
+
+enum result db_postgres_send_sync(struct session *session)
+{
+    if (!PQpipelineSync(handle_of(session)))
+        return lost(session);
+    db_postgres_expect(session, EXPECT_SYNC, NULL);
+    return RESULT_OK;
 }
 
 /* ---- queries ---- */
-
-static bool is_good(const PGresult *result)
-{
-    ExecStatusType status = PQresultStatus(result);
-    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
-}
 
 static void note_changes(struct session *session, PGresult *result)
 {
@@ -230,28 +252,25 @@ enum result db_postgres_query(struct db *db, const char *sql, const struct db_va
 {
     struct session *session = (struct session *)db;
     struct message message;
+    struct pg_result *told = NULL;
     *out = NULL;
     if (db->broken || !db_postgres_is_there(session))
         return RESULT_FAILED;
     write_message(&message, args, arg_count);
-    PGresult *result = send(session, sql, &message, arg_count);
-    bool lost = PQstatus(handle_of(session)) == CONNECTION_BAD;
-    if (lost && session->mode == DB_READ && db_postgres_is_there(session)) { /* outside a transaction: asked again */
-        PQclear(result);
-        result = send(session, sql, &message, arg_count);
-    }
-    if (!result)
-        return RESULT_FAILED; /* prepare has said why */
-    if (!is_good(result)) {
-        enum result failed = db_postgres_fail(session, (const struct pg_result *)result, "query");
-        PQclear(result);
-        return failed;
-    }
-    note_changes(session, result);
+    enum result result = db_postgres_send_begin(session);
+    if (result == RESULT_OK)
+        result = send(session, sql, sql, &message, arg_count, EXPECT_ANSWER);
+    if (result == RESULT_OK)
+        result = db_postgres_send_sync(session);
+    if (result == RESULT_OK)
+        result = db_postgres_collect(session, "query", &told);
+    if (result != RESULT_OK)
+        return result;
+    note_changes(session, (PGresult *)told);
     struct result_rows *rows = calloc(1, sizeof *rows);
     if (!rows)
         abort();
-    *rows = (struct result_rows){.rows = {db}, .result = result, .at = -1};
+    *rows = (struct result_rows){.rows = {db}, .result = (PGresult *)told, .at = -1};
     *out = &rows->rows;
     return RESULT_OK;
 }
@@ -360,18 +379,27 @@ static const char *append_text(struct arena *arena, const char *insert, int colu
 static enum result ask_types(struct session *session, struct arena *arena, const char *insert, int column_count,
                              Oid *out)
 {
-    PGresult *told = PQprepare(handle_of(session), "", append_text(arena, insert, column_count, false), 0, NULL);
-    if (is_good(told)) {
-        PQclear(told);
-        told = PQdescribePrepared(handle_of(session), "");
-    }
-    enum result result =
-        is_good(told) ? RESULT_OK : db_postgres_fail(session, (const struct pg_result *)told, "append");
+    PGconn *handle = handle_of(session);
+    struct pg_result *answer = NULL;
+    enum result result = db_postgres_send_begin(session);
+    if (result == RESULT_OK && (PQpipelineStatus(handle) == PQ_PIPELINE_OFF && !PQenterPipelineMode(handle)))
+        return lost(session);
+    if (result == RESULT_OK && !PQsendPrepare(handle, "", append_text(arena, insert, column_count, false), 0, NULL))
+        return lost(session);
+    if (result != RESULT_OK)
+        return result;
+    db_postgres_expect(session, EXPECT_NOTHING, NULL);
+    if (!PQsendDescribePrepared(handle, ""))
+        return lost(session);
+    db_postgres_expect(session, EXPECT_ANSWER, NULL);
+    result = db_postgres_send_sync(session);
+    if (result == RESULT_OK)
+        result = db_postgres_collect(session, "append", &answer);
     for (int i = 0; i < column_count && result == RESULT_OK; i++) {
-        out[i] = array_of(PQparamtype(told, i));
+        out[i] = array_of(PQparamtype((PGresult *)answer, i));
         assert(out[i]);
     }
-    PQclear(told);
+    PQclear((PGresult *)answer);
     return result;
 }
 
@@ -427,6 +455,8 @@ enum result db_postgres_append(struct db *db, const char *insert, const struct d
     assert(column_count <= PARAMETERS_MAX);
     if (!row_count)
         return RESULT_OK;
+    if (!db_postgres_is_there(session))
+        return RESULT_FAILED;
     arena_init(&arena);
     const char *sql = append_text(&arena, insert, column_count, true);
     struct prepared **slot = find_slot(session, insert);
@@ -436,21 +466,18 @@ enum result db_postgres_append(struct db *db, const char *insert, const struct d
         memcpy(message.types, (*slot)->types, sizeof message.types);
     else
         result = ask_types(session, &arena, insert, column_count, message.types);
-    if (result == RESULT_OK && slot && !kept)
-        result = prepare(session, slot, insert, sql, message.types, column_count);
-    if (result == RESULT_OK) {
-        for (int i = 0; i < column_count; i++)
-            write_array(&message, &arena, values, i, column_count, row_count);
-        PGresult *added = slot ? PQexecPrepared(handle_of(session), (*slot)->name, column_count, message.values,
-                                                message.lengths, message.formats, 1)
-                               : PQexecParams(handle_of(session), sql, column_count, message.types, message.values,
-                                              message.lengths, message.formats, 1);
-        if (is_good(added))
-            note_changes(session, added);
-        else
-            result = db_postgres_fail(session, (const struct pg_result *)added, "append");
-        PQclear(added);
-    }
+    for (int i = 0; i < column_count && result == RESULT_OK; i++)
+        write_array(&message, &arena, values, i, column_count, row_count);
+    if (result == RESULT_OK)
+        result = send(session, insert, sql, &message, column_count, EXPECT_ANSWER);
+    if (result == RESULT_OK)
+        result = db_postgres_send_sync(session);
+    struct pg_result *added = NULL;
+    if (result == RESULT_OK)
+        result = db_postgres_collect(session, "append", &added);
+    if (result == RESULT_OK)
+        note_changes(session, (PGresult *)added);
+    PQclear((PGresult *)added);
     arena_free(&arena);
     return result;
 }

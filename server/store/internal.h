@@ -16,13 +16,13 @@ struct store_lock;
 
 struct watch;
 
-enum { READERS_MAX = 32, CHANGES_NOTED_MAX = 16 };
+enum { CHANGES_NOTED_MAX = 16 };
 
 struct store {
     const struct db_driver *driver;
     char *url, *base_url;
     unsigned char seal_key[32];
-    bool read_only;
+    bool read_only, patient;
     int keep_hits_months; /* 0: all */
 
     struct turns writing;                        /* the one writing connection of DB_MAIN and what stands below it */
@@ -38,7 +38,7 @@ struct store {
 
     pthread_mutex_t read_lock; /* the pool of DB_MAIN readers: an idle one, or one more up to reader_count, or wait */
     pthread_cond_t reader_returned;
-    struct db *idle[READERS_MAX];
+    struct db *idle[STORE_READERS_MAX];
     int idle_count, open_count, reader_count;
     int64_t pool_waits, pool_wait_ms, pool_timeouts;
 
@@ -53,6 +53,7 @@ struct store {
     void (*on_broken)(void *context); /* once: the process must restart */
     void *broken_context;
     atomic_bool broken;
+    _Atomic(const char *) forgets; /* as its connections say */
     atomic_llong write_failures;
 
     atomic_bool last_write_failed;

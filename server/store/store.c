@@ -15,6 +15,7 @@
 
 enum {
     READERS_DEFAULT = 4,
+    TURN_PATIENCE = 2, /* one waits so much longer for a turn to write than for a connection: a fold takes its time */
     /* After a crash a main file up to this size is looked over before it is served, within some tens of milliseconds;
      * a larger one would make visitors wait, so it is left to meishi doctor and to the engine's own checks as it reads. */
     CHECK_AT_START_MAX = 8 << 20
@@ -44,7 +45,10 @@ static enum result write_so(struct store *store, const char *name, db_body *body
     if (!store->writer || atomic_load(&store->broken))
         return RESULT_FAILED;
     struct writing writing = {store, body, context};
-    turns_take(&store->writing);
+    if (!turns_take(&store->writing, TURN_PATIENCE * store->driver->patience_ms)) {
+        log_warning("store-busy", "verb=%s words=\"others were writing for too long\"", name);
+        return RESULT_FAILED;
+    }
     store->writer->lazy = lazy;
     enum result result = db_transaction(store->writer, name, changes_write, &writing);
     store->writer->lazy = false;
@@ -53,6 +57,7 @@ static enum result write_so(struct store *store, const char *name, db_body *body
     for (int state = 0; state < DELIVERY_STATE_COUNT && result == RESULT_OK; state++)
         atomic_fetch_add(&store->ended_so[state], store->ended[state]);
     bool broken = store->writer->broken;
+    atomic_store(&store->forgets, store->writer->forgets);
     turns_give(&store->writing);
     note_write(store, result);
     if (broken)
@@ -88,8 +93,8 @@ void store_tidy(struct store *store, bool idle)
 {
     if (!store->writer || atomic_load(&store->broken))
         return;
-    turns_take(&store->writing);
-    tidy(store, idle);
+    if (turns_take(&store->writing, TURN_PATIENCE * store->driver->patience_ms))
+        tidy(store, idle);
 }
 
 static struct timespec at_ms(int64_t monotonic)
@@ -132,8 +137,10 @@ static enum result borrow(struct store *store, struct db **out)
     if (*out)
         return RESULT_OK;
     enum result result = store->driver->open(store->url, DB_MAIN, DB_READ, out);
-    if (result == RESULT_OK)
+    if (result == RESULT_OK) {
+        (*out)->patient = store->patient;
         return result;
+    }
     pthread_mutex_lock(&store->read_lock);
     store->open_count--;
     pthread_cond_signal(&store->reader_returned);
@@ -207,10 +214,11 @@ static struct store *store_new(const struct store_options *options, const struct
     if (options->seal_key)
         memcpy(store->seal_key, options->seal_key, sizeof store->seal_key);
     store->read_only = options->read_only;
+    store->patient = options->patient;
     store->keep_hits_months = options->keep_hits_months;
     store->reader_count = options->readers > 0 ? options->readers : READERS_DEFAULT;
-    if (store->reader_count > READERS_MAX)
-        store->reader_count = READERS_MAX;
+    if (store->reader_count > STORE_READERS_MAX)
+        store->reader_count = STORE_READERS_MAX;
     store->on_broken = options->on_broken;
     store->broken_context = options->broken_context;
     turns_init(&store->writing);
@@ -234,8 +242,11 @@ static enum result open_part(struct store *store, enum db_part part, enum db_mod
                              struct db **out, const char **why)
 {
     enum result result = store->driver->open(store->url, part, mode, out);
-    if (result == RESULT_OK)
+    if (result == RESULT_OK) {
+        (*out)->patient = store->patient;
+        atomic_store(&store->forgets, (*out)->forgets);
         return RESULT_OK;
+    }
     *why = store->driver->explain(store->url, part, mode, result, arena);
     return RESULT_FAILED;
 }
@@ -353,6 +364,8 @@ enum result store_open(const struct store_options *options, struct arena *arena,
         *why = "There is no home folder to keep the store in: set MEISHI_STORE to sqlite:FOLDER.";
         return RESULT_FAILED;
     }
+    if (driver == &db_postgres && options->unsafe)
+        driver = &db_postgres_unsafe;
     struct store *store = store_new(options, driver);
     enum result result =
         store->read_only ? open_to_read(store, options, arena, why) : open_to_write(store, options, arena, why);
@@ -417,6 +430,11 @@ enum result store_ping(struct store *store)
         return RESULT_OK;
     int64_t now = now_ms();
     return store_write(store, "ping", write_something, &now);
+}
+
+const char *store_forgets(struct store *store)
+{
+    return atomic_load(&store->forgets);
 }
 
 enum result store_sync(struct store *store)

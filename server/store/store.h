@@ -20,6 +20,8 @@
 struct store;
 struct db_driver;
 
+enum { STORE_READERS_MAX = 64 };
+
 struct store_options {
     const char *url;                /* sqlite:FOLDER, sqlite:FILE.db, or postgres:// as libpq takes it */
     const struct db_driver *driver; /* NULL: the one that URL names; tests give their own */
@@ -27,7 +29,9 @@ struct store_options {
     const unsigned char *seal_key;  /* 32 bytes: seals webhook secrets; NULL: none, for tests */
     bool accepts_key;               /* also if the store was made with another one, which is then forgotten */
     bool read_only;                 /* no writer, no lock, no threads */
-    int readers;                    /* connections in the pool, 0: a few */
+    int readers;                    /* connections in the pool, 0: a few; at most STORE_READERS_MAX */
+    bool unsafe;                    /* takes a database that may lose in a crash what it acknowledged */
+    bool patient;                   /* a command's: nobody waits for an answer, and a verb may take its time */
     int keep_hits_months;           /* single hits of older months are forgotten every hour; 0: never */
     /* Called once, from any thread, when what is on disk cannot be trusted any more (a failed fsync, damage): nothing more
      * is acknowledged, and the process should end so that it is started anew. */
@@ -49,6 +53,8 @@ const char *store_base_url(const struct store *store);
 
 /* Whether the database answers a read and, unless it says 503 itself, takes writes. */
 enum result store_ping(struct store *store) MUST_CHECK;
+/* Why what the database acknowledges may be lost in a crash, as a sentence's part; NULL when it is not. */
+const char *store_forgets(struct store *store);
 /* When it says OK, what verbs wrote lazily before is on disk. */
 enum result store_sync(struct store *store) MUST_CHECK;
 /* A consistent copy of everything acknowledged so far, in one new file. CONFLICT if PATH exists. */

@@ -1,34 +1,89 @@
-/* See turns.h. Each takes a number and waits until it is called; the few who wait all wake to look. */
+/* See turns.h. Who waits stands in a line, each with a place on their own stack; the few who wait all wake to look. */
 #include "server/store/turns.h"
+
+#include <errno.h>
+#include <time.h>
+
+struct place {
+    struct place *next;
+    bool called;
+};
 
 void turns_init(struct turns *turns)
 {
-    *turns = (struct turns){.asked = 0};
+    pthread_condattr_t monotonic;
+    *turns = (struct turns){.taken = false};
     pthread_mutex_init(&turns->lock, NULL);
-    pthread_cond_init(&turns->next, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&turns->called, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 void turns_destroy(struct turns *turns)
 {
-    pthread_cond_destroy(&turns->next);
+    pthread_cond_destroy(&turns->called);
     pthread_mutex_destroy(&turns->lock);
 }
 
-void turns_take(struct turns *turns)
+static struct timespec in_ms(int64_t ms)
 {
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    int64_t ns = at.tv_nsec + ms % 1000 * 1000000;
+    at.tv_sec += (time_t)(ms / 1000 + ns / 1000000000);
+    at.tv_nsec = (long)(ns % 1000000000);
+    return at;
+}
+
+static void join(struct turns *turns, struct place *own)
+{
+    if (turns->last)
+        turns->last->next = own;
+    else
+        turns->first = own;
+    turns->last = own;
+}
+
+/* Out of the line again, somewhere in which it is. */
+static void leave(struct turns *turns, const struct place *own)
+{
+    struct place **at = &turns->first, *before = NULL;
+    for (; *at != own; at = &(*at)->next)
+        before = *at;
+    *at = own->next;
+    if (turns->last == own)
+        turns->last = before;
+}
+
+bool turns_take(struct turns *turns, int64_t patience_ms)
+{
+    struct place own = {0};
+    struct timespec until = in_ms(patience_ms);
+    bool in_time = true;
     pthread_mutex_lock(&turns->lock);
-    uint64_t own = turns->asked++;
-    while (own != turns->served)
-        pthread_cond_wait(&turns->next, &turns->lock);
+    if (!turns->taken) {
+        turns->taken = true;
+        own.called = true;
+    } else
+        join(turns, &own);
+    while (!own.called && in_time) {
+        if (patience_ms)
+            in_time = pthread_cond_timedwait(&turns->called, &turns->lock, &until) != ETIMEDOUT;
+        else
+            pthread_cond_wait(&turns->called, &turns->lock);
+    }
+    if (!own.called)
+        leave(turns, &own);
     pthread_mutex_unlock(&turns->lock);
+    return own.called;
 }
 
 bool turns_try(struct turns *turns)
 {
     pthread_mutex_lock(&turns->lock);
-    bool nobodys = turns->asked == turns->served;
-    if (nobodys)
-        turns->asked++;
+    bool nobodys = !turns->taken;
+    turns->taken = true;
     pthread_mutex_unlock(&turns->lock);
     return nobodys;
 }
@@ -36,7 +91,14 @@ bool turns_try(struct turns *turns)
 void turns_give(struct turns *turns)
 {
     pthread_mutex_lock(&turns->lock);
-    turns->served++;
-    pthread_cond_broadcast(&turns->next);
+    struct place *next = turns->first;
+    turns->taken = next;
+    if (next) {
+        turns->first = next->next;
+        if (!turns->first)
+            turns->last = NULL;
+        next->called = true;
+    }
+    pthread_cond_broadcast(&turns->called);
     pthread_mutex_unlock(&turns->lock);
 }

@@ -6,17 +6,21 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "cards/base/result.h"
 
+struct place;
 struct turns {
     pthread_mutex_t lock;
-    pthread_cond_t next;
-    uint64_t asked, served; /* equal when it is nobody's turn */
+    pthread_cond_t called;
+    bool taken;                 /* it is somebody's turn */
+    struct place *first, *last; /* who waits, in their order */
 };
 
 void turns_init(struct turns *turns);
 void turns_destroy(struct turns *turns);
-void turns_take(struct turns *turns); /* waits for those who asked before */
-bool turns_try(struct turns *turns);  /* only if it is nobody's turn; never waits */
+/* Waits for those who asked before, at most PATIENCE_MS, or as long as it takes when that is 0. False: it took longer. */
+bool turns_take(struct turns *turns, int64_t patience_ms) MUST_CHECK;
+bool turns_try(struct turns *turns) MUST_CHECK; /* only if it is nobody's turn; never waits */
 void turns_give(struct turns *turns);
 
 #endif

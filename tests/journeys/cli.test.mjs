@@ -229,7 +229,7 @@ test('settings: unknown ones are refused, flags win, secrets are hidden', async 
   assert.equal(config.MEISHI_LISTEN, '127.0.0.1:9')
   assert.equal(config.MEISHI_URL, 'https://cards.example.org')
   assert.equal(config.MEISHI_KEY_FILE, null, 'empty is not set')
-  assert.equal(Object.keys(config).length, 10)
+  assert.equal(Object.keys(config).length, 12)
   for (const [settings, words, said] of [
     [{ MEISHI_URL: 'ftp://x' }, ['config'], /MEISHI_URL/], [{ MEISHI_URL: 'https://x/path' }, ['config'], /MEISHI_URL/],
     [{ MEISHI_KEEP_HITS_MONTHS: '1y' }, ['config'], /MEISHI_KEEP_HITS_MONTHS/], [{}, ['config', '--keep-hits-months', '0'], /MEISHI_KEEP_HITS_MONTHS/],

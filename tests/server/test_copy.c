@@ -88,7 +88,7 @@ static void fill(struct fresh *fresh)
     char sql[160];
     snprintf(sql, sizeof sql, "UPDATE shares SET parent_id = %lld WHERE id = %lld", (long long)parent.id,
              (long long)child.id);
-    turns_take(&fresh->store->writing);
+    assert_true(turns_take(&fresh->store->writing, 0));
     MUST(fresh->store->writer->driver->script(fresh->store->writer, sql));
     turns_give(&fresh->store->writing);
     MUST(store_write(fresh->store, "hits", put_hits, fresh));
