@@ -273,10 +273,15 @@ static void add_api_url(json_t *json, const char *base_url, const char *kind)
 static json_t *thin_data(enum event_type type, const json_t *data, const char *base_url)
 {
     static const char *const LEAD[] = {"id", "kind", NULL}, *const SHARE[] = {"id", "card_id", NULL},
-                             *const ID[] = {"id", NULL};
+                             *const FOLLOW_UP[] = {"id", "due_at", NULL}, *const ID[] = {"id", NULL};
     const json_t *lead = json_object_get(data, "lead"), *share = json_object_get(data, "share"),
-                 *hit = json_object_get(data, "hit"), *webhook = json_object_get(data, "webhook");
+                 *hit = json_object_get(data, "hit"), *webhook = json_object_get(data, "webhook"),
+                 *follow_up = json_object_get(data, "follow_up");
     json_t *thin = json_object(), *json;
+    if (follow_up) {
+        set(thin, "follow_up", json = copy_members(follow_up, FOLLOW_UP));
+        add_api_url(json, base_url, "follow-ups");
+    }
     if (lead && type == EVENT_LEAD_ERASED) /* there is nothing left to read */
         set(thin, "lead", copy_members(lead, ID));
     else if (lead) {

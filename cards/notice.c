@@ -142,7 +142,9 @@ bool notice_read(const json_t *event, const char *base_url, struct arena *arena,
         out->url = arena_printf(arena, "%s/webhooks/%s", base_url, id ? id : "");
     } else if (type == EVENT_SHARE_CREATED || type == EVENT_SHARE_PASSED_ON || type == EVENT_CARD_SCANNED)
         read_share(share, type, base_url, arena, out);
-    else if (type != EVENT_COUNT)
+    else if (type != EVENT_COUNT) {
+        add(out, "Promised", text_of(json_object_get(data, "follow_up"), "note"));
         read_lead(lead, type, base_url, arena, out);
+    }
     return type != EVENT_COUNT && json_is_object(data);
 }

@@ -9,9 +9,11 @@
 handler api_account, api_token_list, api_token_add, api_token_get, api_token_revoke, api_inbox; /* account.c */
 handler api_card_list, api_card_add, api_card_get, api_card_change, api_card_retire;            /* cards.c */
 handler api_portrait_set, api_portrait_remove;
-handler api_member_list, api_member_add_many, api_card_add_many;                                    /* bulk.c */
-handler api_share_list, api_share_add, api_share_get, api_share_revoke, api_share_hits;             /* shares.c */
-handler api_lead_list, api_lead_get, api_lead_change, api_lead_erase;                               /* leads.c */
+handler api_member_list, api_member_add_many, api_card_add_many;                        /* bulk.c */
+handler api_share_list, api_share_add, api_share_get, api_share_revoke, api_share_hits; /* shares.c */
+handler api_lead_list, api_lead_get, api_lead_change, api_lead_erase;                   /* leads.c */
+handler api_followup_list, api_followup_list_of_lead, api_followup_add, api_followup_get, api_followup_change,
+    api_followup_remove;                                                                            /* followups.c */
 handler api_webhook_list, api_webhook_add, api_webhook_get, api_webhook_change, api_webhook_remove; /* webhooks.c */
 handler api_webhook_rotate, api_webhook_enable, api_webhook_replay;
 handler api_webhook_ping, api_delivery_list, api_delivery_get, api_delivery_redeliver;

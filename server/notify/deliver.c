@@ -25,6 +25,7 @@ enum {
     AGAIN_MS = 1,
     INTERRUPTED_MS = 1000,
     GATHER_MS = 5,
+    FOLLOWUPS_MS = 5000,
     SYNC_MS = 50, /* for what was recorded to be on disk: until then it might be sent again */
     STOP_MS = 5000
 };
@@ -43,7 +44,8 @@ struct sender {
     pthread_t thread;
     atomic_bool stopping, woken;
     atomic_llong attempts, delivered, in_flight;
-    int64_t sync_ms; /* on the monotonic clock: when what was recorded must be on disk; 0: it is */
+    int64_t sync_ms;      /* on the monotonic clock: when what was recorded must be on disk; 0: it is */
+    int64_t followups_ms; /* when to look for what has come due */
     struct flight flights[COURIER_JOBS_MAX];
 };
 
@@ -238,6 +240,18 @@ static bool is_time(const struct sender *sender, const struct gathered *gathered
                                now >= gathered->until_ms || gathered->count == COURIER_JOBS_MAX);
 }
 
+/* What has come due is put into the outbox, which is looked at next. A server that is told of it late tells late, so it asks
+ * by itself, and not only when something is to be sent. */
+static void tell_followups(struct sender *sender, int64_t now)
+{
+    int64_t next_ms;
+    if (now < sender->followups_ms)
+        return;
+    if (store_followup_tell(sender->store, now_ms(), &next_ms) != RESULT_OK)
+        log_error("follow-up-tell", "words=\"what is due is told later\"");
+    sender->followups_ms = now + FOLLOWUPS_MS;
+}
+
 static int64_t earlier_of(int64_t one, int64_t other)
 {
     return one < other ? one : other;
@@ -253,6 +267,7 @@ static void *run(void *context)
     int64_t look_ms = 0, stop_ms = 0; /* on the monotonic clock: when to look at the outbox again, when to give up */
     for (;;) {
         int64_t now = monotonic_ms();
+        tell_followups(sender, now);
         if (atomic_load(&sender->stopping)) {
             if (!stop_ms)
                 stop_ms = now + STOP_MS;
@@ -267,7 +282,8 @@ static void *run(void *context)
         }
         now = monotonic_ms();
         sync_when_due(sender, now);
-        int64_t until_ms = sender->sync_ms ? earlier_of(look_ms, sender->sync_ms) : look_ms;
+        int64_t until_ms =
+            earlier_of(sender->sync_ms ? earlier_of(look_ms, sender->sync_ms) : look_ms, sender->followups_ms);
         if (gathered.count)
             until_ms = earlier_of(until_ms, gathered.until_ms);
         gather(sender, &gathered, until_ms > now ? (int)(until_ms - now) : 0);

@@ -8,6 +8,7 @@
 #include "server/auth/caller.h"
 #include "server/ids.h"
 #include "server/pages/desk.h"
+#include "server/pages/followup.h"
 #include "server/pages/pages.h"
 #include "server/pages/way.h"
 #include "server/pages/when.h"
@@ -264,6 +265,11 @@ enum result inbox_page(struct app *app, struct request *request)
     qsort(leads, count, sizeof *leads, latest_first);
     fill_tabs(&view, tab, &totals, arena);
     result = offer_card(app, arena, member->id, &view);
+    struct followup_view *due;
+    if (result == RESULT_OK && !q && !filter.before) {
+        result = followup_views_due(app, member->id, arena, &due, &view.due_count);
+        view.due = due;
+    }
     if (result != RESULT_OK)
         return result;
     if (tab == TAB_POTENTIAL)

@@ -8,6 +8,7 @@
 #include "server/auth/caller.h"
 #include "server/ids.h"
 #include "server/pages/desk.h"
+#include "server/pages/followup.h"
 #include "server/pages/hook_words.h"
 #include "server/pages/pages.h"
 #include "server/pages/way.h"
@@ -28,6 +29,8 @@ static const struct {
     {"stage", "Moved on"},
     {"note", "Note"},
     {"told", "Told your other systems"},
+    {"follow-up", "You promised to follow up"},
+    {"followed-up", "You followed up"},
     {"set-aside", "Set aside"},
 };
 
@@ -162,8 +165,12 @@ static enum result show(struct app *app, struct request *request, int status, st
         result = fill_moments(app, view, &lead, &request->arena);
     if (result == RESULT_OK)
         result = fill_told(app, view, &lead, &request->arena);
+    struct followup_view *followups;
+    if (result == RESULT_OK)
+        result = followup_views_of_lead(app, &lead, &request->arena, &followups, &view->followups_count);
     if (result != RESULT_OK)
         return result;
+    view->followups = followups;
     fill(app, request, &lead, view);
     desk_begin(request, &html);
     template_lead(&html, view);
@@ -204,6 +211,18 @@ enum result lead_change(struct app *app, struct request *request)
     }
     if (result == RESULT_OK)
         reply_see_other(request, desk_href(&request->arena, "leads", "led", lead.id));
+    return result;
+}
+
+enum result lead_follow_up(struct app *app, struct request *request)
+{
+    struct lead_view view = {0};
+    int64_t id = desk_id(request, "led");
+    enum result result = followup_promise(app, request, id, &view);
+    if (result == RESULT_INVALID)
+        return show(app, request, 422, &view);
+    if (result == RESULT_OK)
+        reply_see_other(request, desk_href(&request->arena, "leads", "led", id));
     return result;
 }
 

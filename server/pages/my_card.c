@@ -140,14 +140,11 @@ enum result my_card_page(struct app *app, struct request *request)
     return result == RESULT_OK ? show(app, request, 200, &card, &(struct my_card_view){0}) : result;
 }
 
-/* The end of a day like "2026-11-22"; 0 for none, -1 for what is no day. */
+/* The end of a day; 0 for none, -1 for what is no day. */
 static int64_t end_of_day(const char *text)
 {
-    struct tm tm = {0};
-    if (!text || !*text)
-        return 0;
-    const char *rest = strptime(text, "%Y-%m-%d", &tm);
-    return rest && !*rest ? (int64_t)timegm(&tm) * 1000 + DAY_MS - 1000 : -1;
+    int64_t begin_ms = when_parse_day(text);
+    return begin_ms > 0 ? begin_ms + DAY_MS - 1000 : begin_ms;
 }
 
 /* INVALID with what was typed and what is wrong in FORM. */

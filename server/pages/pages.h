@@ -27,10 +27,11 @@ handler sign_in_link_redeem; /* POST /sign-in/{secret} */
 handler sign_out;            /* POST /sign-out */
 handler account_page, account_set_password, account_add_token, account_revoke_token; /* /account */
 
-handler inbox_page;                                                  /* GET /inbox?tab=&q=&before= */
-handler lead_page, lead_change, lead_erase_page, lead_erase;         /* /leads/{id} */
-handler my_card_page, my_card_send;                                  /* /cards/{id}/share */
-handler share_page, share_revoke, share_hold_page, share_print_page; /* /shares/{id} */
+handler inbox_page;                                                          /* GET /inbox?tab=&q=&before= */
+handler lead_page, lead_change, lead_follow_up, lead_erase_page, lead_erase; /* /leads/{id} */
+handler followup_act;                                                        /* /follow-ups/{id} */
+handler my_card_page, my_card_send;                                          /* /cards/{id}/share */
+handler share_page, share_revoke, share_hold_page, share_print_page;         /* /shares/{id} */
 handler card_list_page, card_new_page, card_new, card_edit_page, card_edit,
     card_retire; /* /cards, /cards/new, /cards/{id} */
 handler card_portrait, card_portrait_remove;

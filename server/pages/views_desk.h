@@ -88,6 +88,16 @@ struct person_view {
     bool is_new;
 };
 
+/* A promise to somebody. */
+struct followup_view {
+    const char *id; /* "fol_…" */
+    const char *lead_href, *name, *note;
+    const char *words; /* "in 3 d"; of what is due, for how long: "2 d" */
+    const char *clock;
+    struct when_view when;
+    bool is_due;
+};
+
 /* Referrals or leads: the two are never mixed. */
 struct people_view {
     const char *heading; /* NULL when the page's own heading says it */
@@ -112,6 +122,8 @@ struct inbox_view {
     int groups_count;
     const struct scans_view *scans;
     int scans_count;
+    const struct followup_view *due; /* promises that are due */
+    int due_count;
     const char *heading; /* what the list is, for screen readers and above what was found */
     const char *q, *none;
     const char *next_href, *junk_href, *back_href, *make_href;
@@ -148,6 +160,10 @@ struct lead_view {
     const struct delivery_view *told, *told_before; /* messages to webhooks: the latest, and the rest */
     int told_count, told_before_count;
     const char *note, *note_error, *error;
+    const struct followup_view *followups;
+    int followups_count;
+    const char *promise, *day; /* of the form for a new one, as they were typed */
+    const char *promise_error, *day_error;
     long long revision;
 };
 

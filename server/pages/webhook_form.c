@@ -12,8 +12,8 @@
 #include "server/store/store.h"
 #include "templates.h"
 
-/* A test goes to its own endpoint alone; follow-ups are not kept yet. */
-static const uint32_t OFFERED = (1u << EVENT_COUNT) - 1 - (1u << EVENT_WEBHOOK_PING) - (1u << EVENT_FOLLOW_UP_DUE);
+/* A test goes to its own endpoint alone. */
+static const uint32_t OFFERED = (1u << EVENT_COUNT) - 1 - (1u << EVENT_WEBHOOK_PING);
 static const uint32_t AT_FIRST = 1u << EVENT_LEAD_CREATED | 1u << EVENT_LEAD_UPDATED | 1u << EVENT_LEAD_ERASED;
 
 static void fill_events(struct webhook_form_view *view, uint32_t chosen, struct arena *arena)

@@ -62,3 +62,12 @@ const char *when_weekday(int64_t at_ms, struct arena *arena)
     return arena_printf(arena, "%s %d %s, %02d:%02d UTC", DAYS[utc.tm_wday], utc.tm_mday, MONTHS[utc.tm_mon],
                         utc.tm_hour, utc.tm_min);
 }
+
+int64_t when_parse_day(const char *text)
+{
+    struct tm tm = {0};
+    if (!text || !*text)
+        return 0;
+    const char *rest = strptime(text, "%Y-%m-%d", &tm);
+    return rest && !*rest ? (int64_t)timegm(&tm) * 1000 : -1;
+}

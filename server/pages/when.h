@@ -15,5 +15,7 @@ const char *when_day(int64_t at_ms, bool with_time, struct arena *arena);
 const char *when_until(int64_t at_ms, int64_t now_ms, struct arena *arena);
 /* "Tuesday 24 November, 14:00 UTC": of a day that is near. */
 const char *when_weekday(int64_t at_ms, struct arena *arena);
+/* The first moment of a day as a date field sends it, "2026-11-22"; 0 for none, -1 for what is no day. */
+int64_t when_parse_day(const char *text);
 
 #endif

@@ -35,6 +35,7 @@ static const char *const STEPS[] = {
     "WHERE owner_id = $1 AND id = $2) WHERE owner_id = $1 AND sharer_lead_id = $2",
     "DELETE FROM consents WHERE owner_id = $1 AND lead_id = $2",
     "DELETE FROM receipts WHERE owner_id = $1 AND lead_id = $2",
+    "DELETE FROM follow_ups WHERE owner_id = $1 AND lead_id = $2",
     "DELETE FROM lead_moments WHERE owner_id = $1 AND lead_id = $2",
     /* Whom a share was sent to, if that is who they were. */
     "UPDATE shares SET recipient = NULL WHERE owner_id = $1 AND " SENT_TO_THEM,

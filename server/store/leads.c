@@ -259,6 +259,7 @@ static enum result absorb(struct db *db, int64_t owner_id, int64_t potential_id,
 {
     static const char *const STEPS[] = {
         "UPDATE lead_moments SET lead_id = $3 WHERE owner_id = $1 AND lead_id = $2",
+        "UPDATE follow_ups SET lead_id = $3 WHERE owner_id = $1 AND lead_id = $2",
         "UPDATE events SET lead_id = $3 WHERE owner_id = $1 AND lead_id = $2",
         "UPDATE deliveries SET lead_id = $3 WHERE owner_id = $1 AND lead_id = $2",
         ("UPDATE leads SET recipient = (SELECT p.recipient FROM leads AS p WHERE p.owner_id = $1 AND p.id = $2) "

@@ -70,7 +70,8 @@ enum result store_lead_change(struct store *store, struct arena *arena, int64_t 
 
 struct lead_moment { /* one line of a timeline */
     int64_t id, at_ms;
-    const char *kind;  /* "scan", "seen", "saved", "form", "passed-on", "stage", "note", "told", "set-aside" */
+    const char *kind;  /* "scan", "seen", "saved", "form", "passed-on", "stage", "note", "told", "set-aside",
+                        * "follow-up", "followed-up" */
     const char *words; /* what to show: the note, "new → contacted", the message */
 };
 enum result store_lead_timeline(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id,

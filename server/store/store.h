@@ -10,6 +10,7 @@
 #include "cards/base/histogram.h"
 #include "server/store/cards.h"
 #include "server/store/changes.h"
+#include "server/store/followups.h"
 #include "server/store/hits.h"
 #include "server/store/leads.h"
 #include "server/store/listeners.h"

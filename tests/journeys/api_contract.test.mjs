@@ -42,10 +42,11 @@ async function things() {
   const webhook = (await meishi.api(jane.token, 'POST', '/webhooks', { url: receiver.url, events: ['webhook.ping'] })).body
   const ping = (await meishi.api(jane.token, 'POST', `/webhooks/${webhook.id}/ping`)).body
   const lead = (await meishi.api(jane.token, 'GET', '/leads')).body.data[0]
+  const followup = (await meishi.api(jane.token, 'POST', `/leads/${lead.id}/follow-ups`, { after: 'day' })).body
   const token = (await meishi.api(jane.token, 'POST', '/tokens', { name: 'CRM', scopes: ['leads:read'] })).body
   const listener = (await meishi.api(jane.token, 'POST', '/listeners', {})).body
   const claimed = (await meishi.api(jane.token, 'POST', `/webhooks/${listener.id}/ping`)).body
-  return { ListenerId: listener.id, ClaimedId: claimed.delivery_id, CardId: jane.card.id, ShareId: share.id, LeadId: lead.id, WebhookId: webhook.id, DeliveryId: ping.delivery_id, TokenId: token.id }
+  return { ListenerId: listener.id, ClaimedId: claimed.delivery_id, CardId: jane.card.id, ShareId: share.id, LeadId: lead.id, FollowUpId: followup.id, WebhookId: webhook.id, DeliveryId: ping.delivery_id, TokenId: token.id }
 }
 
 // PATH with an id in it that is well formed and nobody's.
