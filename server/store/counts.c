@@ -67,58 +67,81 @@ static struct difference sum_group(struct kept *const *list, size_t count, size_
 
 _Static_assert(VERDICT_COUNT == 7, "the counters have a column for each verdict");
 #define VERDICT_COLUMNS "unconfirmed, person, preview, scanner, prefetch, bot, self"
-#define BY_VERDICT(n) \
-    DB_INT((n)[0]), DB_INT((n)[1]), DB_INT((n)[2]), DB_INT((n)[3]), DB_INT((n)[4]), DB_INT((n)[5]), DB_INT((n)[6])
+#define ADD(table, column) #column " = " #table "." #column " + excluded." #column
+#define ADD_VERDICTS(table)                                                                                       \
+    ADD(table, unconfirmed)                                                                                       \
+    ", " ADD(table, person) ", " ADD(table, preview) ", " ADD(table, scanner) ", " ADD(table, prefetch) ", " ADD( \
+        table, bot) ", " ADD(table, self)
 
-static enum result add_to_share(struct db *db, const struct kept *of, const struct difference *by)
+static const char TO_SHARES[] = "INSERT INTO share_counts (owner_id, share_id, " VERDICT_COLUMNS ") "
+                                "ON CONFLICT (owner_id, share_id) DO UPDATE SET " ADD_VERDICTS(share_counts);
+static const char TO_DAYS[] = "INSERT INTO day_counts (owner_id, day, channel, " VERDICT_COLUMNS ", saves, forms) "
+                              "ON CONFLICT (owner_id, day, channel) DO UPDATE SET " ADD_VERDICTS(day_counts) ", " ADD(
+                                  day_counts, saves) ", " ADD(day_counts, forms);
+
+enum { SHARE_COLUMNS = 2 + VERDICT_COUNT, DAY_COLUMNS = 3 + VERDICT_COUNT + 2, ADD_ROWS = 1024 };
+
+static void share_values(struct db_value *at, const struct kept *of, const struct difference *by)
 {
-    return db_run(
-        db,
-        "INSERT INTO share_counts (owner_id, share_id, " VERDICT_COLUMNS ") "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (owner_id, share_id) DO UPDATE SET "
-        "unconfirmed = share_counts.unconfirmed + excluded.unconfirmed, person = share_counts.person + excluded.person, "
-        "preview = share_counts.preview + excluded.preview, scanner = share_counts.scanner + excluded.scanner, "
-        "prefetch = share_counts.prefetch + excluded.prefetch, bot = share_counts.bot + excluded.bot, "
-        "self = share_counts.self + excluded.self",
-        DB_ARGS(DB_INT(of->owner_id), DB_INT(of->share_id), BY_VERDICT(by->by_verdict)));
+    *at++ = DB_INT(of->owner_id);
+    *at++ = DB_INT(of->share_id);
+    for (int i = 0; i < VERDICT_COUNT; i++)
+        *at++ = DB_INT(by->by_verdict[i]);
 }
 
-static enum result add_to_day(struct db *db, const struct kept *of, const struct difference *by)
+static void day_values(struct db_value *at, const struct kept *of, const struct difference *by)
 {
-    return db_run(
-        db,
-        "INSERT INTO day_counts (owner_id, day, channel, " VERDICT_COLUMNS ", saves, forms) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
-        "ON CONFLICT (owner_id, day, channel) DO UPDATE SET "
-        "unconfirmed = day_counts.unconfirmed + excluded.unconfirmed, person = day_counts.person + excluded.person, "
-        "preview = day_counts.preview + excluded.preview, scanner = day_counts.scanner + excluded.scanner, "
-        "prefetch = day_counts.prefetch + excluded.prefetch, bot = day_counts.bot + excluded.bot, "
-        "self = day_counts.self + excluded.self, saves = day_counts.saves + excluded.saves, "
-        "forms = day_counts.forms + excluded.forms",
-        DB_ARGS(DB_INT(of->owner_id), DB_INT(of->day), DB_INT((int64_t)of->channel), BY_VERDICT(by->by_verdict),
-                DB_INT(by->saves), DB_INT(by->forms)));
+    *at++ = DB_INT(of->owner_id);
+    *at++ = DB_INT(of->day);
+    *at++ = DB_INT((int64_t)of->channel);
+    for (int i = 0; i < VERDICT_COUNT; i++)
+        *at++ = DB_INT(by->by_verdict[i]);
+    *at++ = DB_INT(by->saves);
+    *at++ = DB_INT(by->forms);
+}
+
+/* One kind of counter. */
+struct counter {
+    const char *insert;
+    int columns;
+    bool (*same)(const struct kept *, const struct kept *);
+    void (*values)(struct db_value *at, const struct kept *of, const struct difference *by);
+};
+
+/* Of a list in the counter's order, so that each row of the table is named once: many rows a statement, since on a server each
+ * statement is a way there and back. */
+static enum result add_groups(struct db *db, const struct counter *counter, struct kept *const *list, size_t count,
+                              struct db_value *values)
+{
+    enum result result = RESULT_OK;
+    int rows = 0;
+    for (size_t at = 0; at < count && result == RESULT_OK;) {
+        const struct kept *first = list[at];
+        struct difference by = sum_group(list, count, &at, counter->same);
+        if (!is_nothing(&by))
+            counter->values(&values[rows++ * counter->columns], first, &by);
+        if (rows < ADD_ROWS && at < count)
+            continue;
+        result = db->driver->append(db, counter->insert, values, counter->columns, rows);
+        rows = 0;
+    }
+    return result;
 }
 
 enum result counts_add(struct db *db, struct kept *const *hits, size_t count, struct arena *arena)
 {
+    static const struct counter shares = {TO_SHARES, SHARE_COLUMNS, same_share, share_values},
+                                days = {TO_DAYS, DAY_COLUMNS, same_day, day_values};
     if (!count)
         return RESULT_OK;
-    enum result result = RESULT_OK;
-    for (size_t at = 0; at < count && result == RESULT_OK;) {
-        const struct kept *first = hits[at];
-        struct difference by = sum_group(hits, count, &at, same_share);
-        if (!is_nothing(&by))
-            result = add_to_share(db, first, &by);
-    }
+    size_t rows_max = count < ADD_ROWS ? count : ADD_ROWS;
+    struct db_value *values = arena_alloc_raw(arena, rows_max * DAY_COLUMNS * sizeof *values);
+    enum result result = add_groups(db, &shares, hits, count, values);
+    if (result != RESULT_OK)
+        return result;
     struct kept **by_day = arena_memdup(arena, hits, count * sizeof *by_day);
     qsort(by_day, count, sizeof *by_day, compare_days);
-    for (size_t at = 0; at < count && result == RESULT_OK;) {
-        const struct kept *first = by_day[at];
-        struct difference by = sum_group(by_day, count, &at, same_day);
-        if (!is_nothing(&by))
-            result = add_to_day(db, first, &by);
-    }
-    return result;
+    return add_groups(db, &days, by_day, count, values);
 }
 
 /* ---- reading, with what is not folded yet ---- */

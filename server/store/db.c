@@ -79,6 +79,12 @@ const char *db_column_text(const struct db_rows *rows, int column, struct arena 
     return bytes ? arena_strndup(arena, bytes, len) : NULL;
 }
 
+size_t db_append_place(const char *insert)
+{
+    const char *conflict = strstr(insert, " ON CONFLICT ");
+    return conflict ? (size_t)(conflict - insert) : strlen(insert);
+}
+
 enum result db_run(struct db *db, const char *sql, const struct db_value *args, int arg_count)
 {
     struct db_rows *rows;

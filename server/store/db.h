@@ -78,7 +78,8 @@ struct db_driver {
     void (*finish)(struct db_rows **rows);
     int64_t (*changes)(const struct db *db); /* rows changed by the last finished statement */
     /* Inserts ROW_COUNT rows of COLUMN_COUNT values each by the fastest way the engine has (a prepared loop, arrays by
-     * unnest). INSERT is "INSERT INTO t (a, b)". Only inside a transaction. */
+     * unnest). INSERT is "INSERT INTO t (a, b)", with " ON CONFLICT …" behind it if there may be one; then no two of the rows
+     * may have one with each other. Only inside a transaction. */
     enum result (*append)(struct db *db, const char *insert, const struct db_value *values, int column_count,
                           int row_count);
     /* Housekeeping between transactions, for the one writer: SQLite checkpoints, passively or truncating when IDLE.
@@ -117,6 +118,9 @@ extern const struct db_driver db_postgres_unsafe; /* writes also where what is a
 
 /* The driver of a store URL: NULL when no engine has that scheme. */
 const struct db_driver *db_driver_of(const char *url);
+
+/* For drivers: where in the INSERT of an append the rows belong. */
+size_t db_append_place(const char *insert);
 
 /* Sugar over the driver, for the store's files. */
 enum result db_run(struct db *db, const char *sql, const struct db_value *args,

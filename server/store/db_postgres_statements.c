@@ -369,9 +369,11 @@ static const char *append_text(struct arena *arena, const char *insert, int colu
 {
     size_t size = strlen(insert) + 32 + (size_t)column_count * 8;
     char *sql = arena_alloc_raw(arena, size);
-    int len = snprintf(sql, size, "%s %s", insert, unnests ? "SELECT * FROM unnest(" : "VALUES (");
+    int head = (int)db_append_place(insert);
+    int len = snprintf(sql, size, "%.*s %s", head, insert, unnests ? "SELECT * FROM unnest(" : "VALUES (");
     for (int i = 1; i <= column_count; i++)
         len += snprintf(sql + len, size - (size_t)len, "$%d%s", i, i == column_count ? ")" : ", ");
+    snprintf(sql + len, size - (size_t)len, "%s", insert + head);
     return sql;
 }
 

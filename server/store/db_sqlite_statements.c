@@ -224,11 +224,13 @@ const void *db_sqlite_bytes(const struct db_rows *rows, int column, size_t *len)
 static int append_text(struct connection *connection, const char *insert, int column_count, struct statement **out)
 {
     char sql[4096];
-    int len = snprintf(sql, sizeof sql, "%s VALUES (", insert);
+    int head = (int)db_append_place(insert), len = snprintf(sql, sizeof sql, "%.*s VALUES (", head, insert);
     for (int i = 1; i <= column_count; i++) {
         assert((size_t)len + 8 < sizeof sql);
         len += snprintf(sql + len, sizeof sql - (size_t)len, "$%d%s", i, i == column_count ? ")" : ", ");
     }
+    assert((size_t)len + strlen(insert + head) < sizeof sql);
+    snprintf(sql + len, sizeof sql - (size_t)len, "%s", insert + head);
     return find_statement(connection, insert, sql, out);
 }
 

@@ -121,6 +121,11 @@ static int compare(const void *a, const void *b)
                                       : kept_compare(one, other);
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    return kept_compare(*(struct kept *const *)a, *(struct kept *const *)b);
+}
+
 struct run {
     struct store *store;
     struct kept **hits;
@@ -141,7 +146,7 @@ static enum result put_run(struct db *db, void *context)
         if (result == RESULT_OK)
             result = db->driver->append(db, month->insert, run->values, MONTH_COLUMNS, (int)(end - first));
     }
-    qsort(run->hits, run->count, sizeof *run->hits, compare); /* one month mostly */
+    qsort(run->hits, run->count, sizeof *run->hits, compare_keys);
     return result == RESULT_OK ? counts_add(db, run->hits, run->count, &run->arena) : result;
 }
 
