@@ -16,6 +16,7 @@
 enum {
     FOLD_PERIOD_MS = 500,
     FOLD_ROWS_MAX = 100000,
+    FOLD_SHARED_ROWS_MAX = 40000, /* other servers wait for the main part meanwhile, and for two seconds at most */
     FOLD_NICE = 4,
     CLEAN_PERIOD_MS = 60 * 60 * 1000,
     PATIENCE_MS = 5000 /* with the process whose turn it is to fold, while hits wait and no mark moves */
@@ -80,7 +81,9 @@ static enum result fold_some(struct hit_log *log, struct folding *out)
 {
     pthread_mutex_lock(&log->fold_lock);
     int64_t start_ms = monotonic_ms();
-    *out = (struct folding){.lane = atomic_load(&log->lane), .mark = atomic_load(&log->mark), .limit = FOLD_ROWS_MAX};
+    *out = (struct folding){.lane = atomic_load(&log->lane),
+                            .mark = atomic_load(&log->mark),
+                            .limit = log->store->driver->shared ? FOLD_SHARED_ROWS_MAX : FOLD_ROWS_MAX};
     enum result result = fold_pass(log->store, log->fold_inbox, out);
     if (result == RESULT_OK) {
         see_mark(log, out->lane, out->mark);

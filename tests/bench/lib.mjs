@@ -66,19 +66,25 @@ function pidsOf(pid) {
 
 const TICKS = Number((await run('getconf', ['CLK_TCK'])).stdout)
 
+// User and system time of a process and all below it.
+export function cpuSecondsOf(root) {
+  let ticks = 0
+  for (const pid of pidsOf(root)) {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+    ticks += Number(fields[11]) + Number(fields[12]) + (pid === root ? Number(fields[13]) + Number(fields[14]) : 0)
+  }
+  return ticks / TICKS
+}
+
 export class Server {
   constructor(name, child, url) {
     Object.assign(this, { name, process: child, url })
     servers.push(this)
   }
 
+  // Its own, and of what works for it (OTHERS).
   cpuSeconds() {
-    let ticks = 0
-    for (const pid of pidsOf(this.process.pid)) {
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
-      ticks += Number(fields[11]) + Number(fields[12])
-    }
-    return ticks / TICKS
+    return [this.process.pid, ...this.others ?? []].reduce((sum, pid) => sum + cpuSecondsOf(pid), 0)
   }
 
   // The server's own, and what its children do not share with it.
@@ -101,7 +107,7 @@ export const cleanEnv = Object.fromEntries(Object.entries(process.env).filter(([
 
 export async function meishi(name, store, settings = {}) {
   const child = spawn(`${BUILD}/meishi`, ['serve'], {
-    env: { ...cleanEnv, MEISHI_STORE: `sqlite:${store}`, MEISHI_LISTEN: '127.0.0.1:0', ...settings }, stdio: ['ignore', 'pipe', 'inherit']
+    env: { ...cleanEnv, MEISHI_STORE: store.includes('://') ? store : `sqlite:${store}`, MEISHI_LISTEN: '127.0.0.1:0', ...settings }, stdio: ['ignore', 'pipe', 'inherit']
   })
   const url = await new Promise((resolve, reject) => {
     let out = ''

@@ -4,7 +4,9 @@
  *   make_store due STORE-FOLDER SHARES MEMBERS ENDPOINTS COUNT PORT   adds endpoints and as many deliveries that are due
  *   make_store tokens SHARES COUNT MEMBERS                   COUNT of its tokens, of a hundred members
  *   make_store count STORE-FOLDER                            hits by rows, by share counters, by day counters
- *   make_store delivered STORE-FOLDER                        deliveries that arrived, attempts kept, deliveries that wait */
+ *   make_store delivered STORE-FOLDER                        deliveries that arrived, attempts kept, deliveries that wait
+ *
+ * fill and count also take a URL of PostgreSQL, with the key file that MEISHI_KEY_FILE names. */
 #include <errno.h>
 #include <sodium.h>
 #include <sqlite3.h>
@@ -15,6 +17,7 @@
 #include "server/auth/keys.h"
 #include "server/ids.h"
 #include "server/store/internal.h"
+#include "server/store/months.h"
 #include "tests/support/fill_store.h"
 
 static void must(bool ok, const char *what)
@@ -54,15 +57,24 @@ static enum result put_leads(struct db *db, void *context)
     return RESULT_OK;
 }
 
+static bool is_url(const char *place)
+{
+    return strstr(place, "://") != NULL;
+}
+
 /* With the key file that a server would make. */
-static struct store *open_store(const char *folder, struct arena *arena)
+static struct store *open_store(const char *place, struct arena *arena)
 {
     struct store *store;
     struct keys keys;
-    const char *why = NULL;
-    must(!mkdir(folder, 0700) || errno == EEXIST, folder);
-    must(keys_open(arena_printf(arena, "%s/meishi.key", folder), arena, &keys, &why) == RESULT_OK, why);
-    struct store_options options = {.url = arena_printf(arena, "sqlite:%s", folder),
+    const char *why = NULL, *key_file = getenv("MEISHI_KEY_FILE");
+    if (!is_url(place)) {
+        must(!mkdir(place, 0700) || errno == EEXIST, place);
+        key_file = arena_printf(arena, "%s/meishi.key", place);
+    }
+    must(key_file, "MEISHI_KEY_FILE");
+    must(keys_open(key_file, arena, &keys, &why) == RESULT_OK, why);
+    struct store_options options = {.url = is_url(place) ? place : arena_printf(arena, "sqlite:%s", place),
                                     .base_url = "http://localhost",
                                     .readers = 1,
                                     .seal_key = keys.seal};
@@ -111,6 +123,36 @@ static int64_t number(sqlite3 *db, const char *sql)
     return value;
 }
 
+#define ALL "COALESCE(sum(unconfirmed + person + preview + scanner + prefetch + bot + self), 0)"
+
+static int64_t number_of(struct db *db, const char *sql)
+{
+    struct db_rows *rows;
+    must(db_one(db, sql, NULL, 0, &rows) == RESULT_OK, sql);
+    int64_t value = db_column_int(rows, 0);
+    db_finish(&rows);
+    return value;
+}
+
+static void count_by_driver(const char *url)
+{
+    struct db *db;
+    struct arena arena;
+    struct month_list months;
+    int64_t rows = 0;
+    arena_init(&arena);
+    const struct db_driver *driver = db_driver_of(url);
+    must(driver && driver->open(url, DB_MAIN, DB_READ, &db) == RESULT_OK, url);
+    must(months_list(db, &arena, &months) == RESULT_OK, "months");
+    for (size_t i = 0; i < months.count; i++)
+        rows +=
+            number_of(db, arena_printf(&arena, "SELECT COALESCE(sum(times), 0) FROM hits_%06d", (int)months.months[i]));
+    printf("%lld %lld %lld\n", (long long)rows, (long long)number_of(db, "SELECT " ALL " FROM share_counts"),
+           (long long)number_of(db, "SELECT " ALL " FROM day_counts"));
+    driver->close(db);
+    arena_free(&arena);
+}
+
 static void count(const char *folder)
 {
     char path[512], sql[128];
@@ -125,7 +167,6 @@ static void count(const char *folder)
         rows += number(db, sql);
     }
     sqlite3_finalize(months);
-#define ALL "COALESCE(sum(unconfirmed + person + preview + scanner + prefetch + bot + self), 0)"
     printf("%lld %lld %lld\n", (long long)rows, (long long)number(db, "SELECT " ALL " FROM share_counts"),
            (long long)number(db, "SELECT " ALL " FROM day_counts"));
     sqlite3_close(db);
@@ -160,7 +201,7 @@ int main(int argc, char **argv)
     } else if (!strcmp(what, "tokens") && argc == 5) {
         tokens(atoll(argv[2]), atoll(argv[3]), atoll(argv[4]));
     } else if (!strcmp(what, "count") && argc == 3) {
-        count(argv[2]);
+        is_url(argv[2]) ? count_by_driver(argv[2]) : count(argv[2]);
     } else {
         fputs("usage: make_store fill|due|tokens|count|delivered …\n", stderr);
         return 1;

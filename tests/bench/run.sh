@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD="${BUILD:-build}"
 echo "$(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg), $(uname -sr)"
-for bench in page.mjs rest.mjs webhooks.mjs fold.sh qr.sh http.sh; do
+for bench in page.mjs rest.mjs postgres.sh webhooks.mjs fold.sh qr.sh http.sh; do
     echo
     echo "== ${bench%.*}"
     case $bench in

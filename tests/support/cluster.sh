@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Sourced: a PostgreSQL 15 cluster in a temporary folder, never the machine's own. CLUSTER_URL is its database as a role
-# without any rights of an administrator; CLUSTER_FOLDER is its place, in memory where there is such a one.
+# without any rights of an administrator; CLUSTER_FOLDER is its place, in memory where there is such a one, or in
+# CLUSTER_PLACE. CLUSTER_OPTIONS go to the server.
 CLUSTER_BIN=${CLUSTER_BIN:-/usr/lib/postgresql/15/bin}
 
 # PostgreSQL refuses to be run by root.
@@ -20,6 +21,7 @@ cluster_psql() { # command
 cluster_make() {
     local place=/tmp
     [ -w /dev/shm ] && place=/dev/shm
+    place=${CLUSTER_PLACE:-$place}
     CLUSTER_FOLDER=$(mktemp -d "$place/meishi-pg-XXXXXX") || return 1
     [ "$(id -u)" -ne 0 ] || chown nobody:nogroup "$CLUSTER_FOLDER"
     cluster_run "$CLUSTER_BIN/initdb" -D "$CLUSTER_FOLDER/data" -U admin --auth=trust --encoding=UTF8 --locale=C.UTF-8 \
@@ -35,7 +37,7 @@ cluster_make() {
 cluster_start() {
     cluster_run "$CLUSTER_BIN/pg_ctl" -D "$CLUSTER_FOLDER/data" -l "$CLUSTER_FOLDER/server.log" -w -t 60 -s \
         -o "-c listen_addresses='' -k $CLUSTER_FOLDER -c fsync=on -c max_connections=200 -c shared_buffers=32MB \
-            -c max_locks_per_transaction=256 -c unix_socket_permissions=0700" start >/dev/null
+            -c max_locks_per_transaction=256 -c unix_socket_permissions=0700 $CLUSTER_OPTIONS" start >/dev/null
 }
 
 cluster_stop() { # smart, fast or immediate
