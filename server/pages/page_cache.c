@@ -24,7 +24,8 @@ struct entry {
     struct entry *same_bucket;
     uint64_t key[2];
     enum kind kind;
-    bool used; /* since it was linked as the newest */
+    bool used;     /* since it was linked as the newest */
+    bool doubtful; /* it may be outdated: good for nothing but when the database cannot be asked */
     union {
         struct {
             struct open_share share;
@@ -222,16 +223,22 @@ static struct entry *entry_new(enum kind kind, size_t more_bytes)
     return entry;
 }
 
+static struct entry *find_sure(struct page_cache *cache, const uint64_t key[2])
+{
+    struct entry *entry = find(cache, key);
+    return entry && !entry->doubtful ? entry : NULL;
+}
+
 bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out, struct page_mould **out_page)
 {
     uint64_t key[2];
     hash_name(cache, KIND_SHARE, token, strlen(token), key);
     pthread_mutex_lock(&cache->lock);
-    struct entry *entry = find(cache, key), *page = NULL;
+    struct entry *entry = find_sure(cache, key), *page = NULL;
     if (entry) {
         *out = entry->share;
         touch(entry);
-        page = out_page ? find(cache, entry->page_key) : NULL;
+        page = out_page ? find_sure(cache, entry->page_key) : NULL;
     }
     if (page)
         touch(page);
@@ -239,6 +246,23 @@ bool page_cache_share(struct page_cache *cache, const char *token, struct open_s
         *out_page = page ? mould_hold(page->page->mould) : NULL;
     pthread_mutex_unlock(&cache->lock);
     return entry != NULL;
+}
+
+bool page_cache_share_kept(struct page_cache *cache, const char *token, struct open_share *out,
+                           struct page_mould **out_page)
+{
+    uint64_t key[2];
+    hash_name(cache, KIND_SHARE, token, strlen(token), key);
+    pthread_mutex_lock(&cache->lock);
+    struct entry *entry = find(cache, key), *page = entry ? find(cache, entry->page_key) : NULL;
+    if (page) {
+        *out = entry->share;
+        *out_page = mould_hold(page->page->mould);
+        touch(entry);
+        touch(page);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return page != NULL;
 }
 
 uint64_t page_cache_generation(struct page_cache *cache)
@@ -344,7 +368,11 @@ void page_cache_forget(struct page_cache *cache, const struct change *change)
     cache->generation++;
     for (struct entry *entry = cache->newest, *older; entry; entry = older) {
         older = entry->older;
-        if (is_touched(entry, change))
+        if (!is_touched(entry, change))
+            continue;
+        if (change->kind == CHANGE_ALL)
+            entry->doubtful = true;
+        else
             drop(cache, entry);
     }
     pthread_mutex_unlock(&cache->lock);

@@ -39,6 +39,10 @@ const struct page_placeholders *page_cache_placeholders(const struct page_cache 
  * which wants the token and the stamp; NULL when that is not in the cache. */
 bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out,
                       struct page_mould **out_page);
+/* The same of what may be outdated, for when the database cannot be asked: a card is shown rather than none. False unless the
+ * page is there too. */
+bool page_cache_share_kept(struct page_cache *cache, const char *token, struct open_share *out,
+                           struct page_mould **out_page);
 /* GENERATION is page_cache_generation from before the database was read: when something was forgotten meanwhile, what was
  * read may be outdated and is not kept. */
 uint64_t page_cache_generation(struct page_cache *cache);

@@ -184,7 +184,24 @@ static bool is_self(struct app *app, struct request *request, const struct open_
            caller->member.id == share->owner_id;
 }
 
-/* The same with the database at hand. */
+/* The database could not be asked: what was known before the last gap in hearing from it is better than no card. */
+static enum result answer_kept(struct app *app, struct request *request, const char *token_text, enum result why)
+{
+    char token[TOKEN_SIZE];
+    struct open_share share;
+    struct page_mould *page;
+    if (why == RESULT_NOT_FOUND || !token_normalise(token, token_text, strlen(token_text)) ||
+        !page_cache_share_kept(app->pages, token, &share, &page))
+        return why;
+    if (share.expires_ms && share.expires_ms <= now_ms()) {
+        mould_drop(page);
+        return RESULT_NOT_FOUND;
+    }
+    answer(app, request, &share, page, false);
+    return RESULT_OK;
+}
+
+/* With the database at hand. */
 static enum result scan_on_worker(struct app *app, struct request *request, const char *token)
 {
     struct open_share share;
@@ -192,7 +209,7 @@ static enum result scan_on_worker(struct app *app, struct request *request, cons
     for (int attempt = 0; attempt < 3; attempt++) {
         enum result result = open_page(app, token, true, &share, &page);
         if (result != RESULT_OK)
-            return result;
+            return answer_kept(app, request, token, result);
         if (page) {
             answer(app, request, &share, page, is_self(app, request, &share));
             return RESULT_OK;
@@ -201,7 +218,7 @@ static enum result scan_on_worker(struct app *app, struct request *request, cons
         if (result == RESULT_CONFLICT)
             page_cache_forget_share(app->pages, share.token);
         else if (result != RESULT_OK)
-            return result;
+            return answer_kept(app, request, token, result);
     }
     return RESULT_FAILED;
 }

@@ -418,6 +418,36 @@ static void cache__forgets_what_the_change_is_about(void **state)
     }
 }
 
+static void cache__keeps_what_may_be_outdated_for_when_the_database_is_away(void **state)
+{
+    static const struct change all = {CHANGE_ALL, 0}, revoked = {CHANGE_SHARE, 5};
+    const struct ready_options options = {.content_type = "text/html"};
+    struct town *town = *state;
+    struct page_cache *cache = page_cache_open(1 << 20);
+    struct open_share share = shown(town, "0123456789ABCDEF"), found;
+    struct page_mould *page;
+    page_cache_add_share(cache, &share, page_cache_generation(cache));
+    page_cache_forget(cache, &all);
+    assert_false(page_cache_share_kept(cache, share.token, &found, &page)); /* without its page it is of no use */
+    page_cache_add_card_page(cache, &share, "<p>", 3, &options, page_cache_generation(cache));
+    page_cache_forget(cache, &all);
+    assert_false(page_cache_share(cache, share.token, &found, NULL));
+    assert_true(page_cache_share_kept(cache, share.token, &found, &page));
+    assert_int_equal(found.share_id, 5);
+    mould_drop(page);
+    page_cache_add_share(cache, &share, page_cache_generation(cache)); /* read anew; its page is not yet */
+    assert_true(page_cache_share(cache, share.token, &found, &page));
+    assert_null(page);
+    page_cache_add_card_page(cache, &share, "<p>", 3, &options, page_cache_generation(cache));
+    assert_true(page_cache_share(cache, share.token, &found, &page));
+    assert_non_null(page);
+    mould_drop(page);
+    page_cache_forget(cache, &all);
+    page_cache_forget(cache, &revoked);
+    assert_false(page_cache_share_kept(cache, share.token, &found, &page));
+    page_cache_close(cache);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_town, drop_town)
 
 int main(void)
@@ -427,6 +457,7 @@ int main(void)
         TEST(changes__that_were_not_committed_are_told_to_nobody),
         TEST(cache__keeps_nothing_that_was_read_before_a_change_came),
         TEST(cache__forgets_what_the_change_is_about),
+        TEST(cache__keeps_what_may_be_outdated_for_when_the_database_is_away),
     };
     const struct CMUnitTest of_two[] = {
         TEST(changes__reach_the_other_server_by_a_word),
