@@ -196,7 +196,7 @@ $(BUILD)/tests/fuzz/fuzz_templates.o: ALL_CFLAGS += -I$(BUILD)/tests/templates
 $(BUILD)/tests/fuzz/fuzz_templates.o: | $(GOLDEN).h
 faults: test-deps ## crashes, full disks and slow syncs, in full
 	@$(MAKE) --no-print-directory all unit-tests $(BUILD)/tests/faults/shim.so
-	@BUILD=$(BUILD) KILL_ROUNDS=50 TEST_SECONDS=3600 tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs)) \
+	@BUILD=$(BUILD) KILL_ROUNDS=50 FLEET_ROUNDS=10 TEST_SECONDS=3600 tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs)) \
 	    $(addprefix postgres:,$(filter tests/faults/%,$(SERVER_TESTS)) $(STORE_TESTS))
 bench: test-deps ## ratios against named references (BENCH_QUICK=1: in a minute or two)
 	@tests/packages.sh $(BENCH_PACKAGES)
