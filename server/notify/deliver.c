@@ -262,7 +262,7 @@ static void *run(void *context)
     struct sender *sender = context;
     setpriority(PRIO_PROCESS, (id_t)gettid(), SENDER_NICE); /* of this thread alone, as Linux has it */
     struct gathered gathered = {.count = 0};
-    if (store_delivery_release(sender->store, now_ms()) != RESULT_OK)
+    if (store_delivery_release(sender->store, now_ms(), LEASE_MS) != RESULT_OK)
         log_error("webhook-release", "words=\"what was under way at a crash waits for its lease to end\"");
     int64_t look_ms = 0, stop_ms = 0; /* on the monotonic clock: when to look at the outbox again, when to give up */
     for (;;) {

@@ -404,17 +404,23 @@ static enum result release_one(struct db *db, int64_t owner_id, int64_t webhook_
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
+struct left_over {
+    int64_t now_ms, until_ms; /* what is leased for longer is another's, who came later */
+};
+
 static enum result release_body(struct db *db, void *context)
 {
-    const int64_t now_ms = *(const int64_t *)context;
+    const struct left_over *left_over = context;
+    const int64_t now_ms = left_over->now_ms;
     struct under_way left[UNDER_WAY_MAX];
     struct db_rows *rows;
     size_t count = 0;
     enum result result = db_query(
         db,
         "UPDATE deliveries SET due_ms = $1, leased_until_ms = NULL WHERE id IN (SELECT id FROM deliveries WHERE "
-        "leased_until_ms > $1 AND leased_target IS NOT NULL LIMIT $2) AND state = 0 RETURNING owner_id, webhook_id",
-        DB_ARGS(DB_INT(now_ms), DB_INT(UNDER_WAY_MAX)), &rows);
+        "leased_until_ms > $1 AND leased_until_ms <= $2 AND leased_target IS NOT NULL LIMIT $3) AND state = 0 "
+        "RETURNING owner_id, webhook_id",
+        DB_ARGS(DB_INT(now_ms), DB_INT(left_over->until_ms), DB_INT(UNDER_WAY_MAX)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
         left[count++] = (struct under_way){.owner_id = db_column_int(rows, 0), .webhook_id = db_column_int(rows, 1)};
     db_finish(&rows);
@@ -429,7 +435,8 @@ static enum result release_body(struct db *db, void *context)
                : result;
 }
 
-enum result store_delivery_release(struct store *store, int64_t now_ms)
+enum result store_delivery_release(struct store *store, int64_t now_ms, int64_t lease_ms)
 {
-    return store->lock ? store_write(store, "delivery_release", release_body, &now_ms) : RESULT_OK;
+    struct left_over left_over = {now_ms, store->lock ? INT64_MAX : store->alone_ms + lease_ms};
+    return store->alone_ms ? store_write(store, "delivery_release", release_body, &left_over) : RESULT_OK;
 }

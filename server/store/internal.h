@@ -61,6 +61,7 @@ struct store {
 
     struct store_lock *lock;
     bool clean;           /* may be called so once it is closed: the next start need not look it over */
+    int64_t alone_ms;     /* when it came and no other process used the store; 0: one did */
     struct hit_log *hits; /* hits.c */
 };
 

@@ -311,6 +311,8 @@ static enum result open_to_write(struct store *store, const struct store_options
     if (options->seal_key &&
         store_key_check(store->writer, options->seal_key, true, options->accepts_key, why) != RESULT_OK)
         return RESULT_FAILED;
+    store->alone_ms = presence_alone(store->writer) == RESULT_OK ? now_ms() : 0;
+    presence_not_alone(store->writer);
     result = presence_stay(store->writer);
     if (result != RESULT_OK) {
         *why =

@@ -140,9 +140,9 @@ struct delivery_load {
 enum result store_delivery_claim(struct store *store, struct arena *arena, int64_t now_ms, int64_t lease_ms,
                                  const struct delivery_load *load, struct delivery **out, size_t *count,
                                  int64_t *next_due_ms) MUST_CHECK;
-/* At the start of a sender: what the one before left under way when it died is due now, and need not wait for its lease to
- * end. Does nothing for a store that several processes share, where another may be sending it. */
-enum result store_delivery_release(struct store *store, int64_t now_ms) MUST_CHECK;
+/* At the start of a sender: what the one before left under way when it died is due now, and need not wait for its lease of
+ * LEASE_MS to end. Does nothing when another process used the store as this one came, for that may be sending it. */
+enum result store_delivery_release(struct store *store, int64_t now_ms, int64_t lease_ms) MUST_CHECK;
 struct outcome {
     int64_t delivery_id;
     struct attempt attempt;

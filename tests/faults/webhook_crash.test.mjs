@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { onPostgres } from '../support/engine.mjs'
 import { Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
 
 const ROUNDS = Number(process.env.KILL_ROUNDS ?? 6)
@@ -183,8 +182,7 @@ test('killed while the receiver has the request, the server sends it again under
 })
 
 test('killed as soon as the receiver has answered, the server sends it again or has recorded it', async () => {
-  // Where others may send as well, what was under way waits for its lease to end: a minute.
-  for (let i = 0; i < Math.min(ROUNDS, onPostgres ? 2 : 12); i++) {
+  for (let i = 0; i < Math.min(ROUNDS, 12); i++) {
     const writer = writers[1 + i % 4]
     const gone = new Promise(resolve => {
       receiver.answer = () => {

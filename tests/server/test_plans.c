@@ -192,7 +192,7 @@ static void use_webhooks(struct fresh *fresh, struct webhook *webhook)
     MUST(store_webhook_find(store, arena, jane, webhook->id, &found));
     MUST(store_webhook_ping(store, jane, webhook->id, now, &id));
     MUST(fresh_form(fresh, &fresh->share, id_new(), "Carl", "carl@example.org", &lead));
-    MUST(store_delivery_release(store, now));
+    MUST(store_delivery_release(store, now, 60000));
     MUST(store_delivery_claim(store, arena, now, 60000, &(struct delivery_load){.places = 10}, &deliveries, &count,
                               &next));
     assert_true(count > 0);

@@ -400,8 +400,6 @@ static void delivery__that_was_interrupted_by_us_is_due_again_and_counts_for_not
 
 static void delivery__of_a_sender_that_died_is_due_at_the_next_start(void **state)
 {
-    if (!engine_is_sqlite())
-        skip(); /* others may share the store: its lease must end */
     struct fresh *fresh = *state;
     struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
     for (int i = 0; i < 3; i++)
@@ -410,7 +408,8 @@ static void delivery__of_a_sender_that_died_is_due_at_the_next_start(void **stat
     assert_int_equal(first.count, 2);
     fresh->now_ms += 1000;
     assert_int_equal(deliveries_claim(fresh, 10).count, 0); /* the endpoint has its fill */
-    assert_int_equal(store_delivery_release(fresh->store, fresh->now_ms), RESULT_OK);
+    fresh_reopen(fresh);
+    assert_int_equal(store_delivery_release(fresh->store, fresh->now_ms, TEST_LEASE_MS), RESULT_OK);
     again = deliveries_claim(fresh, 10);
     assert_int_equal(again.count, 2);
     fresh->now_ms += 1000;
@@ -422,6 +421,28 @@ static void delivery__of_a_sender_that_died_is_due_at_the_next_start(void **stat
     deliveries_record(fresh, again.list[0].id, DELIVERY_DELIVERED, 0);
     for (size_t i = 0; i < first.count; i++)
         assert_int_equal(deliveries_find(fresh, first.list[i].id, &(size_t){0}).state, DELIVERY_DELIVERED);
+}
+
+static void delivery__of_another_sender_is_left_to_it(void **state)
+{
+    if (engine_is_sqlite())
+        skip(); /* where there is no other */
+    struct fresh *fresh = *state;
+    struct webhook webhook = fresh_webhook(fresh, "https://crm.example/hook");
+    const struct store_options options = {.url = fresh->url, .readers = 1};
+    const char *why;
+    struct store *late;
+    fresh->now_ms += 5000;
+    deliveries_ping(fresh, &webhook);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 1);
+    fresh->now_ms += 1000;
+    assert_int_equal(store_open(&options, &fresh->arena, &late, &why), RESULT_OK);
+    assert_int_equal(store_delivery_release(late, fresh->now_ms, TEST_LEASE_MS), RESULT_OK);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 0);
+    store_close(late);
+    /* Nor does one that was alone when it came take what was claimed later. */
+    assert_int_equal(store_delivery_release(fresh->store, fresh->now_ms, TEST_LEASE_MS), RESULT_OK);
+    assert_int_equal(deliveries_claim(fresh, 10).count, 0);
 }
 
 static void delivery__exchange_records_and_claims_what_that_makes_room_for(void **state)
@@ -467,6 +488,7 @@ int main(void)
         WITH_STORE(delivery__of_a_lead_is_on_its_timeline),
         WITH_STORE(delivery__that_was_interrupted_by_us_is_due_again_and_counts_for_nothing),
         WITH_STORE(delivery__of_a_sender_that_died_is_due_at_the_next_start),
+        WITH_STORE(delivery__of_another_sender_is_left_to_it),
         WITH_STORE(delivery__exchange_records_and_claims_what_that_makes_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ export const HOSTILE = [
   // ---- ends ----
   { name: 'refuses', error: 'connect', nobody: true, port: 8443 },
   { name: 'cannot be reached', error: 'connect', unreachable: true },
-  { name: 'resets once connected', error: 'tls', raw: reset },
+  { name: 'resets at the first word', error: 'tls', raw: raw => raw.once('data', () => reset(raw)) },
   { name: 'resets within the handshake', error: 'tls', raw: raw => raw.once('data', () => reset(raw)) },
   { name: 'resets once asked', error: 'reset', answer: (socket, raw) => reset(raw) },
   { name: 'resets within its headers', error: 'reset', answer: async (socket, raw) => { socket.write('HTTP/1.1 200 OK\r\nX-A: b\r\n'); await sleep(200); reset(raw) } },
