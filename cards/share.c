@@ -171,15 +171,22 @@ static bool lies_in(const char *host, const char *domain)
     return host_len == len || host[host_len - len - 1] == '.';
 }
 
-enum channel channel_refine(enum channel own, const char *user_agent, const char *referrer_host)
+enum channel channel_of_agent(const char *user_agent)
 {
-    if (own != CHANNEL_LINK)
-        return own;
     if (user_agent)
         for (size_t i = 0; i < sizeof APPS / sizeof *APPS; i++)
             if (strstr(user_agent, APPS[i].token))
                 return APPS[i].channel;
-    if (referrer_host)
+    return CHANNEL_LINK;
+}
+
+enum channel channel_refine(enum channel own, enum channel by_agent, const char *referrer_host)
+{
+    if (own != CHANNEL_LINK)
+        return own;
+    if (by_agent != CHANNEL_LINK)
+        return by_agent;
+    if (referrer_host && *referrer_host)
         for (size_t i = 0; i < sizeof REFERRERS / sizeof *REFERRERS; i++)
             if (lies_in(referrer_host, REFERRERS[i].host))
                 return REFERRERS[i].channel;

@@ -84,8 +84,10 @@ enum result share_check(struct share *share, int64_t now_ms, struct arena *arena
 /* The hand that makes a lead of this share a referral: the last hand from the visitor's end that is another member
  * than the owner, or an identified visitor. NULL: a lead. */
 const struct hand *share_endorser(const struct share *share);
-/* The channel of a plain link refined by what the browser says it is; a token's own channel is never overridden.
- * USER_AGENT and REFERRER_HOST may be NULL. */
-enum channel channel_refine(enum channel own, const char *user_agent, const char *referrer_host);
+/* The app whose own browser this is; CHANNEL_LINK for any other. USER_AGENT may be NULL. */
+enum channel channel_of_agent(const char *user_agent);
+/* The channel of a plain link refined by what the browser says it is (BY_AGENT, of channel_of_agent) and where it comes from;
+ * a token's own channel is never overridden. REFERRER_HOST may be NULL. */
+enum channel channel_refine(enum channel own, enum channel by_agent, const char *referrer_host);
 
 #endif

@@ -92,9 +92,9 @@ static bool says_ahead(const char *purpose)
            (strcasestr(purpose, "prefetch") || strcasestr(purpose, "prerender") || strcasestr(purpose, "preview"));
 }
 
-static uint32_t agent_facts(enum agent_kind kind)
+uint32_t facts_of_agent(const char *user_agent, char family[AGENT_FAMILY_SIZE])
 {
-    switch (kind) {
+    switch (agent_read(user_agent, family)) {
     case AGENT_NONE:
         return FACT_NO_AGENT;
     case AGENT_IN_APP:
@@ -114,16 +114,20 @@ static uint32_t agent_facts(enum agent_kind kind)
     return 0;
 }
 
-uint32_t facts_of(const struct request_signs *signs, char family[AGENT_FAMILY_SIZE])
+uint32_t facts_of_moment(const struct request_signs *signs)
 {
-    uint32_t facts = agent_facts(agent_read(signs->user_agent, family));
-    facts |= signs->head ? FACT_HEAD : 0;
+    uint32_t facts = signs->head ? FACT_HEAD : 0;
     facts |= says_ahead(signs->purpose) ? FACT_PREFETCH : 0;
     facts |= signs->burst ? FACT_BURST : 0;
     facts |= signs->self ? FACT_SELF : 0;
     facts |= signs->quiet ? FACT_QUIET : 0;
     facts |= !signs->accept_language || !*signs->accept_language ? FACT_NO_LANGUAGE : 0;
     return facts;
+}
+
+uint32_t facts_of(const struct request_signs *signs, char family[AGENT_FAMILY_SIZE])
+{
+    return facts_of_agent(signs->user_agent, family) | facts_of_moment(signs);
 }
 
 bool facts_are_a_robots(uint32_t facts)

@@ -67,6 +67,9 @@ struct request_signs {
 /* The FACT_ bits; and the agent's family ("Safari on iOS", "WhatsApp", "curl": a product and a device class, never the
  * whole agent), at most AGENT_FAMILY_SIZE - 1 bytes. */
 uint32_t facts_of(const struct request_signs *signs, char family[AGENT_FAMILY_SIZE]);
+/* Its two halves: what an agent says, always the same and dear to find out, and what the rest of the request does. */
+uint32_t facts_of_agent(const char *user_agent, char family[AGENT_FAMILY_SIZE]);
+uint32_t facts_of_moment(const struct request_signs *signs);
 /* Only the host of a Referer, lower case, "" if none or unreadable. */
 void referrer_host(const char *referrer, char out[REFERRER_HOST_SIZE]);
 

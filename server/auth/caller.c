@@ -112,10 +112,9 @@ enum result caller_sign_in(struct app *app, struct request *request, int64_t mem
 {
     unsigned char secret[SESSION_BYTES], hash[HASH_SIZE];
     char text[SESSION_TEXT_SIZE], family[AGENT_FAMILY_SIZE];
-    struct request_signs signs = {.user_agent = request_header(request, "User-Agent"), .accept_language = "x"};
     random_bytes(secret, sizeof secret);
     crypto_hash_sha256(hash, secret, sizeof secret);
-    facts_of(&signs, family);
+    (void)facts_of_agent(request_header(request, "User-Agent"), family);
     int64_t now = now_ms();
     enum result result = store_session_add(app->store, hash, member_id, family, now, now + (int64_t)SESSION_S * 1000);
     if (result != RESULT_OK)

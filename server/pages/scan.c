@@ -169,7 +169,7 @@ static void answer(struct app *app, struct request *request, const struct open_s
     hit->share_id = share->share_id;
     hit->facts = visit.facts;
     hit->visitor_hash = visit.hash;
-    hit->channel = channel_refine(share->channel, request_header(request, "User-Agent"), visit.referrer);
+    hit->channel = channel_refine(share->channel, visit.by_agent, visit.referrer);
     memcpy(hit->family, visit.family, sizeof hit->family);
     memcpy(hit->referrer, visit.referrer, sizeof hit->referrer);
     if (!facts_are_a_robots(hit->facts) || !store_hit_repeats(app->store, hit))

@@ -11,18 +11,22 @@
 #include "server/ids.h"
 
 enum {
-    AGENTS = 1024,   /* remembered answers of facts_of: a hall full of phones has a few dozen agents */
+    AGENTS = 512,    /* remembered, 256 KB: a hall full of phones has a few dozen */
+    AGENT_MAX = 456, /* bytes; a longer one is judged anew each time */
     NETWORKS = 4096, /* remembered for the burst rule */
     BURST_SHARES = 4,
     BURST_MS = 5000,
     DAY_MS = 86400000,
-    HASHED_MAX = 1024
 };
 
+/* What an agent says costs microseconds to find out, and is always the same. So it is remembered with the agent, whole. */
 struct agent {
-    uint64_t hash[2];
+    uint32_t len; /* 0: nobody's place yet */
     uint32_t facts;
+    enum channel channel;
+    uint64_t hash; /* under the key */
     char family[AGENT_FAMILY_SIZE];
+    char text[AGENT_MAX];
 };
 
 /* The last shares one network opened with one agent. Keyed by both: a hall's Wi-Fi is one network with many phones, a
@@ -36,10 +40,10 @@ struct opener {
 
 struct visits {
     pthread_mutex_t lock;
-    unsigned char key[crypto_shorthash_siphashx24_KEYBYTES];
+    unsigned char key[crypto_shorthash_KEYBYTES];
     unsigned char salt[crypto_shorthash_KEYBYTES];
     _Atomic int64_t salt_day;
-    struct agent agents[AGENTS];
+    struct agent agents[AGENTS], unkept;
     struct opener openers[NETWORKS];
 };
 
@@ -85,23 +89,43 @@ static struct request_signs signs_of(const struct request *request, bool self)
     };
 }
 
-/* facts_of costs microseconds and depends on the agent for the most part: its answer is remembered by a keyed hash of the
- * agent. What differs from request to request is judged by a call without an agent, which is cheap. */
-static uint32_t facts_remembered(struct visits *visits, const struct request_signs *signs, const uint64_t hash[2],
-                                 char family[AGENT_FAMILY_SIZE])
+static uint64_t short_hash(const void *bytes, size_t len, const unsigned char *key)
 {
-    struct agent *agent = &visits->agents[hash[0] % AGENTS];
-    if (agent->hash[0] != hash[0] || agent->hash[1] != hash[1]) {
-        struct request_signs only_agent = {.user_agent = signs->user_agent, .accept_language = "x"};
-        agent->facts = facts_of(&only_agent, agent->family);
-        memcpy(agent->hash, hash, sizeof agent->hash);
+    uint64_t hash;
+    crypto_shorthash((unsigned char *)&hash, bytes, len, key);
+    return hash;
+}
+
+/* Quick, and anybody can find two agents that share a place: then neither is remembered for long, which harms no answer. */
+static size_t place_of(const char *text, size_t len)
+{
+    uint64_t hash = len, word = 0;
+    if (len < sizeof word)
+        memcpy(&word, text, len);
+    for (size_t at = 0; at + sizeof word <= len; at += sizeof word) {
+        memcpy(&word, text + at, sizeof word);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 32;
     }
-    memcpy(family, agent->family, AGENT_FAMILY_SIZE);
-    struct request_signs others = *signs;
-    others.user_agent = "-"; /* present, and nobody's */
-    char unused[AGENT_FAMILY_SIZE];
-    uint32_t moment = facts_of(&others, unused) & ~(uint32_t)(FACT_NO_AGENT | FACT_TOOL | FACT_CRAWLER | FACT_IN_APP);
-    return agent->facts | moment;
+    if (len >= sizeof word)
+        memcpy(&word, text + len - sizeof word, sizeof word);
+    return (hash ^ word) * 0x9e3779b97f4a7c15u >> 32 & (AGENTS - 1);
+}
+
+/* With the lock held, and until it is given up. */
+static const struct agent *agent_of(struct visits *visits, const char *text)
+{
+    size_t len = text ? strlen(text) : 0;
+    bool kept = len && len <= AGENT_MAX;
+    struct agent *agent = kept ? &visits->agents[place_of(text, len)] : &visits->unkept;
+    if (kept && agent->len == len && memcmp(agent->text, text, len) == 0)
+        return agent;
+    agent->facts = facts_of_agent(text, agent->family);
+    agent->channel = channel_of_agent(text);
+    agent->hash = short_hash(text ? text : "", len, visits->key);
+    if (kept)
+        memcpy(agent->text, text, agent->len = (uint32_t)len);
+    return agent;
 }
 
 /* Whether this opener has opened BURST_SHARES different shares within BURST_MS. */
@@ -127,13 +151,6 @@ static bool is_burst(struct visits *visits, uint64_t opener_hash, int64_t share_
     return recent >= BURST_SHARES;
 }
 
-static uint64_t short_hash(const void *bytes, size_t len, const unsigned char *key)
-{
-    uint64_t hash;
-    crypto_shorthash((unsigned char *)&hash, bytes, len, key);
-    return hash;
-}
-
 /* With the lock held. */
 static void renew_salt(struct visits *visits, int64_t now_ms)
 {
@@ -157,21 +174,20 @@ void visit_of(struct visits *visits, const struct request *request, int64_t owne
               int64_t now_ms, struct visit *out)
 {
     struct request_signs signs = signs_of(request, self);
-    size_t agent_len = signs.user_agent ? strnlen(signs.user_agent, HASHED_MAX) : 0;
-    uint64_t agent_hash[2];
-    crypto_shorthash_siphashx24((unsigned char *)agent_hash, (const unsigned char *)(agent_len ? signs.user_agent : ""),
-                                agent_len, visits->key);
-    struct net_address network = address_network(&request->client);
     struct {
         struct net_address network;
         uint64_t agent;
         int64_t owner_id;
-    } who = {network, agent_hash[0], 0};
+    } who = {.network = address_network(&request->client)};
 
     pthread_mutex_lock(&visits->lock);
     renew_salt(visits, now_ms);
+    const struct agent *agent = agent_of(visits, signs.user_agent);
+    who.agent = agent->hash;
     signs.burst = is_burst(visits, short_hash(&who, sizeof who, visits->key), share_id, now_ms);
-    out->facts = facts_remembered(visits, &signs, agent_hash, out->family);
+    out->facts = agent->facts | facts_of_moment(&signs);
+    out->by_agent = agent->channel;
+    memcpy(out->family, agent->family, sizeof out->family);
     who.owner_id = owner_id;
     out->hash = signs.quiet || facts_are_a_robots(out->facts) ? 0 : short_hash(&who, sizeof who, visits->salt);
     pthread_mutex_unlock(&visits->lock);

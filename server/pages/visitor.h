@@ -1,8 +1,9 @@
-/* What the pages of one visit share: who the visitor is not (no address, no agent is kept), the hint that tells phones
+/* What the pages of one visit share: who the visitor is not (no address, no agent is written down), the hint that tells phones
  * apart within a day, and whether one network opens card after card. */
 #ifndef MEISHI_VISITOR_H
 #define MEISHI_VISITOR_H
 
+#include "cards/share.h"
 #include "cards/verdict.h"
 #include "server/app.h"
 #include "server/http/request.h"
@@ -14,10 +15,11 @@ void visits_close(struct visits *visits);
 /* Destroys the salt of a day that is over, also when nobody comes. Cheap: call it at every turn. */
 void visits_renew(struct visits *visits, int64_t now_ms);
 
-/* Facts, family and referrer of a request for a share's page. SELF: the member's own session. HASH is the daily hint (owner,
- * network, agent), 0 when the visitor asked for none and for robots. */
+/* Facts, family and referrer of a request for a share's page, and the app whose browser it is, if any. SELF: the member's own
+ * session. HASH is the daily hint (owner, network, agent), 0 when the visitor asked for none and for robots. */
 struct visit {
     uint32_t facts;
+    enum channel by_agent; /* channel_of_agent */
     uint64_t hash;
     char family[AGENT_FAMILY_SIZE];
     char referrer[REFERRER_HOST_SIZE];

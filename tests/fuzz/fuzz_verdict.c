@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(*at >= ' ' && *at < 0x7F);
     referrer_host(other, host);
     require(memchr(host, '\0', sizeof host) != NULL);
-    require(channel_refine(CHANNEL_LINK, agent, host) < CHANNEL_COUNT);
+    require(channel_refine(CHANNEL_LINK, channel_of_agent(agent), host) < CHANNEL_COUNT);
     struct judgement judgement = judge(facts, acts, family);
     require(!strcmp(rule_name(rule_code(judgement.rule)), judgement.rule));
     require(judgement.verdict != VERDICT_PERSON || (acts & ~(uint32_t)ACT_AGAIN && !(acts & ACT_AGAIN)));

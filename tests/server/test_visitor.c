@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 #include "server/http/exchange.h"
 #include "server/pages/visitor.h"
@@ -118,6 +119,30 @@ static void visit__keeps_the_family_and_the_host_only(void **state)
     assert_non_null(strstr(out.referrer, "example.org"));
 }
 
+/* Of more agents than are remembered, and of those too long to be, each time the same is said. */
+static void visit__says_the_same_of_an_agent_remembered_or_not(void **state)
+{
+    enum { AGENTS = 2000, TIMES = 3, LONG = 700 };
+    char agent[LONG + 64];
+    uint64_t first[AGENTS + 1];
+    for (int i = 0; i < TIMES * (AGENTS + 1); i++) {
+        int which = i % (AGENTS + 1);
+        bool in_app = which % 2;
+        snprintf(agent, sizeof agent, "%s%s Build/%d%*s", PHONE, in_app ? " Instagram 338.0" : "", which,
+                 which == AGENTS ? LONG - (int)strlen(PHONE) : 0, "");
+        come("203.0.113.7", agent);
+        struct visit out = visit(*state, 1, 1, NOON);
+        assert_int_equal(out.facts & FACT_IN_APP, in_app ? FACT_IN_APP : 0);
+        assert_int_equal(out.by_agent, in_app ? CHANNEL_INSTAGRAM : CHANNEL_LINK);
+        assert_string_equal(out.family, in_app ? "Instagram in-app on iOS" : "Safari on iOS");
+        assert_true(i < AGENTS + 1 || out.hash == first[which]);
+        first[which] = out.hash;
+    }
+    come("203.0.113.7", "");
+    assert_true(visit(*state, 1, 1, NOON).facts & FACT_NO_AGENT);
+    assert_int_equal(visit(*state, 1, 1, NOON).by_agent, CHANNEL_LINK);
+}
+
 /* A scanner goes through every link of a mail; a hall of like phones opens one card many times. */
 static void visit__tells_many_cards_in_a_moment_from_many_phones(void **state)
 {
@@ -140,6 +165,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(hint__is_of_the_network_in_ipv6, start, stop),
         cmocka_unit_test_setup_teardown(hint__is_made_of_nobody_who_asks_not_to_be_tracked, start, stop),
         cmocka_unit_test_setup_teardown(visit__keeps_the_family_and_the_host_only, start, stop),
+        cmocka_unit_test_setup_teardown(visit__says_the_same_of_an_agent_remembered_or_not, start, stop),
         cmocka_unit_test_setup_teardown(visit__tells_many_cards_in_a_moment_from_many_phones, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
