@@ -243,7 +243,8 @@ static enum MHD_Result dispatch(struct exchange *exchange)
     handlers->dispatch(handlers->app, request);
     if (exchange->deferred)
         return hand_to_worker(exchange);
-    if (atomic_fetch_sub(&exchange->holders, 1) == 1)
+    if (atomic_load_explicit(&exchange->holders, memory_order_acquire) == 1 || /* mostly nobody else ever was */
+        atomic_fetch_sub(&exchange->holders, 1) == 1)
         return send_reply(exchange);
     return exchange->loop->held_count < HELD_MAX ? hold(exchange) : suspend(exchange);
 }

@@ -9,6 +9,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 #include "server/http/http.h"
 #include "server/http/request.h"
 
@@ -86,6 +87,8 @@ struct loop {
     struct leaver *lingering;
     int linger_count;
     int64_t turn_ms; /* monotonic time of this turn */
+    time_t date_s;   /* of the text of a Date header that was last needed */
+    char date[sizeof "Sun, 06 Nov 1994 08:49:37 GMT"];
     int64_t sweep_ms;
     bool draining;
     _Atomic int64_t connections_now, requests, refused, deadlines_missed, by_status[6];

@@ -203,20 +203,6 @@ struct ready_reply *ready_new(const void *bytes, size_t len, bool is_static, con
     return ready;
 }
 
-/* The object that *KEPT holds, made now if it is the first time. */
-static struct MHD_Response *make_once(_Atomic(struct MHD_Response *) *kept, const struct http *http, const void *bytes,
-                                      size_t len, const struct head *head)
-{
-    struct MHD_Response *there = atomic_load_explicit(kept, memory_order_acquire);
-    if (there)
-        return there;
-    struct MHD_Response *made = make(http, bytes, len, MHD_RESPMEM_PERSISTENT, head);
-    if (atomic_compare_exchange_strong(kept, &there, made))
-        return made;
-    MHD_destroy_response(made); /* another loop was first */
-    return there;
-}
-
 struct ready_reply *ready_hold(struct ready_reply *ready)
 {
     atomic_fetch_add(&ready->references, 1);
@@ -250,14 +236,21 @@ void reply_ready(struct request *request, struct ready_reply *ready)
 
 /* A copy is taken when it is sent and is back when it has been handed to the kernel, at once for the most part, but not
  * before the loop comes by again when a whole hall opens one card. So some copies serve any number of waiting requests, and
- * the one last used, which the processor still has at hand, is next. */
+ * the one last used, which the processor still has at hand, is next. Each loop has its own, so nobody waits for a lock, and
+ * Date is written into one once a second, where the library would work it out for each reply. */
 enum { MOULD_SPARES_MAX = 64, MOULD_PLACES_MAX = 48, MOULD_HEADERS_SIZE = 2048 };
 
 struct mould_copy {
     struct mould_copy *next;
     struct page_mould *mould;
     struct MHD_Response *response;
+    time_t date_s; /* what its Date says */
     char bytes[];
+};
+
+struct spares {
+    struct mould_copy *first;
+    int count;
 };
 
 struct place {
@@ -267,15 +260,12 @@ struct place {
 };
 
 struct page_mould {
-    atomic_int references;               /* the owner's and one for each reply */
-    _Atomic(struct MHD_Response *) bare; /* for HEAD, which gets no body: one for all, made when first sent */
-    pthread_mutex_t lock;
-    struct mould_copy *spare;
-    int spare_count;
-    struct head head;
+    atomic_int references; /* the owner's and one for each reply */
     int hole_count, place_count;
-    struct place places[MOULD_PLACES_MAX];
     size_t len;
+    struct spares spares[LOOPS_MAX]; /* by the loop's index, for its thread alone */
+    struct head head;
+    struct place places[MOULD_PLACES_MAX];
     char bytes[];
 };
 
@@ -296,7 +286,6 @@ struct page_mould *mould_new(const void *bytes, size_t len, const char *const *h
     if (!mould)
         abort();
     atomic_init(&mould->references, 1);
-    pthread_mutex_init(&mould->lock, NULL);
     mould->head = copy_head(options);
     mould->len = len;
     memcpy(mould->bytes, bytes, len);
@@ -324,16 +313,12 @@ void mould_drop(struct page_mould *mould)
 {
     if (!mould || atomic_fetch_sub(&mould->references, 1) != 1)
         return;
-    while (mould->spare) {
-        struct mould_copy *copy = mould->spare;
-        mould->spare = copy->next;
-        free_copy(copy);
-    }
-    struct MHD_Response *bare = atomic_load(&mould->bare);
-    if (bare)
-        MHD_destroy_response(bare);
+    for (int i = 0; i < LOOPS_MAX; i++)
+        for (struct mould_copy *copy = mould->spares[i].first, *next; copy; copy = next) {
+            next = copy->next;
+            free_copy(copy);
+        }
     free_head(&mould->head);
-    pthread_mutex_destroy(&mould->lock);
     free(mould);
 }
 
@@ -358,43 +343,55 @@ static struct mould_copy *new_copy(struct page_mould *mould, const struct http *
         abort();
     memcpy(copy->bytes, mould->bytes, mould->len);
     copy->mould = mould;
+    copy->date_s = 0;
     copy->response = make(http, copy->bytes, mould->len, MHD_RESPMEM_PERSISTENT, &mould->head);
     return copy;
 }
 
-/* The page of this reply, put together. */
-static struct mould_copy *take_copy(const struct reply *reply, const struct http *http)
+/* Date, which every reply has (RFC 9110 6.6.1), in the one form of 5.6.7. */
+static void date_copy(struct mould_copy *copy, struct loop *loop)
+{
+    time_t now = time(NULL);
+    if (copy->date_s == now)
+        return;
+    if (loop->date_s != now) {
+        struct tm utc;
+        strftime(loop->date, sizeof loop->date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
+        loop->date_s = now;
+    }
+    add(copy->response, "Date", loop->date); /* the library lets it take the older one's place */
+    copy->date_s = now;
+}
+
+/* The page of this reply; put together, unless it is for HEAD, which gets none. */
+static struct mould_copy *take_copy(const struct reply *reply, bool is_bare, struct loop *loop)
 {
     struct page_mould *mould = reply->mould;
-    pthread_mutex_lock(&mould->lock);
-    struct mould_copy *copy = mould->spare;
+    struct spares *spares = &mould->spares[loop->index];
+    struct mould_copy *copy = spares->first;
     if (copy) {
-        mould->spare = copy->next;
-        mould->spare_count--;
-    }
-    pthread_mutex_unlock(&mould->lock);
-    if (!copy)
-        copy = new_copy(mould, http);
-    for (int i = 0; i < mould->place_count; i++) {
+        spares->first = copy->next;
+        spares->count--;
+    } else
+        copy = new_copy(mould, loop->http);
+    date_copy(copy, loop);
+    for (int i = 0; i < mould->place_count && !is_bare; i++) {
         const struct place *place = &mould->places[i];
         memcpy(copy->bytes + place->at, reply->mould_values[place->hole], place->len);
     }
     return copy;
 }
 
-static void give_back(struct mould_copy *copy)
+static void give_back(struct mould_copy *copy, const struct loop *loop)
 {
-    struct page_mould *mould = copy->mould;
-    pthread_mutex_lock(&mould->lock);
-    bool keep = mould->spare_count < MOULD_SPARES_MAX;
-    if (keep) {
-        copy->next = mould->spare;
-        mould->spare = copy;
-        mould->spare_count++;
-    }
-    pthread_mutex_unlock(&mould->lock);
-    if (!keep)
+    struct spares *spares = &copy->mould->spares[loop->index];
+    if (spares->count == MOULD_SPARES_MAX) {
         free_copy(copy);
+        return;
+    }
+    copy->next = spares->first;
+    spares->first = copy;
+    spares->count++;
 }
 
 /* ---- sending ---- */
@@ -461,7 +458,7 @@ static struct MHD_Response *build(const struct exchange *exchange)
         len = reply->ready->len;
     } else if (reply->mould) {
         head = reply->mould->head;
-        body = exchange->copy ? exchange->copy->bytes : reply->mould->bytes;
+        body = exchange->copy->bytes;
         len = reply->mould->len;
     }
     if (reply->csp)
@@ -476,28 +473,36 @@ static struct MHD_Response *build(const struct exchange *exchange)
     return response;
 }
 
+/* The object of a ready reply, made now if it is the first time. */
+static struct MHD_Response *ready_response(struct ready_reply *ready, const struct http *http)
+{
+    struct MHD_Response *there = atomic_load_explicit(&ready->response, memory_order_acquire);
+    if (there)
+        return there;
+    struct MHD_Response *made = make(http, ready->bytes, ready->len, MHD_RESPMEM_PERSISTENT, &ready->head);
+    if (atomic_compare_exchange_strong(&ready->response, &there, made))
+        return made;
+    MHD_destroy_response(made); /* another loop was first */
+    return there;
+}
+
 /* An object that serves this reply and others; NULL: it needs one of its own. */
 static struct MHD_Response *find_shared(const struct exchange *exchange)
 {
     const struct reply *reply = &exchange->request.reply;
-    const struct http *http = exchange->loop->http;
     if (reply->header_count || reply->csp || reply->cache)
         return NULL;
     if (reply->ready)
-        return make_once(&reply->ready->response, http, reply->ready->bytes, reply->ready->len, &reply->ready->head);
-    if (exchange->copy)
-        return exchange->copy->response;
-    if (reply->mould)
-        return make_once(&reply->mould->bare, http, reply->mould->bytes, reply->mould->len, &reply->mould->head);
-    return NULL;
+        return ready_response(reply->ready, exchange->loop->http);
+    return exchange->copy ? exchange->copy->response : NULL;
 }
 
 enum MHD_Result reply_send(struct exchange *exchange)
 {
     struct reply *reply = &exchange->request.reply;
     struct loop *loop = exchange->loop;
-    if (reply->mould && exchange->request.method != HTTP_HEAD)
-        exchange->copy = take_copy(reply, loop->http);
+    if (reply->mould)
+        exchange->copy = take_copy(reply, exchange->request.method == HTTP_HEAD, loop);
     /* The full object with status 304: the library then sends no body and the right headers. */
     int status = reply->ready && is_unchanged(&exchange->request, reply->ready->head.etag) ? 304 : reply->status;
     struct MHD_Response *shared = find_shared(exchange);
@@ -518,7 +523,7 @@ void reply_release(struct exchange *exchange)
     if (reply->ready)
         ready_drop(reply->ready);
     if (exchange->copy)
-        give_back(exchange->copy);
+        give_back(exchange->copy, exchange->loop);
     mould_drop(reply->mould);
     exchange->copy = NULL;
     *reply = (struct reply){0};

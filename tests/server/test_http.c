@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include "tests/server/http_fixture.h"
 
 static struct site site;
@@ -192,6 +193,32 @@ static void http__answers_304_to_its_own_etag(void **state)
     assert_int_equal(status_of(ask("GET /ready HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"no\"\r\n\r\n")), 200);
 }
 
+/* The one Date of REPLY; NULL when there is none or another. */
+static const char *date_of(const char *text)
+{
+    const char *date = strstr(text, "\r\nDate: ");
+    return date && !strstr(date + 1, "\r\nDate: ") ? date + strlen("\r\nDate: ") : NULL;
+}
+
+static void http__dates_a_page_that_it_keeps_anew(void **state)
+{
+    static const char *const ASKED[] = {"GET /mould HTTP/1.1\r\nHost: x\r\n\r\n",
+                                        "HEAD /mould HTTP/1.1\r\nHost: x\r\n\r\n"};
+    struct tm parts;
+    (void)state;
+    for (int i = 0; i < 4; i++) { /* the second time of each a second and more after the first */
+        time_t before = time(NULL);
+        const char *date = date_of(ask(ASKED[i % 2])),
+                   *end = date ? strptime(date, "%a, %d %b %Y %T GMT", &parts) : NULL;
+        assert_non_null(end);
+        assert_memory_equal(end, "\r\n", 2);
+        time_t said = timegm(&parts);
+        assert_true(said >= before && said <= time(NULL));
+        if (i == 1)
+            usleep(1100000);
+    }
+}
+
 static void http__fills_the_holes_of_a_mould_anew(void **state)
 {
     (void)state;
@@ -316,6 +343,7 @@ int main(void)
         cmocka_unit_test(http__keeps_the_connection_after_404),
         cmocka_unit_test(http__head_has_the_length_and_no_body),
         cmocka_unit_test(http__answers_304_to_its_own_etag),
+        cmocka_unit_test(http__dates_a_page_that_it_keeps_anew),
         cmocka_unit_test(http__fills_the_holes_of_a_mould_anew),
         cmocka_unit_test(http__lets_others_finish_a_request),
         cmocka_unit_test(http__redirects_with_a_cookie),
