@@ -29,9 +29,10 @@ struct entry {
     union {
         struct {
             struct open_share share;
-            uint64_t page_key[2]; /* under which its page is kept */
+            struct entry *its_page; /* or NULL, found when PAGES_CHANGED was PAGE_AS_OF */
+            uint64_t page_as_of;
         };
-        struct page *page;
+        struct page page;
         struct ready_reply *ready;
     };
     struct entry *newer, *older;
@@ -48,7 +49,8 @@ struct page_cache {
     size_t bucket_count, count;
     struct entry *newest, *oldest;
     size_t bytes, bytes_max;
-    uint64_t generation; /* how often something was forgotten */
+    uint64_t generation;    /* how often something was forgotten */
+    uint64_t pages_changed; /* how often a page came or went; from 1 */
 };
 
 static struct entry **buckets_new(size_t count)
@@ -69,6 +71,7 @@ struct page_cache *page_cache_open(size_t bytes_max)
     cache->bytes_max = bytes_max;
     cache->buckets = buckets_new(BUCKETS_MIN);
     cache->bucket_count = BUCKETS_MIN;
+    cache->pages_changed = 1;
     unsigned char drawn[STAMP_LEN * 5 / 8];
     random_bytes(drawn, sizeof drawn);
     base32_encode(cache->placeholders.stamp, drawn, sizeof drawn);
@@ -91,9 +94,18 @@ static void hash_name(const struct page_cache *cache, enum kind kind, const void
     crypto_shorthash_siphashx24((unsigned char *)out, bytes, len + 1, cache->key);
 }
 
+/* A share's token is as long and as random as a hash, and what is asked for finds only what was drawn here: it needs none. */
+static void take_token(const char *token, uint64_t out[2])
+{
+    _Static_assert(TOKEN_LEN == 2 * sizeof *out, "a token is a key");
+    memcpy(out, token, TOKEN_LEN);
+}
+
 static struct entry **bucket_of(struct page_cache *cache, const uint64_t key[2])
 {
-    return &cache->buckets[key[0] & (cache->bucket_count - 1)];
+    uint64_t mix = key[0] ^ key[1];
+    mix = (mix ^ mix >> 32) * 0x9e3779b97f4a7c15u;
+    return &cache->buckets[mix >> 32 & (cache->bucket_count - 1)];
 }
 
 static struct entry *find(struct page_cache *cache, const uint64_t key[2])
@@ -144,10 +156,8 @@ static void touch(struct entry *entry)
 
 static void entry_free(struct entry *entry)
 {
-    if (entry->kind == KIND_PAGE) {
-        mould_drop(entry->page->mould);
-        free(entry->page);
-    }
+    if (entry->kind == KIND_PAGE)
+        mould_drop(entry->page.mould);
     if (entry->kind == KIND_READY)
         ready_drop(entry->ready);
     free(entry);
@@ -160,6 +170,7 @@ static void drop(struct page_cache *cache, struct entry *entry)
         at = &(*at)->same_bucket;
     *at = entry->same_bucket;
     unlink_use(cache, entry);
+    cache->pages_changed += entry->kind == KIND_PAGE;
     cache->count--;
     cache->bytes -= entry->bytes;
     entry_free(entry);
@@ -206,6 +217,7 @@ static void insert(struct page_cache *cache, struct entry *entry, uint64_t gener
         widen(cache);
     link_bucket(cache, entry);
     link_newest(cache, entry);
+    cache->pages_changed += entry->kind == KIND_PAGE;
     cache->bytes += entry->bytes;
     entry->used = true; /* its turn to go comes after the others' */
     while (cache->bytes > cache->bytes_max && cache->oldest != cache->newest)
@@ -229,21 +241,40 @@ static struct entry *find_sure(struct page_cache *cache, const uint64_t key[2])
     return entry && !entry->doubtful ? entry : NULL;
 }
 
+static void hash_page(const struct page_cache *cache, const struct open_share *share, uint64_t out[2])
+{
+    int64_t name[3] = {share->card_id, share->card_revision, share->own_page ? share->share_id : 0};
+    hash_name(cache, KIND_PAGE, name, sizeof name, out);
+}
+
+/* The page of a share, sure or not, looked up once for as long as pages neither come nor go. */
+static struct entry *page_of(struct page_cache *cache, struct entry *share)
+{
+    if (share->page_as_of != cache->pages_changed) {
+        uint64_t key[2];
+        hash_page(cache, &share->share, key);
+        share->its_page = find(cache, key);
+        share->page_as_of = cache->pages_changed;
+    }
+    return share->its_page;
+}
+
 bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out, struct page_mould **out_page)
 {
     uint64_t key[2];
-    hash_name(cache, KIND_SHARE, token, strlen(token), key);
+    take_token(token, key);
     pthread_mutex_lock(&cache->lock);
     struct entry *entry = find_sure(cache, key), *page = NULL;
     if (entry) {
         *out = entry->share;
         touch(entry);
-        page = out_page ? find_sure(cache, entry->page_key) : NULL;
+        page = out_page ? page_of(cache, entry) : NULL;
+        page = page && !page->doubtful ? page : NULL;
     }
     if (page)
         touch(page);
     if (out_page)
-        *out_page = page ? mould_hold(page->page->mould) : NULL;
+        *out_page = page ? mould_hold(page->page.mould) : NULL;
     pthread_mutex_unlock(&cache->lock);
     return entry != NULL;
 }
@@ -252,12 +283,12 @@ bool page_cache_share_kept(struct page_cache *cache, const char *token, struct o
                            struct page_mould **out_page)
 {
     uint64_t key[2];
-    hash_name(cache, KIND_SHARE, token, strlen(token), key);
+    take_token(token, key);
     pthread_mutex_lock(&cache->lock);
-    struct entry *entry = find(cache, key), *page = entry ? find(cache, entry->page_key) : NULL;
+    struct entry *entry = find(cache, key), *page = entry ? page_of(cache, entry) : NULL;
     if (page) {
         *out = entry->share;
-        *out_page = mould_hold(page->page->mould);
+        *out_page = mould_hold(page->page.mould);
         touch(entry);
         touch(page);
     }
@@ -273,34 +304,22 @@ uint64_t page_cache_generation(struct page_cache *cache)
     return generation;
 }
 
-static void hash_page(const struct page_cache *cache, const struct open_share *share, uint64_t out[2])
-{
-    int64_t name[3] = {share->card_id, share->card_revision, share->own_page ? share->share_id : 0};
-    hash_name(cache, KIND_PAGE, name, sizeof name, out);
-}
-
 void page_cache_add_share(struct page_cache *cache, const struct open_share *share, uint64_t generation)
 {
     struct entry *entry = entry_new(KIND_SHARE, 0);
-    hash_name(cache, KIND_SHARE, share->token, strlen(share->token), entry->key);
+    take_token(share->token, entry->key);
     entry->share = *share;
-    hash_page(cache, share, entry->page_key);
     insert(cache, entry, generation);
 }
 
 void page_cache_add_card_page(struct page_cache *cache, const struct open_share *share, const char *html, size_t len,
                               const struct ready_options *options, uint64_t generation)
 {
-    struct page *page = calloc(1, sizeof *page);
-    if (!page)
-        abort();
-    page->card_id = share->card_id;
-    page->owner_id = share->owner_id;
-    page->mould = mould_new(html, len,
-                            (const char *const[]){cache->placeholders.token, cache->placeholders.stamp, NULL}, options);
-    struct entry *entry = entry_new(KIND_PAGE, sizeof *page + mould_size(page->mould));
+    struct page_mould *mould = mould_new(
+        html, len, (const char *const[]){cache->placeholders.token, cache->placeholders.stamp, NULL}, options);
+    struct entry *entry = entry_new(KIND_PAGE, mould_size(mould));
     hash_page(cache, share, entry->key);
-    entry->page = page;
+    entry->page = (struct page){share->card_id, share->owner_id, mould};
     insert(cache, entry, generation);
 }
 
@@ -330,7 +349,7 @@ void page_cache_put(struct page_cache *cache, const char *name, struct ready_rep
 void page_cache_forget_share(struct page_cache *cache, const char *token)
 {
     uint64_t key[2];
-    hash_name(cache, KIND_SHARE, token, strlen(token), key);
+    take_token(token, key);
     pthread_mutex_lock(&cache->lock);
     cache->generation++;
     struct entry *entry = find(cache, key);
@@ -342,7 +361,7 @@ void page_cache_forget_share(struct page_cache *cache, const char *token)
 static bool is_touched(const struct entry *entry, const struct change *change)
 {
     const struct open_share *share = entry->kind == KIND_SHARE ? &entry->share : NULL;
-    const struct page *page = entry->kind == KIND_PAGE ? entry->page : NULL;
+    const struct page *page = entry->kind == KIND_PAGE ? &entry->page : NULL;
     switch (change->kind) {
     case CHANGE_ALL:
         return share || page;
