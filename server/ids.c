@@ -30,6 +30,11 @@ int64_t monotonic_ms(void)
     return clock_ms(CLOCK_MONOTONIC);
 }
 
+int64_t monotonic_coarse_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC_COARSE);
+}
+
 int64_t monotonic_us(void)
 {
     struct timespec at;

@@ -37,7 +37,7 @@ struct hit {
 /* Queues a hit. LIMITED: the queue is full; it is counted as not recorded and DONE is never called. Never blocks. */
 enum result store_hit_submit(struct store *store, struct hit *hit) MUST_CHECK;
 /* For a hit of a robot, before it is submitted. True: such hits keep coming, and it was counted; it is not to be submitted,
- * and half a second later it is on disk as part of one hit that stands for many. A crash until then loses it. */
+ * and within a second it is on disk as part of one hit that stands for many. A crash until then loses it. */
 bool store_hit_repeats(struct store *store, const struct hit *hit) MUST_CHECK;
 /* Wakes the writer if anything waits: once at the end of a loop's turn, so that what arrived together commits together. */
 void store_hits_wake(struct store *store);

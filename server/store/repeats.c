@@ -12,7 +12,7 @@ enum {
     KINDS = 4096, /* a power of two */
     PROBES = 8,
     SILENCE_MS = 1000, /* after which the next of a kind is a first again */
-    TAKE_MS = 400
+    TAKE_MS = 800      /* readable within a second; each take is a row a kind to write and to fold */
 };
 
 /* What hits have in common, and how many came. Robots bring no referrer and few have a long name, so mostly the first line of
@@ -70,14 +70,19 @@ static void become(struct kind *kind, const struct hit *hit)
     memcpy(kind->referrer, hit->referrer, sizeof kind->referrer);
 }
 
+static struct kind *place_of(struct repeats *repeats, const struct hit *hit, size_t probe)
+{
+    uint64_t hash = ((uint64_t)hit->share_id ^ (uint64_t)hit->facts << 48) * 0x9e3779b97f4a7c15u >> 40;
+    return &repeats->kinds[(hash + probe) & (KINDS - 1)];
+}
+
 /* The kind of HIT, or a place for it, or NULL. */
 static struct kind *find(struct repeats *repeats, const struct hit *hit, int64_t now_ms, bool *known)
 {
-    uint64_t hash = ((uint64_t)hit->share_id ^ (uint64_t)hit->facts << 48) * 0x9e3779b97f4a7c15u >> 40;
     struct kind *place = NULL;
     *known = true;
     for (size_t i = 0; i < PROBES; i++) {
-        struct kind *kind = &repeats->kinds[(hash + i) & (KINDS - 1)];
+        struct kind *kind = place_of(repeats, hit, i);
         if (is_of(hit, kind))
             return kind;
         if (!place && !kind->count && kind->until_ms <= now_ms)
@@ -89,7 +94,8 @@ static struct kind *find(struct repeats *repeats, const struct hit *hit, int64_t
 
 bool repeats_count(struct repeats *repeats, const struct hit *hit, bool *first)
 {
-    int64_t now_ms = monotonic_ms();
+    __builtin_prefetch(place_of(repeats, hit, 0)); /* comes from memory while the clock is read and the lock taken */
+    int64_t now_ms = monotonic_coarse_ms();
     bool known;
     pthread_mutex_lock(&repeats->lock);
     struct kind *kind = find(repeats, hit, now_ms, &known);

@@ -2,8 +2,8 @@
  * same preview robot hundreds of times a second, and a thousand rows say no more than one row and a thousand.
  *
  * The first hit of a kind (share, facts, family, channel, referrer) is kept and waited for like any other. Those that
- * follow while the kind does not fall silent for a moment are counted here, and twice a second the writer puts what was
- * counted on disk as one hit with TIMES. So a crash can lose half a second of repeated robots' counts; it never loses a
+ * follow while the kind does not fall silent for a moment are counted here, and within a second the writer puts what was
+ * counted on disk as one hit with TIMES. So a crash can lose a second of repeated robots' counts; it never loses a
  * kind, and nothing else is ever counted this way. Safe from any thread. */
 #ifndef MEISHI_STORE_REPEATS_H
 #define MEISHI_STORE_REPEATS_H
