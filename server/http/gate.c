@@ -40,22 +40,25 @@ static bool all_in(const bool allowed[256], const char *text, size_t len)
     return true;
 }
 
-/* The same of a value, which is long for the most part: eight bytes at once, and one by one only where a byte is below a space
- * or DEL. */
-static bool is_value(const char *text, size_t len)
+/* Top bits, of which at least one is set when a byte of these eight is below a space or DEL. */
+static uint64_t odd_among(const char *eight)
 {
     uint64_t word;
-    if (len < sizeof word)
+    memcpy(&word, eight, sizeof word);
+    uint64_t del = word ^ 0x7f * ONES;
+    return ((word - ' ' * ONES) & ~word) | ((del - ONES) & ~del);
+}
+
+/* The same of a value, which is long for the most part: eight bytes at once, and one by one only when there is an odd one. */
+static bool is_value(const char *text, size_t len)
+{
+    if (len < sizeof(uint64_t))
         return all_in(IN_VALUE, text, len);
-    for (size_t done = 0; done < len; done += sizeof word) {
-        size_t at = done + sizeof word <= len ? done : len - sizeof word; /* the last may look at some again */
-        memcpy(&word, text + at, sizeof word);
-        uint64_t del = word ^ 0x7f * ONES;
-        uint64_t odd = ((word - ' ' * ONES) & ~word) | ((del - ONES) & ~del);
-        if (odd & 0x80 * ONES && !all_in(IN_VALUE, text + at, sizeof word))
-            return false;
-    }
-    return true;
+    const char *last = text + len - sizeof(uint64_t); /* may look at some again */
+    uint64_t odd = odd_among(last);
+    for (const char *at = text; at < last; at += sizeof(uint64_t))
+        odd |= odd_among(at);
+    return !(odd & 0x80 * ONES) || all_in(IN_VALUE, text, len);
 }
 
 static enum MHD_Result stop(struct look *look, int status, const char *words)

@@ -103,18 +103,19 @@ static const char *part_of(struct arena *arena, const char *target)
 int request_parse_target(struct request *request, const char *target)
 {
     size_t len = strlen(target);
-    request->path = part_of(&request->arena, target);
     request->query = "";
-    if (len > TARGET_MAX)
-        return 414;
-    if (target[0] != '/')
-        return 400;
+    if (len > TARGET_MAX || target[0] != '/') {
+        request->path = part_of(&request->arena, target);
+        return len > TARGET_MAX ? 414 : 400;
+    }
     char *path = arena_strndup(&request->arena, target, len);
     size_t path_len = strcspn(path, "?");
     const char *query = path[path_len] ? path + path_len + 1 : "";
     path[path_len] = '\0';
-    if (!path_is_clean(&request->arena, path, path_len) || !query_is_clean(query))
+    if (!path_is_clean(&request->arena, path, path_len) || !query_is_clean(query)) {
+        request->path = part_of(&request->arena, target);
         return 400;
+    }
     request->path = path;
     request->query = query;
     return 0;
