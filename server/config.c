@@ -19,6 +19,7 @@ static const struct setting SETTINGS[] = {
     {"MEISHI_LISTEN", "--listen", "127.0.0.1:8080", offsetof(struct config, listen), false},
     {"MEISHI_URL", "--url", NULL, offsetof(struct config, url), false},
     {"MEISHI_STORE", "--store", "sqlite:", offsetof(struct config, store), true},
+    {"MEISHI_STORE_READ", "--store-read", "", offsetof(struct config, store_read), true},
     {"MEISHI_STORE_POOL", "--store-pool", "8", offsetof(struct config, store_pool_text), false},
     {"MEISHI_STORE_UNSAFE", "--store-unsafe", "no", offsetof(struct config, store_unsafe_text), false},
     {"MEISHI_TRUSTED_PROXIES", "--trusted-proxies", "", offsetof(struct config, trusted_proxies_text), false},
@@ -134,9 +135,19 @@ static enum result check_pool(struct config *config, struct arena *arena, const 
     return RESULT_INVALID;
 }
 
+static bool is_postgres(const char *store)
+{
+    return !strncmp(store, "postgres://", 11) || !strncmp(store, "postgresql://", 13);
+}
+
 static enum result check_store(const struct config *config, const char **why)
 {
     static const char *const STARTS[] = {"sqlite:", "postgres://", "postgresql://"};
+    if (*config->store_read && !(is_postgres(config->store) && is_postgres(config->store_read))) {
+        *why = "MEISHI_STORE_READ is a standby of the PostgreSQL database that MEISHI_STORE names: write "
+               "postgres://USER@HOST/DATABASE, and leave it out with SQLite.";
+        return RESULT_INVALID;
+    }
     for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS; i++)
         if (!strncmp(config->store, STARTS[i], strlen(STARTS[i])))
             return RESULT_OK;

@@ -13,6 +13,7 @@ struct config {
     const char *url;    /* MEISHI_URL: public base, no trailing slash; NULL until the port is known when not set */
     bool url_is_https;
     const char *store;                /* MEISHI_STORE */
+    const char *store_read;           /* MEISHI_STORE_READ: a standby of it that lists are read from; "" for none */
     const char *store_pool_text;      /* MEISHI_STORE_POOL */
     int store_pool;                   /* the same: connections that read */
     const char *store_unsafe_text;    /* MEISHI_STORE_UNSAFE */

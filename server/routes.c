@@ -19,6 +19,7 @@
 #include "server/http/assets.h"
 #include "server/http/request.h"
 #include "server/ids.h"
+#include "server/log.h"
 #include "server/pages/card_files.h"
 #include "server/pages/error.h"
 #include "server/pages/pages.h"
@@ -395,6 +396,14 @@ static void answer_for(struct app *app, struct request *request, enum result res
     refuse(app, request, STATUS[result], NULL);
 }
 
+/* Before the answer goes out: whoever then asks any server for a list finds in it what they changed. */
+static void note_written(struct app *app, struct request *request, const struct route *route)
+{
+    const struct caller *caller = is_unsafe(route->method) ? request_caller(request) : NULL;
+    if (caller && store_note_written(app->store, caller->member.id) != RESULT_OK)
+        log_warning("written", "words=\"a list that is read from the standby may miss the last change\"");
+}
+
 static void dispatch(void *context, struct request *request)
 {
     struct app *app = context;
@@ -404,6 +413,7 @@ static void dispatch(void *context, struct request *request)
     if (result == RESULT_OK && !request->reply.status)
         result = route->who == TOKEN && route->method == HTTP_POST ? api_once(app, request, route->handler)
                                                                    : route->handler(app, request);
+    note_written(app, request, route);
     if (result != RESULT_OK)
         answer_for(app, request, result);
     else if (is_api(request) && route->http.worker) {

@@ -108,6 +108,13 @@ static void check_store(struct report *report, const struct config *config)
                             : "It could not be read.");
     for (int i = 1; i < complaints.count; i++)
         note(report, false, "store", complaints.list[i].words);
+    enum result standby = store_ping_standby(app.store);
+    if (standby != RESULT_NOT_FOUND)
+        note(report, standby == RESULT_OK, "standby",
+             standby == RESULT_OK
+                 ? "Lists can be read from the standby."
+                 : "The standby of MEISHI_STORE_READ does not answer, or has not this version's tables: "
+                   "lists are read from the main database.");
     const char *forgets = store_forgets(app.store);
     if (forgets)
         note(report, config->store_unsafe, "durable",

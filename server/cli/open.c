@@ -51,6 +51,7 @@ enum result app_open(struct app *app, struct arena *arena, bool read_only, void 
     if (result != RESULT_OK)
         return result;
     struct store_options options = {.url = app->config->store,
+                                    .read_url = app->config->store_read,
                                     .base_url = app->config->url,
                                     .seal_key = app->keys.seal,
                                     .read_only = read_only,

@@ -114,6 +114,20 @@ static void add_hits(struct str *out, const struct store_figures *store)
                   US_A_SECOND);
 }
 
+static void add_store(struct str *out, const struct store_figures *store)
+{
+    GAUGES(out, {"store_pool_connections", "Connections for reading that there may be.", store->pool_size},
+           {"store_pool_in_use", "Connections for reading that are lent now.", store->pool_in_use});
+    COUNTERS(out, {"store_write_failures_total", "Transactions that could not be committed.", store->write_failures},
+             {"store_pool_waits_total", "Times somebody waited for a connection for reading.", store->pool_waits},
+             {"store_pool_timeouts_total", "Times that was in vain.", store->pool_timeouts},
+             {"store_standby_reads_total", "Lists that were read from the standby.", store->standby_reads},
+             {"store_standby_behind_total", "Lists that were not, since it was behind.", store->standby_behind},
+             {"store_standby_failures_total", "Times the standby did not answer.", store->standby_failures});
+    begin(out, "store_pool_wait_seconds_total", "counter", "Time spent waiting for a connection for reading.");
+    str_addf(out, "meishi_store_pool_wait_seconds_total %.3f\n", (double)store->pool_wait_ms / 1000);
+}
+
 static void add_webhooks(struct str *out, struct store *store, struct sender *sender)
 {
     struct sender_figures sending;
@@ -153,7 +167,7 @@ enum result metrics_page(struct app *app, struct request *request)
     add_process(&out);
     add_http(&out, app->http);
     add_hits(&out, &store);
-    COUNTERS(&out, {"store_write_failures_total", "Transactions that could not be committed.", store.write_failures});
+    add_store(&out, &store);
     add_webhooks(&out, app->store, app->sender);
     add_mail(&out, app->mailer);
     reply_bytes(request, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);

@@ -130,7 +130,7 @@ enum result store_delivery_list(struct store *store, struct arena *arena, int64_
                               .state = filter->state,
                               .before = filter->before ? filter->before : INT64_MAX,
                               .limit = filter->limit && filter->limit < LIST_MAX ? filter->limit : LIST_MAX};
-    enum result result = store_read(store, list_body, &showing);
+    enum result result = store_list(store, owner_id, list_body, &showing);
     *out = showing.deliveries;
     *count = showing.count;
     return result;
@@ -141,7 +141,7 @@ enum result store_delivery_list_of_lead(struct store *store, struct arena *arena
 {
     struct showing showing = {
         .arena = arena, .owner_id = owner_id, .lead_id = lead_id, .state = -1, .before = INT64_MAX, .limit = LIST_MAX};
-    enum result result = store_read(store, list_body, &showing);
+    enum result result = store_list(store, owner_id, list_body, &showing);
     *out = showing.deliveries;
     *count = showing.count;
     return result;

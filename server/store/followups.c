@@ -146,14 +146,14 @@ enum result store_followup_list(struct store *store, struct arena *arena, int64_
                                 const struct followup_filter *filter, struct followup **out, size_t *count)
 {
     struct reading reading = {.arena = arena, .owner_id = owner_id, .filter = filter};
-    return answer(store_read(store, list, &reading), &reading, out, count);
+    return answer(store_list(store, owner_id, list, &reading), &reading, out, count);
 }
 
 enum result store_followup_due(struct store *store, struct arena *arena, int64_t owner_id, int64_t before_ms,
                                size_t limit, struct followup **out, size_t *count)
 {
     struct reading reading = {.arena = arena, .owner_id = owner_id, .due_before_ms = before_ms, .limit = limit};
-    return answer(store_read(store, due, &reading), &reading, out, count);
+    return answer(store_list(store, owner_id, due, &reading), &reading, out, count);
 }
 
 static enum result find(struct db *db, void *context)

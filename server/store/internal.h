@@ -9,6 +9,7 @@
 #include "cards/event.h"
 #include "server/store/db.h"
 #include "server/store/store.h"
+#include "server/store/pool.h"
 #include "server/store/turns.h"
 
 struct hit_log;
@@ -17,6 +18,14 @@ struct store_lock;
 struct watch;
 
 enum { CHANGES_NOTED_MAX = 16 };
+
+struct replica {
+    bool is_there; /* MEISHI_STORE_READ names one */
+    char *url;
+    struct pool pool;
+    atomic_llong rests_until_ms; /* on the monotonic clock: not asked before; 0 while it answers */
+    atomic_llong reads, behind, failures;
+};
 
 struct store {
     const struct db_driver *driver;
@@ -36,11 +45,8 @@ struct store {
     struct change noted[CHANGES_NOTED_MAX];      /* changes.c: of the running transaction */
     size_t noted_count;
 
-    pthread_mutex_t read_lock; /* the pool of DB_MAIN readers: an idle one, or one more up to reader_count, or wait */
-    pthread_cond_t reader_returned;
-    struct db *idle[STORE_READERS_MAX];
-    int idle_count, open_count, reader_count;
-    int64_t pool_waits, pool_wait_ms, pool_timeouts;
+    struct pool readers;    /* of DB_MAIN */
+    struct replica replica; /* where lists may be read; replica.c */
 
     pthread_mutex_t tell_lock; /* guards the next four: who took theirs back is not called any more */
     void (*wake_outbox)(void *context);
@@ -76,6 +82,14 @@ enum result store_read(struct store *store, db_body *body, void *context) MUST_C
 /* The same in two halves, for what does not fit a body; always give it back when OK was answered. */
 enum result store_read_begin(struct store *store, struct db **out) MUST_CHECK;
 void store_read_end(struct store *store, struct db *db);
+/* The same for lists and reports of a member, which may be read from a standby: what the owner wrote is there in any case, what
+ * others wrote may come a moment later (replica.c). */
+enum result store_list(struct store *store, int64_t owner_id, db_body *body, void *context) MUST_CHECK;
+enum result store_list_begin(struct store *store, int64_t owner_id, struct db **out) MUST_CHECK; /* store_read_end */
+/* replica.c. URL NULL or "": there is none. */
+void replica_open(struct replica *replica, const struct db_driver *driver, const char *url, int size);
+void replica_close(struct replica *replica);
+void replica_figures(struct replica *replica, struct store_figures *out);
 /* Checkpoints the main part if it is worth it, or empties its WAL when IDLE. For the fold's thread, after each round, and
  * with IDLE after an erasure. */
 void store_tidy(struct store *store, bool idle);

@@ -278,7 +278,7 @@ enum result store_lead_list(struct store *store, struct arena *arena, int64_t ow
                               .limit = filter->limit && filter->limit < LIST_MAX ? filter->limit : LIST_MAX};
     int64_t before = filter->before ? filter->before : INT64_MAX;
     choose_trays(&listing);
-    enum result result = store_read_begin(store, &listing.db);
+    enum result result = store_list_begin(store, owner_id, &listing.db);
     if (result != RESULT_OK)
         return result;
     const char *q = filter->q ? search_fold(filter->q, arena) : "";
@@ -352,7 +352,7 @@ enum result store_lead_feed(struct store *store, struct arena *arena, int64_t ow
     size_t gone_count = 0;
     listing.leads = arena_alloc(arena, listing.limit * sizeof *listing.leads);
     *out = (struct lead_feed){.leads = listing.leads, .gone = gone, .last = after};
-    enum result result = store_read_begin(store, &listing.db);
+    enum result result = store_list_begin(store, owner_id, &listing.db);
     if (result != RESULT_OK)
         return result;
     result = read_changed(&listing, after);
@@ -371,7 +371,7 @@ enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead
     struct db *db;
     struct db_rows *rows;
     *out = (struct lead_totals){0};
-    enum result result = store_read_begin(store, &db);
+    enum result result = store_list_begin(store, owner_id, &db);
     if (result != RESULT_OK)
         return result;
     result = db_query(
@@ -433,7 +433,7 @@ enum result store_lead_timeline(struct store *store, struct arena *arena, int64_
 {
     struct db *db;
     struct lead lead;
-    enum result result = store_read_begin(store, &db);
+    enum result result = store_list_begin(store, owner_id, &db);
     if (result != RESULT_OK)
         return result;
     result = read_row(db, arena, owner_id, lead_id, &lead);

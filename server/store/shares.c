@@ -433,7 +433,7 @@ enum result store_share_list(struct store *store, struct arena *arena, int64_t o
                               .card_id = card_id,
                               .limit = limit,
                               .before = before ? before : INT64_MAX};
-    enum result result = store_read(store, list, &listing);
+    enum result result = store_list(store, owner_id, list, &listing);
     *out = listing.rows;
     *count = listing.count;
     return result;

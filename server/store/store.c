@@ -97,64 +97,10 @@ void store_tidy(struct store *store, bool idle)
         tidy(store, idle);
 }
 
-static struct timespec at_ms(int64_t monotonic)
-{
-    return (struct timespec){.tv_sec = (time_t)(monotonic / 1000), .tv_nsec = (long)(monotonic % 1000 * 1000000)};
-}
-
-/* With the lock held. False when it took too long. */
-static bool wait_for_reader(struct store *store)
-{
-    int64_t start_ms = monotonic_ms(), patience_ms = store->driver->patience_ms;
-    struct timespec until = at_ms(start_ms + patience_ms);
-    bool in_time = true;
-    store->pool_waits++;
-    while (in_time && store->idle_count == 0 && store->open_count == store->reader_count) {
-        if (patience_ms)
-            in_time = pthread_cond_timedwait(&store->reader_returned, &store->read_lock, &until) != ETIMEDOUT;
-        else
-            pthread_cond_wait(&store->reader_returned, &store->read_lock);
-    }
-    store->pool_wait_ms += monotonic_ms() - start_ms;
-    return in_time || store->idle_count || store->open_count < store->reader_count;
-}
-
-/* An idle connection, or a new one, or whichever comes back first; FAILED when none does in time. */
-static enum result borrow(struct store *store, struct db **out)
-{
-    *out = NULL;
-    pthread_mutex_lock(&store->read_lock);
-    bool is_full = store->idle_count == 0 && store->open_count == store->reader_count;
-    if (is_full && !wait_for_reader(store)) {
-        store->pool_timeouts++;
-        pthread_mutex_unlock(&store->read_lock);
-        return RESULT_FAILED;
-    }
-    *out = store->idle_count > 0 ? store->idle[--store->idle_count] : NULL;
-    if (!*out)
-        store->open_count++;
-    pthread_mutex_unlock(&store->read_lock);
-    if (*out)
-        return RESULT_OK;
-    enum result result = store->driver->open(store->url, DB_MAIN, DB_READ, out);
-    if (result == RESULT_OK) {
-        (*out)->patient = store->patient;
-        return result;
-    }
-    pthread_mutex_lock(&store->read_lock);
-    store->open_count--;
-    pthread_cond_signal(&store->reader_returned);
-    pthread_mutex_unlock(&store->read_lock);
-    return RESULT_FAILED;
-}
-
 static void give_back(struct store *store, struct db *db)
 {
     bool broken = db->broken;
-    pthread_mutex_lock(&store->read_lock);
-    store->idle[store->idle_count++] = db;
-    pthread_cond_signal(&store->reader_returned);
-    pthread_mutex_unlock(&store->read_lock);
+    pool_give(&store->readers, db);
     if (broken)
         store_broken(store);
     /* What was erased must leave the log too; but no reader waits for a writer's turn on that account. */
@@ -164,7 +110,7 @@ static void give_back(struct store *store, struct db *db)
 
 enum result store_read_begin(struct store *store, struct db **out)
 {
-    enum result result = borrow(store, out);
+    enum result result = pool_borrow(&store->readers, out);
     if (result != RESULT_OK)
         return result;
     result = (*out)->driver->begin(*out);
@@ -179,7 +125,10 @@ void store_read_end(struct store *store, struct db *db)
 {
     enum result result = db->driver->end(db, false);
     (void)result; /* a snapshot that could not be ended well was read all the same */
-    give_back(store, db);
+    if (db->standby)
+        pool_give(&store->replica.pool, db);
+    else
+        give_back(store, db);
 }
 
 enum result store_read(struct store *store, db_body *body, void *context)
@@ -216,19 +165,15 @@ static struct store *store_new(const struct store_options *options, const struct
     store->read_only = options->read_only;
     store->patient = options->patient;
     store->keep_hits_months = options->keep_hits_months;
-    store->reader_count = options->readers > 0 ? options->readers : READERS_DEFAULT;
-    if (store->reader_count > STORE_READERS_MAX)
-        store->reader_count = STORE_READERS_MAX;
     store->on_broken = options->on_broken;
     store->broken_context = options->broken_context;
     turns_init(&store->writing);
     pthread_mutex_init(&store->tell_lock, NULL);
-    pthread_mutex_init(&store->read_lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&store->reader_returned, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    int readers = options->readers > 0 ? options->readers : READERS_DEFAULT;
+    if (readers > STORE_READERS_MAX)
+        readers = STORE_READERS_MAX;
+    pool_init(&store->readers, driver, store->url, readers, store->patient);
+    replica_open(&store->replica, driver, options->read_url, readers);
     return store;
 }
 
@@ -264,8 +209,7 @@ static enum result open_to_read(struct store *store, const struct store_options 
     struct db *db;
     if (open_part(store, DB_MAIN, DB_READ, arena, &db, why) != RESULT_OK)
         return RESULT_FAILED;
-    store->open_count = 1;
-    store->idle[store->idle_count++] = db;
+    pool_adopt(&store->readers, db);
     enum result result = copy_refuse_unfinished(db, arena, why);
     if (result == RESULT_OK)
         result = migrate_check(db, DB_MAIN, arena, why);
@@ -331,13 +275,11 @@ static enum result open_to_write(struct store *store, const struct store_options
 
 static void give_up(struct store *store)
 {
-    for (int i = 0; i < store->idle_count; i++)
-        store->idle[i]->driver->close(store->idle[i]);
+    replica_close(&store->replica);
+    pool_destroy(&store->readers);
     if (store->writer)
         store->writer->driver->close(store->writer);
     lock_release(store->lock, store->clean && !atomic_load(&store->broken));
-    pthread_cond_destroy(&store->reader_returned);
-    pthread_mutex_destroy(&store->read_lock);
     pthread_mutex_destroy(&store->tell_lock);
     turns_destroy(&store->writing);
     free(store->url);
@@ -391,11 +333,6 @@ void store_close(struct store *store)
     watch_close(store->watch);
     hits_close(store->hits);
     store->hits = NULL;
-    assert(store->idle_count == store->open_count); /* else a verb still runs */
-    while (store->idle_count > 0) {
-        struct db *db = store->idle[--store->idle_count];
-        db->driver->close(db);
-    }
     store_tidy(store, true);
     give_up(store);
 }
@@ -451,13 +388,8 @@ void store_figures(struct store *store, struct store_figures *out)
     if (store->hits)
         hits_figures(store->hits, out);
     out->write_failures += atomic_load(&store->write_failures);
-    pthread_mutex_lock(&store->read_lock);
-    out->pool_size = store->reader_count;
-    out->pool_in_use = store->open_count - store->idle_count;
-    out->pool_waits = store->pool_waits;
-    out->pool_wait_ms = store->pool_wait_ms;
-    out->pool_timeouts = store->pool_timeouts;
-    pthread_mutex_unlock(&store->read_lock);
+    pool_figures(&store->readers, out);
+    replica_figures(&store->replica, out);
 }
 
 const char *store_folder(const char *url, struct arena *arena)
@@ -503,7 +435,7 @@ enum result store_backup(struct store *store, const char *path, const char **why
         return RESULT_FAILED;
     }
     struct db *db;
-    if (borrow(store, &db) != RESULT_OK) {
+    if (pool_borrow(&store->readers, &db) != RESULT_OK) {
         *why = "The database could not be opened once more for reading. The log says why.";
         return RESULT_FAILED;
     }

@@ -26,6 +26,7 @@ enum { STORE_READERS_MAX = 64 };
 struct store_options {
     const char *url;                /* sqlite:FOLDER, sqlite:FILE.db, or postgres:// as libpq takes it */
     const struct db_driver *driver; /* NULL: the one that URL names; tests give their own */
+    const char *read_url;           /* a standby of it that lists are read from; NULL or "": none */
     const char *base_url;           /* goes into event bodies */
     const unsigned char *seal_key;  /* 32 bytes: seals webhook secrets; NULL: none, for tests */
     bool accepts_key;               /* also if the store was made with another one, which is then forgotten */
@@ -58,6 +59,10 @@ enum result store_ping(struct store *store) MUST_CHECK;
 const char *store_forgets(struct store *store);
 /* When it says OK, what verbs wrote lazily before is on disk. */
 enum result store_sync(struct store *store) MUST_CHECK;
+/* Whether lists can be read from the standby; NOT_FOUND: there is none. */
+enum result store_ping_standby(struct store *store) MUST_CHECK;
+/* A member changed something: lists that are read for them from now on show it, also on a standby and by other servers. */
+enum result store_note_written(struct store *store, int64_t owner_id) MUST_CHECK;
 /* A consistent copy of everything acknowledged so far, in one new file. CONFLICT if PATH exists. */
 enum result store_backup(struct store *store, const char *path, const char **why) MUST_CHECK;
 /* Puts a copy in place of the store at URL, which no server may have open; the old files are kept beside it. */
@@ -81,6 +86,8 @@ struct store_figures { /* for /metrics: monotonic counts since start unless said
     /* The pool of connections that read: how many there may be, how many are lent now; how often somebody waited for one, how
      * long in all, and how often in vain. */
     int64_t pool_size, pool_in_use /* now */, pool_waits, pool_wait_ms, pool_timeouts;
+    /* Lists that were read from a standby; that were not because it was behind; and how often it did not answer. */
+    int64_t standby_reads, standby_behind, standby_failures;
 };
 void store_figures(struct store *store, struct store_figures *out);
 

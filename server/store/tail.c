@@ -54,7 +54,7 @@ static enum result read_all_lanes(struct store *store, struct batch *batch, cons
 
 static enum result read_one_database(struct store *store, struct batch *batch, const struct tail *tail, struct db **out)
 {
-    enum result result = store_read_begin(store, out);
+    enum result result = store_list_begin(store, tail->owner_id, out);
     if (result != RESULT_OK)
         return result;
     result = read_all_lanes(store, batch, tail, *out);

@@ -48,7 +48,7 @@ enum result store_webhook_stats(struct store *store, int64_t owner_id, int64_t i
 {
     *out = (struct webhook_stats){0};
     struct counting counting = {.owner_id = owner_id, .id = id, .now_ms = now_ms, .stats = out};
-    return store_read(store, stats_body, &counting);
+    return store_list(store, owner_id, stats_body, &counting);
 }
 
 static enum result figures_body(struct db *db, void *context)

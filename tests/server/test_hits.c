@@ -130,8 +130,8 @@ static void put_driver(struct place *place, const struct db_driver *driver)
         hits_reader_take(store)->driver = driver;
         hits_reader_give(store);
     }
-    for (int i = 0; i < store->idle_count && !engine_is_sqlite(); i++)
-        store->idle[i]->driver = driver;
+    for (int i = 0; i < store->readers.idle_count && !engine_is_sqlite(); i++)
+        store->readers.idle[i]->driver = driver;
 }
 
 static void read_while_folding(struct place *place, bool before, bool after)

@@ -177,7 +177,8 @@ class Member {
 }
 
 export class Fleet {
-  static async open({ servers = 3, workers = 2 } = {}) {
+  // SETTINGS are the servers' own besides those that every one needs.
+  static async open({ servers = 3, workers = 2, settings = {}, synchronous = true } = {}) {
     const fleet = new Fleet()
     ip('link', 'set', 'lo', 'up')
     ip('link', 'add', 'bridge0', 'type', 'bridge')
@@ -186,9 +187,9 @@ export class Fleet {
     fleet.folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'meishi-fleet-'))
     chmodSync(fleet.folder, 0o755)
     try {
-      await fleet.makeDatabases()
+      await fleet.makeDatabases(synchronous)
       await fleet.openReceiver()
-      await fleet.startMembers(servers, workers)
+      await fleet.startMembers(servers, workers, settings)
     } catch (error) {
       await fleet.close()
       throw error
@@ -196,8 +197,8 @@ export class Fleet {
     return fleet
   }
 
-  // The standby is synchronous: what is acknowledged is on both disks.
-  async makeDatabases() {
+  // With a synchronous standby what is acknowledged is on both disks.
+  async makeDatabases(synchronous) {
     this.primary = new Database(await Host.open(11), this.folder, 'one')
     this.standby = new Database(await Host.open(12), this.folder, 'two')
     this.primary.make()
@@ -206,6 +207,7 @@ export class Fleet {
     await this.primary.ask('CREATE DATABASE meishi OWNER meishi', 'postgres')
     this.standby.follow(this.primary)
     await this.standby.start()
+    if (!synchronous) return
     await this.primary.stop('fast')
     await this.primary.start('synchronous_standby_names=*')
     await until(async () => (await this.primary.ask('SELECT sync_state FROM pg_stat_replication'))[0] === 'sync', START_MS)
@@ -223,11 +225,11 @@ export class Fleet {
     await new Promise(resolve => this.receiver.listen(9000, HERE, resolve))
   }
 
-  async startMembers(servers, workers) {
+  async startMembers(servers, workers, settings) {
     const env = {
       MEISHI_STORE: 'postgres://meishi@10.99.0.11,10.99.0.12/meishi?target_session_attrs=read-write',
       MEISHI_KEY_FILE: join(this.folder, 'meishi.key'), MEISHI_WEBHOOK_ALLOW: `${HERE}/32:*`, MEISHI_TRUSTED_PROXIES: HERE,
-      HOME: this.folder
+      HOME: this.folder, ...settings
     }
     this.servers = []
     this.workers = []
@@ -250,8 +252,8 @@ export class Fleet {
   // A card of which nobody has seen anything yet: a limit on forms is one a card.
   async newCard() {
     const [server] = this.servers
-    const card = (await server.api(this.token, 'POST', '/cards', { name: 'Jane Doe' })).body
-    this.share = (await server.api(this.token, 'POST', `/cards/${card.id}/shares`, { channel: 'qr' })).body
+    this.card = (await server.api(this.token, 'POST', '/cards', { name: 'Jane Doe' })).body
+    this.share = (await server.api(this.token, 'POST', `/cards/${this.card.id}/shares`, { channel: 'qr' })).body
     this.run = (this.run ?? 0) + 1
   }
 

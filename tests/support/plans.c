@@ -239,8 +239,9 @@ void plans_watch(struct store *store)
         store->hits->inbox->driver = &watch.driver;
     if (store->hits->fold_inbox)
         store->hits->fold_inbox->driver = &watch.driver;
-    for (int i = 0; i < store->idle_count; i++)
-        store->idle[i]->driver = &watch.driver;
+    store->readers.driver = &watch.driver;
+    for (int i = 0; i < store->readers.idle_count; i++)
+        store->readers.idle[i]->driver = &watch.driver;
 }
 
 int plans_seen(void)
