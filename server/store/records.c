@@ -1,8 +1,11 @@
 /* What became of deliveries that were handed out: the log of attempts, the end or the next try, what it says about the
  * endpoint, and whose turn that makes it.
  *
+ * Outcomes of one endpoint are taken together: it is read once, and finds its place in line when the last of them is counted.
+ *
  * If the sender dies between sending and recording, nothing here has happened: the lease ends, and the same event is sent
  * again with the same id. If the commit fails, likewise. */
+#include <stdlib.h>
 #include <string.h>
 #include "server/ids.h"
 #include "server/store/deliveries.h"
@@ -11,8 +14,9 @@
 enum { CALLED_AT_ONCE = 2 };
 
 struct flight {
+    const struct outcome *outcome;
     struct delivery delivery;
-    struct endpoint endpoint;
+    struct endpoint *endpoint;
     int64_t target;
 };
 
@@ -26,7 +30,7 @@ static enum result find_flight(struct db *db, struct arena *arena, int64_t deliv
     delivery_from_row(rows, arena, &out->delivery);
     out->target = db_column_int(rows, DELIVERY_COLUMN_COUNT);
     db_finish(&rows);
-    return endpoint_read(db, arena, out->delivery.owner_id, out->delivery.webhook_id, &out->endpoint);
+    return RESULT_OK;
 }
 
 /* ---- one attempt ---- */
@@ -48,7 +52,7 @@ static enum result move_on(struct recording *recording, struct db *db, const str
     const struct delivery *delivery = &flight->delivery;
     bool pending = outcome->state == DELIVERY_PENDING;
     if (!pending) {
-        flight->endpoint.webhook.pending--;
+        flight->endpoint->webhook.pending--;
         recording->store->ended[outcome->state]++;
     }
     return db_run(db,
@@ -73,7 +77,7 @@ static enum result note_told(struct db *db, struct arena *arena, const struct fl
     if (!delivery->lead_id || delivery->type != EVENT_LEAD_CREATED)
         return RESULT_OK;
     return lead_moment_add(db, delivery->owner_id, delivery->lead_id, at_ms, "told",
-                           host_of(flight->endpoint.webhook.url, arena));
+                           host_of(flight->endpoint->webhook.url, arena));
 }
 
 /* OK with *WHY not NULL: the endpoint is to be turned off. */
@@ -92,7 +96,7 @@ static enum result note_attempt(struct recording *recording, struct db *db, stru
         result = move_on(recording, db, outcome, flight);
     if (result == RESULT_OK && facts.success)
         result = note_told(db, arena, flight, attempt->at_ms);
-    *why = endpoint_note_attempt(&flight->endpoint.webhook.health, &facts, recording->now_ms);
+    *why = endpoint_note_attempt(&flight->endpoint->webhook.health, &facts, recording->now_ms);
     return result;
 }
 
@@ -115,24 +119,52 @@ static enum result call_crowd(struct db *db, int64_t crowd_id, int64_t now_ms)
                   DB_ARGS(DB_INT(crowd_id), DB_INT(now_ms), DB_INT(CALLED_AT_ONCE)));
 }
 
-static enum result record_one(struct recording *recording, struct db *db, struct arena *arena,
-                              const struct outcome *outcome, struct flight *flight)
+static enum result record_one(struct recording *recording, struct db *db, struct arena *arena, struct flight *flight,
+                              const char **why)
 {
-    const char *why = NULL;
-    const struct webhook *webhook = &flight->endpoint.webhook;
+    const struct outcome *outcome = flight->outcome;
+    const struct webhook *webhook = &flight->endpoint->webhook;
     /* As it stood when it last failed: the last day begins between two attempts. */
     enum endpoint_warning before = endpoint_warning(&webhook->health, webhook->health.last_failure_ms);
     enum result result = outcome->interrupted ? put_back(db, outcome, &flight->delivery)
-                                              : note_attempt(recording, db, arena, outcome, flight, &why);
+                                              : note_attempt(recording, db, arena, outcome, flight, why);
     if (result != RESULT_OK)
         return result;
-    if ((why || endpoint_warning(&webhook->health, recording->now_ms) > before) &&
+    if ((*why || endpoint_warning(&webhook->health, recording->now_ms) > before) &&
         recording->troubled_count < TROUBLED_MAX) {
         recording->troubled[recording->troubled_count].owner_id = webhook->owner_id;
         recording->troubled[recording->troubled_count++].webhook_id = webhook->id;
     }
-    return why ? endpoint_disable(recording->store, db, &flight->endpoint, why, recording->now_ms)
-               : endpoint_settle(db, &flight->endpoint, recording->now_ms);
+    return RESULT_OK;
+}
+
+static bool is_of(const struct flight *flight, const struct flight *other)
+{
+    return flight->delivery.owner_id == other->delivery.owner_id &&
+           flight->delivery.webhook_id == other->delivery.webhook_id;
+}
+
+/* Those of one endpoint. Erased, disabled or recorded meanwhile: that end stands. */
+static enum result record_some(struct recording *recording, struct db *db, struct arena *arena, struct flight *flights,
+                               size_t count)
+{
+    struct endpoint endpoint;
+    const char *why = NULL;
+    bool any = false;
+    enum result result = endpoint_read(db, arena, flights->delivery.owner_id, flights->delivery.webhook_id, &endpoint);
+    for (size_t i = 0; i < count && result == RESULT_OK; i++) {
+        const char *now_why = NULL;
+        flights[i].endpoint = &endpoint;
+        if (flights[i].delivery.state != DELIVERY_PENDING)
+            continue;
+        any = true;
+        result = record_one(recording, db, arena, &flights[i], &now_why);
+        why = why ? why : now_why;
+    }
+    if (result != RESULT_OK || !any)
+        return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    return why ? endpoint_disable(recording->store, db, &endpoint, why, recording->now_ms)
+               : endpoint_settle(db, &endpoint, recording->now_ms);
 }
 
 /* Mostly nobody waits for a crowd, and then nobody needs to be called for each outcome. */
@@ -152,23 +184,49 @@ static enum result call_crowds(struct db *db, const struct flight *flight, int64
     return result == RESULT_OK && flight->target ? call_crowd(db, flight->target, now_ms) : result;
 }
 
+/* By endpoint, and as they came. */
+static int compare_flights(const void *a, const void *b)
+{
+    const struct flight *one = a, *other = b;
+    int64_t mine[] = {one->delivery.owner_id, one->delivery.webhook_id, one->outcome->attempt.at_ms, one->delivery.id};
+    int64_t theirs[] = {other->delivery.owner_id, other->delivery.webhook_id, other->outcome->attempt.at_ms,
+                        other->delivery.id};
+    int i = 0;
+    while (i < 3 && mine[i] == theirs[i])
+        i++;
+    return (mine[i] > theirs[i]) - (mine[i] < theirs[i]);
+}
+
+static enum result find_flights(const struct recording *recording, struct db *db, struct arena *arena,
+                                struct flight *out, size_t *count)
+{
+    enum result result = RESULT_OK;
+    *count = 0;
+    for (size_t i = 0; i < recording->count && result == RESULT_OK; i++) {
+        out[*count].outcome = &recording->outcomes[i];
+        result = find_flight(db, arena, recording->outcomes[i].delivery_id, &out[*count]);
+        *count += result == RESULT_OK;
+        result = result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    }
+    qsort(out, *count, sizeof *out, compare_flights);
+    return result;
+}
+
 static enum result record_all(struct recording *recording, struct db *db, struct arena *arena)
 {
     bool waiting;
+    size_t count = 0, next;
+    struct flight *flights = arena_alloc_raw(arena, sizeof *flights * (recording->count + 1));
     enum result result = is_anybody_waiting(db, &waiting);
-    for (size_t i = 0; i < recording->count && result == RESULT_OK; i++) {
-        struct flight flight;
-        result = find_flight(db, arena, recording->outcomes[i].delivery_id, &flight);
-        if (result == RESULT_NOT_FOUND) {
-            result = RESULT_OK;
-            continue;
-        }
-        /* Erased, disabled or recorded meanwhile: that end stands. */
-        if (result == RESULT_OK && flight.delivery.state == DELIVERY_PENDING)
-            result = record_one(recording, db, arena, &recording->outcomes[i], &flight);
-        if (result == RESULT_OK && waiting)
-            result = call_crowds(db, &flight, recording->now_ms);
+    if (result == RESULT_OK)
+        result = find_flights(recording, db, arena, flights, &count);
+    for (size_t i = 0; result == RESULT_OK && i < count; i = next) {
+        for (next = i + 1; next < count && is_of(&flights[next], &flights[i]);)
+            next++;
+        result = record_some(recording, db, arena, &flights[i], next - i);
     }
+    for (size_t i = 0; result == RESULT_OK && waiting && i < count; i++)
+        result = call_crowds(db, &flights[i], recording->now_ms);
     return result;
 }
 
