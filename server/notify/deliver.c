@@ -9,11 +9,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 #include "server/ids.h"
 #include "server/log.h"
 #include "server/notify/courier.h"
+#include "server/notify/pace.h"
 #include "server/notify/sending.h"
 #include "server/notify/sign.h"
 #include "server/store/store.h"
@@ -26,6 +25,8 @@ enum {
     INTERRUPTED_MS = 1000,
     GATHER_MS = 5,
     FOLLOWUPS_MS = 5000,
+    HANDFUL = COURIER_CALLS_MAX / 2,                    /* of outcomes, worth a transaction */
+    ENOUGH = COURIER_CALLS_MAX + COURIER_CALLS_MAX / 2, /* in the sending process, so that it need not wait for one */
     SYNC_MS = 50, /* for what was recorded to be on disk: until then it might be sent again */
     STOP_MS = 5000
 };
@@ -236,8 +237,8 @@ static void gather(struct sender *sender, struct gathered *gathered, int wait_ms
 
 static bool is_time(const struct sender *sender, const struct gathered *gathered, int64_t now)
 {
-    return gathered->count && (courier_busy(sender->courier) < COURIER_JOBS_MAX - COURIER_CALLS_MAX ||
-                               now >= gathered->until_ms || gathered->count == COURIER_JOBS_MAX);
+    return gathered->count &&
+           (courier_busy(sender->courier) < ENOUGH || gathered->count >= HANDFUL || now >= gathered->until_ms);
 }
 
 /* What has come due is put into the outbox, which is looked at next. A server that is told of it late tells late, so it asks
@@ -260,11 +261,13 @@ static int64_t earlier_of(int64_t one, int64_t other)
 static void *run(void *context)
 {
     struct sender *sender = context;
-    setpriority(PRIO_PROCESS, (id_t)gettid(), SENDER_NICE); /* of this thread alone, as Linux has it */
+    struct pace pace;
     struct gathered gathered = {.count = 0};
+    pace_open(&pace, SENDER_NICE);
     if (store_delivery_release(sender->store, now_ms(), LEASE_MS) != RESULT_OK)
         log_error("webhook-release", "words=\"what was under way at a crash waits for its lease to end\"");
-    int64_t look_ms = 0, stop_ms = 0; /* on the monotonic clock: when to look at the outbox again, when to give up */
+    /* On the monotonic clock: when to look at the outbox again, until when to rest, when to give up. */
+    int64_t look_ms = 0, rest_ms = 0, stop_ms = 0;
     for (;;) {
         int64_t now = monotonic_ms();
         tell_followups(sender, now);
@@ -276,19 +279,24 @@ static void *run(void *context)
             if (!courier_busy(sender->courier) || now >= stop_ms)
                 break;
             look_ms = stop_ms;
-        } else if (is_time(sender, &gathered, now) || atomic_exchange(&sender->woken, false) || now >= look_ms) {
+        } else if (now >= rest_ms &&
+                   (is_time(sender, &gathered, now) || atomic_exchange(&sender->woken, false) || now >= look_ms)) {
             look_ms = now + exchange(sender, gathered.outcomes, gathered.count);
             gathered.count = 0;
+            rest_ms = now + pace_rest_ms(&pace);
         }
         now = monotonic_ms();
         sync_when_due(sender, now);
-        int64_t until_ms =
-            earlier_of(sender->sync_ms ? earlier_of(look_ms, sender->sync_ms) : look_ms, sender->followups_ms);
-        if (gathered.count)
-            until_ms = earlier_of(until_ms, gathered.until_ms);
+        int64_t until_ms = gathered.count ? earlier_of(look_ms, gathered.until_ms) : look_ms;
+        if (until_ms < rest_ms)
+            until_ms = rest_ms;
+        if (sender->sync_ms)
+            until_ms = earlier_of(until_ms, sender->sync_ms);
+        until_ms = earlier_of(until_ms, sender->followups_ms);
         gather(sender, &gathered, until_ms > now ? (int)(until_ms - now) : 0);
     }
     sync_when_due(sender, INT64_MAX);
+    pace_close(&pace);
     return NULL;
 }
 

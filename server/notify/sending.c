@@ -2,6 +2,7 @@
 #include "server/notify/sending.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -208,7 +209,9 @@ void sending_main(const char *word)
         return;
     signal(SIGPIPE, SIG_IGN);
     if (!worker) {
+        const struct sched_param none = {0};
         (void)!nice(SENDING_NICE);
+        (void)sched_setscheduler(0, SCHED_BATCH, &none);
         ignore_signals();
         _exit(serve(-1));
     }
