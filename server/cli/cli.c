@@ -50,7 +50,7 @@ static const struct command COMMANDS[] = {
      "make a card from a JSON file (- reads stdin)"},
     {"card export", cli_card_export, NOTHING, "--member HANDLE [--handle CARD]", "print a member's cards as JSON"},
     {"backup", cli_backup, PATH_TO_WRITE, "FILE", "write a consistent copy of the store to a new file"},
-    {"restore", NULL, NOTHING, "FILE", "put a backup in place of the store"},
+    {"restore", NULL, NOTHING, "FILE [--replace]", "put a backup in place of the store"},
     {"copy", NULL, NOTHING, "--from STORE --to STORE", "copy a whole installation to another store, on any engine"},
     {"rejudge", cli_rejudge, NOTHING, "", "apply today's rules to every kept hit"},
     {"forget", cli_forget, NOTHING, "--months N", "remove single visits older than N months; the counts stay"},

@@ -1,6 +1,11 @@
 /* See alone.h. */
 #include "server/store/alone.h"
 
+#include <unistd.h>
+
+/* The database notices only a moment later that a process has gone. */
+enum { KNOCK_US = 50 * 1000, KNOCKS = 20 };
+
 _Static_assert(DB_LOCK_PRESENCE == 1, "its number stands in the query");
 
 /* Who holds the lock beside us, as far as the server tells. A lock of one number is shown as two halves. */
@@ -30,6 +35,10 @@ enum result alone_take(struct db *db, struct arena *arena, const char **why)
     if (!db->driver->shared)
         return RESULT_OK;
     enum result result = db->driver->hold(db, DB_LOCK_PRESENCE, 0, false);
+    for (int knocks = 1; result == RESULT_BUSY && knocks < KNOCKS; knocks++) {
+        usleep(KNOCK_US);
+        result = db->driver->hold(db, DB_LOCK_PRESENCE, 0, false);
+    }
     if (result == RESULT_BUSY) {
         *why = arena_printf(
             arena, "The database is in use: %s. Stop every meishi serve and meishi worker of this store first.",
@@ -39,4 +48,10 @@ enum result alone_take(struct db *db, struct arena *arena, const char **why)
     if (result != RESULT_OK)
         *why = arena_printf(arena, "The database could not be asked who else is there: %s.", db->driver->error(db));
     return result == RESULT_OK ? RESULT_OK : RESULT_FAILED;
+}
+
+void alone_give(struct db *db)
+{
+    if (db->driver->shared)
+        db->driver->release(db, DB_LOCK_PRESENCE, 0);
 }

@@ -110,7 +110,8 @@ static enum result open_source(struct copying *copying)
     if (result != RESULT_OK)
         return say(copying, result == RESULT_NOT_FOUND ? RESULT_NOT_FOUND : RESULT_FAILED,
                    driver->explain(url, DB_MAIN, DB_READ, result, copying->arena));
-    const struct store_options options = {.url = url, .base_url = copying->options->base_url};
+    copying->from->patient = true;
+    const struct store_options options = {.url = url, .base_url = copying->options->base_url, .patient = true};
     result = store_open(&options, copying->arena, &copying->source, copying->why);
     if (result == RESULT_OK)
         result = alone_take(copying->source->writer, copying->arena, copying->why);
@@ -144,6 +145,7 @@ static enum result open_target(struct copying *copying)
     if (result != RESULT_OK)
         return say(copying, result == RESULT_CONFLICT ? result : RESULT_FAILED,
                    driver->explain(url, DB_MAIN, DB_WRITE, result, copying->arena));
+    copying->to->patient = true;
     return alone_take(copying->to, copying->arena, copying->why);
 }
 
@@ -453,11 +455,15 @@ static enum result finish_target(struct copying *copying)
 
 static void close_sides(struct copying *copying)
 {
-    if (copying->to)
+    if (copying->to) {
+        alone_give(copying->to);
         copying->to->driver->close(copying->to);
+    }
     lock_release(copying->lock, true);
     if (copying->from)
         copying->from->driver->close(copying->from);
+    if (copying->source)
+        alone_give(copying->source->writer);
     store_close(copying->source);
 }
 

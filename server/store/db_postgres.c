@@ -14,6 +14,7 @@
 #include <string.h>
 #include "server/ids.h"
 #include "server/log.h"
+#include "server/store/db_postgres_archive.h"
 
 enum { LOG_PAUSE_MS = 1000 /* a server that is away fails a thousand times a second and is told once */ };
 
@@ -232,13 +233,6 @@ static enum result tidy(struct db *db, bool idle)
     return RESULT_OK;
 }
 
-static enum result copy_to(struct db *db, const char *path)
-{
-    (void)path;
-    db_postgres_keep_words((struct session *)db, "pg_dump makes copies of a PostgreSQL database");
-    return RESULT_FAILED;
-}
-
 /* The server looks at each page as it reads it; what it has seen wrong, it counts. */
 static enum result check(struct db *db, bool thorough)
 {
@@ -268,7 +262,7 @@ static const char *error(const struct db *db)
         .close = close_session, .begin = begin, .end = end, .script = script, .query = db_postgres_query,             \
         .next = db_postgres_next, .integer = db_postgres_integer, .bytes = db_postgres_bytes,                         \
         .finish = db_postgres_finish, .changes = changes, .append = db_postgres_append, .tidy = tidy,                 \
-        .copy_to = copy_to, .check = check, .error = error, .shared = true, .notify = db_postgres_notify,             \
+        .copy_to = db_postgres_dump, .check = check, .error = error, .shared = true, .notify = db_postgres_notify,    \
         .listen = db_postgres_listen, .wait = db_postgres_wait, .claim = db_postgres_claim, .hold = db_postgres_hold, \
         .release = db_postgres_release,                                                                               \
     }

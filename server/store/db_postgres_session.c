@@ -144,7 +144,7 @@ void db_postgres_release(struct db *db, enum db_lock what, int32_t number)
 {
     struct session *session = (struct session *)db;
     char sql[200];
-    for (int i = 0; i < session->held_count; i++) {
+    for (int i = session->held_count - 1; i >= 0; i--) { /* what was taken last goes first */
         const struct held *held = &session->held[i];
         if (held->what != what || held->number != number)
             continue;

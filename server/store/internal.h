@@ -208,6 +208,8 @@ enum result search_remove(struct db *db, int64_t owner_id, int64_t lead_id) MUST
 /* search.c: ids of up to MAX leads made before BEFORE that hold every word of Q (folded), newest first. */
 enum result search_find(struct db *db, struct arena *arena, int64_t owner_id, const char *q, int64_t before, size_t max,
                         int64_t *out, size_t *count) MUST_CHECK;
+/* search.c: what search_prepare makes on PostgreSQL beside its table; not in a backup's tables, so made anew after it. */
+#define SEARCH_INDEX "lead_search_by_gram"
 /* search.c: makes what the engine needs for finding words, after the migrations, in their transaction. */
 enum result search_prepare(struct db *db) MUST_CHECK;
 
@@ -223,6 +225,8 @@ void presence_not_alone(struct db *db);
 enum result migrate_part(struct db *db, enum db_part part, struct arena *arena, const char **why) MUST_CHECK;
 /* The newest step that a newer program took and this one cannot go on beside; 0 for none. */
 enum result migrate_find_newer(struct db *db, int64_t *out) MUST_CHECK;
+/* All steps of both parts in the running transaction, for an engine that keeps them in one place. */
+enum result migrate_within(struct db *db, struct arena *arena, const char **why) MUST_CHECK;
 /* Whether this program can read it as it stands, for those who may not write. FAILED with a sentence in *WHY. */
 enum result migrate_check(struct db *db, enum db_part part, struct arena *arena, const char **why) MUST_CHECK;
 

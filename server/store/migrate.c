@@ -171,6 +171,22 @@ enum result migrate_part(struct db *db, enum db_part part, struct arena *arena, 
     return RESULT_OK;
 }
 
+enum result migrate_within(struct db *db, struct arena *arena, const char **why)
+{
+    enum result result = prepare(db, NULL);
+    if (result == RESULT_OK && refuse_newer(db, arena, why) != RESULT_OK)
+        return RESULT_FAILED;
+    for (int i = 0; i < migrations_count && result == RESULT_OK; i++) {
+        struct step step = {&migrations[i], part_of(&migrations[i])};
+        result = apply(db, &step);
+    }
+    if (result == RESULT_OK)
+        result = search_prepare(db);
+    if (result != RESULT_OK)
+        *why = failed_words(db, arena);
+    return result == RESULT_OK ? RESULT_OK : RESULT_FAILED;
+}
+
 enum result migrate_check(struct db *db, enum db_part part, struct arena *arena, const char **why)
 {
     if (refuse_newer(db, arena, why) != RESULT_OK)

@@ -1,7 +1,8 @@
 /* Puts a backup in the place of an SQLite store. The copy is proved and made ready beside the old files first: whole, of a
  * known version, without anybody's session, with everything erased since it was made erased again, and whoever was shut
  * out since shut out. Only then do the
- * old files step aside, and they are kept. Other engines have tools of their own for this. */
+ * old files step aside, and they are kept. PostgreSQL's way is in
+ * restore_postgres.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "server/ids.h"
 #include "server/store/internal.h"
 #include "server/store/paths.h"
+#include "server/store/restore.h"
 
 struct restoring {
     struct arena *arena;
@@ -55,67 +57,87 @@ static enum result copy_file(struct restoring *restoring, const char *path)
     return result;
 }
 
-/* What was erased since the backup was made is known to the store that is being replaced. */
-static enum result carry_erased(struct db *old, struct db *db)
-{
-    struct db_rows *rows;
-    enum result result = db_query(old, "SELECT hash, erased_ms FROM erased", NULL, 0, &rows);
-    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
-        size_t len;
-        const void *hash = db_column_bytes(rows, 0, &len);
-        result = db_run(db, "INSERT INTO erased (hash, erased_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                        DB_ARGS(db_blob(hash, len), DB_INT(db_column_int(rows, 1))));
-    }
-    db_finish(&rows);
-    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
-}
+/* ---- what the old store knows ---- */
 
 /* A lost token was revoked, somebody left: a copy from before must not let them in again. */
-static enum result carry_locks(struct db *old, struct db *db)
+static const struct {
+    const char *read, *write;
+} LOCKS[] = {
+    {"SELECT id, disabled_ms, 0 FROM members WHERE disabled_ms IS NOT NULL",
+     "UPDATE members SET disabled_ms = $2 WHERE id = $1 AND disabled_ms IS NULL"},
+    {"SELECT member_id, revoked_ms, id FROM api_tokens WHERE revoked_ms IS NOT NULL",
+     "UPDATE api_tokens SET revoked_ms = $2 WHERE member_id = $1 AND id = $3 AND revoked_ms IS NULL"},
+};
+enum { LOCK_COUNT = sizeof LOCKS / sizeof *LOCKS, ERASED = -1 };
+
+static enum result carry(struct db *old, struct arena *arena, int lock, size_t *room, struct carried *out)
 {
-    static const struct {
-        const char *read, *write;
-    } LOCKS[] = {
-        {"SELECT id, disabled_ms, 0 FROM members WHERE disabled_ms IS NOT NULL",
-         "UPDATE members SET disabled_ms = $2 WHERE id = $1 AND disabled_ms IS NULL"},
-        {"SELECT member_id, revoked_ms, id FROM api_tokens WHERE revoked_ms IS NOT NULL",
-         "UPDATE api_tokens SET revoked_ms = $2 WHERE member_id = $1 AND id = $3 AND revoked_ms IS NULL"},
-    };
-    for (size_t i = 0; i < sizeof LOCKS / sizeof *LOCKS; i++) {
-        struct db_rows *rows;
-        enum result result = db_query(old, LOCKS[i].read, NULL, 0, &rows);
-        while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK)
-            result = db_run(db, LOCKS[i].write,
-                            DB_ARGS(DB_INT(db_column_int(rows, 0)), DB_INT(db_column_int(rows, 1)),
-                                    DB_INT(db_column_int(rows, 2))));
-        db_finish(&rows);
-        if (result != RESULT_NOT_FOUND)
-            return result;
+    struct db_rows *rows;
+    const char *sql = lock == ERASED ? "SELECT hash, erased_ms FROM erased" : LOCKS[lock].read;
+    enum result result = db_query(old, sql, NULL, 0, &rows);
+    while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
+        out->rows = db_rows_grow(arena, out->rows, out->count, room, sizeof *out->rows);
+        struct carried_row *row = &out->rows[out->count++];
+        *row = (struct carried_row){.lock = lock};
+        row->values[1] = DB_INT(db_column_int(rows, 1));
+        if (lock == ERASED) {
+            size_t len;
+            const void *hash = db_column_bytes(rows, 0, &len);
+            row->values[0] = db_blob(arena_memdup(arena, hash, len), len);
+        } else {
+            row->values[0] = DB_INT(db_column_int(rows, 0));
+            row->values[2] = DB_INT(db_column_int(rows, 2));
+        }
     }
-    return RESULT_OK;
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : RESULT_FAILED;
 }
+
+/* What was erased since the backup was made is known to the store that is being replaced. */
+enum result restore_carry(struct db *old, struct arena *arena, struct carried *out)
+{
+    size_t room = 0;
+    enum result result = RESULT_OK;
+    *out = (struct carried){0};
+    for (int lock = ERASED; lock < LOCK_COUNT && result == RESULT_OK; lock++)
+        result = carry(old, arena, lock, &room, out);
+    return result;
+}
+
+enum result restore_make_ready(struct db *db, const struct carried *carried)
+{
+    static const char *const forget[] = {
+        "DELETE FROM sessions", "DELETE FROM sign_in_links", "DELETE FROM idempotency",
+        "DELETE FROM day_salts" /* of days that are over */
+    };
+    enum result result = RESULT_OK;
+    for (size_t i = 0; i < sizeof forget / sizeof *forget && result == RESULT_OK; i++)
+        result = db_run(db, forget[i], NULL, 0);
+    for (size_t i = 0; i < carried->count && result == RESULT_OK; i++) {
+        const struct carried_row *row = &carried->rows[i];
+        if (row->lock == ERASED)
+            result = db_run(db, "INSERT INTO erased (hash, erased_ms) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                            row->values, 2);
+        else
+            result = db_run(db, LOCKS[row->lock].write, row->values, 3);
+    }
+    return result == RESULT_OK ? lead_erase_again(NULL, db, now_ms()) : result;
+}
+
+/* ---- the files of SQLite ---- */
 
 static enum result make_ready(struct db *db, void *context)
 {
     struct restoring *restoring = context;
-    static const char *const forget[] = {
-        "DELETE FROM sessions", "DELETE FROM sign_in_links", "DELETE FROM idempotency",
-        "DELETE FROM fold_mark", /* of an inbox that will not be there */
-    };
-    for (size_t i = 0; i < sizeof forget / sizeof *forget; i++) {
-        enum result result = db_run(db, forget[i], NULL, 0);
-        if (result != RESULT_OK)
-            return result;
-    }
+    struct carried carried = {0};
     if (restoring->old) {
         /* Unreadable is what a restore is for: then the backup's own list must do. */
-        enum result carried = carry_erased(restoring->old, db);
-        if (carried == RESULT_OK)
-            carried = carry_locks(restoring->old, db);
-        if (carried != RESULT_OK && !restoring->old->broken)
-            return carried;
+        enum result result = restore_carry(restoring->old, restoring->arena, &carried);
+        if (result != RESULT_OK && !restoring->old->broken)
+            return result;
     }
-    return lead_erase_again(NULL, db, now_ms());
+    enum result result = db_run(db, "DELETE FROM fold_mark", NULL, 0); /* of an inbox that will not be there */
+    return result == RESULT_OK ? restore_make_ready(db, &carried) : result;
 }
 
 static enum result prove(struct restoring *restoring, struct db *db, const char *path)
@@ -217,12 +239,17 @@ static void settle_old(const char *url, enum db_part part)
     db->driver->close(db);
 }
 
-enum result store_restore(const char *url, const char *path, struct arena *arena, const char **why)
+enum result store_restore(const char *url, const char *path, bool replace, struct arena *arena, const char **kept,
+                          const char **why)
 {
     struct restoring restoring = {.arena = arena, .why = why, .folder = paths_folder(url, arena)};
-    *why = NULL;
+    *kept = *why = NULL;
+    if (db_driver_of(url) == &db_postgres)
+        return restore_postgres(url, path, replace, arena, kept, why);
+    if (replace)
+        return say(&restoring, "--replace is for PostgreSQL: here the old files are kept and are yours to remove.");
     if (!restoring.folder)
-        return say(&restoring, "Only an SQLite store is restored by this command; other engines bring their own.");
+        return say(&restoring, "MEISHI_STORE is no store this program knows.");
     restoring.main = paths_file(url, DB_MAIN, arena);
     restoring.inbox = paths_file(url, DB_INBOX, arena);
     restoring.suffix = arena_printf(arena, ".before-%lld", (long long)now_ms());
@@ -234,6 +261,7 @@ enum result store_restore(const char *url, const char *path, struct arena *arena
     if (result != RESULT_OK)
         return result;
     if (access(restoring.main, F_OK) == 0) {
+        *kept = arena_printf(arena, "%s%s", restoring.main, restoring.suffix);
         settle_old(url, DB_MAIN);
         settle_old(url, DB_INBOX);
     }

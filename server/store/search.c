@@ -32,7 +32,7 @@ static const char PREPARE_POSTGRES[] =
     "FROM unnest(string_to_array(words, NULL)) WITH ORDINALITY AS letters (letter, place)) AS at, "
     "LATERAL (VALUES (CASE WHEN single THEN at.letter END), (at.pair)) AS part (gram) "
     "WHERE part.gram !~ '[ \n\t]' $$; "
-    "CREATE INDEX IF NOT EXISTS lead_search_by_gram ON lead_search USING gin (lead_grams(owner_id, words, true)) "
+    "CREATE INDEX IF NOT EXISTS " SEARCH_INDEX " ON lead_search USING gin (lead_grams(owner_id, words, true)) "
     "WITH (fastupdate = off)";
 
 enum result search_prepare(struct db *db)

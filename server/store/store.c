@@ -423,7 +423,7 @@ enum result store_is_made(const char *url, struct arena *arena, const char **why
 
 /* ---- a copy ---- */
 
-enum result store_backup(struct store *store, const char *path, const char **why)
+enum result store_backup(struct store *store, const char *path, struct arena *arena, const char **why)
 {
     *why = NULL;
     if (store->read_only) {
@@ -440,10 +440,11 @@ enum result store_backup(struct store *store, const char *path, const char **why
         return RESULT_FAILED;
     }
     enum result result = db->driver->copy_to(db, path);
-    give_back(store, db);
     if (result == RESULT_CONFLICT)
         *why = "There is a file of that name already, and a backup never overwrites one.";
     else if (result != RESULT_OK)
-        *why = "The copy could not be written: see to the folder and the space on its disk.";
+        *why = arena_printf(arena, "The copy could not be written (%s): see to the folder and the space on its disk.",
+                            db->driver->error(db));
+    give_back(store, db);
     return result == RESULT_OK || result == RESULT_CONFLICT ? result : RESULT_FAILED;
 }

@@ -64,9 +64,11 @@ enum result store_ping_standby(struct store *store) MUST_CHECK;
 /* A member changed something: lists that are read for them from now on show it, also on a standby and by other servers. */
 enum result store_note_written(struct store *store, int64_t owner_id) MUST_CHECK;
 /* A consistent copy of everything acknowledged so far, in one new file. CONFLICT if PATH exists. */
-enum result store_backup(struct store *store, const char *path, const char **why) MUST_CHECK;
-/* Puts a copy in place of the store at URL, which no server may have open; the old files are kept beside it. */
-enum result store_restore(const char *url, const char *path, struct arena *arena, const char **why) MUST_CHECK;
+enum result store_backup(struct store *store, const char *path, struct arena *arena, const char **why) MUST_CHECK;
+/* Puts a copy in place of the store at URL, which no server may have open. What was there is kept, *KEPT says where, NULL when
+ * nothing was; unless it is to be REPLACED for good, which only PostgreSQL can. CONFLICT: somebody has it open. */
+enum result store_restore(const char *url, const char *path, bool replace, struct arena *arena, const char **kept,
+                          const char **why) MUST_CHECK;
 /* The engine's own consistency check and ours (counts, outbox, watermark); sentences about what is wrong into COMPLAINTS. */
 enum result store_check(struct store *store, struct arena *arena, struct complaints *complaints) MUST_CHECK;
 /* Where the SQLite files lie, for the control socket; NULL for other engines. */

@@ -342,8 +342,6 @@ static void copy__takes_a_store_that_was_made_and_never_used(void **state)
 
 static void copy__needs_both_stores_for_itself(void **state)
 {
-    if (!engine_is_sqlite())
-        skip();
     struct places *places = *state;
     struct fresh *source = places->source;
     struct copy_outcome outcome;

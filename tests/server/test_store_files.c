@@ -170,7 +170,7 @@ static void store__for_reading_only_changes_nothing(void **state)
     assert_int_equal(store_member_find_by_handle(reader, &place->arena, "jane", &found), RESULT_OK);
     assert_int_equal(store_ping(reader), RESULT_OK);
     assert_int_equal(store_member_add(reader, &kate, 1), RESULT_FAILED);
-    assert_int_equal(store_backup(reader, "/tmp/never.db", &why), RESULT_FAILED);
+    assert_int_equal(store_backup(reader, "/tmp/never.db", &place->arena, &why), RESULT_FAILED);
     assert_non_null(why);
     store_close(reader);
     const struct store_options nowhere = {.url = arena_printf(&place->arena, "sqlite:%s/none", place->folder),
@@ -217,12 +217,13 @@ static const char *backup_path(struct store_place *place)
 static void make_backup(struct store_place *place)
 {
     const char *why;
-    assert_int_equal(store_backup(place->store, backup_path(place), &why), RESULT_OK);
+    assert_int_equal(store_backup(place->store, backup_path(place), &place->arena, &why), RESULT_OK);
 }
 
 static enum result restore(struct store_place *place, const char **why)
 {
-    return store_restore(place->url, backup_path(place), &place->arena, why);
+    const char *kept;
+    return store_restore(place->url, backup_path(place), false, &place->arena, &kept, why);
 }
 
 static void backup__never_overwrites(void **state)
@@ -230,9 +231,9 @@ static void backup__never_overwrites(void **state)
     struct store_place *place = *state;
     const char *why;
     make_backup(place);
-    assert_int_equal(store_backup(place->store, backup_path(place), &why), RESULT_CONFLICT);
+    assert_int_equal(store_backup(place->store, backup_path(place), &place->arena, &why), RESULT_CONFLICT);
     assert_non_null(why);
-    assert_int_equal(store_backup(place->store, "/proc/no/such.db", &why), RESULT_FAILED);
+    assert_int_equal(store_backup(place->store, "/proc/no/such.db", &place->arena, &why), RESULT_FAILED);
     assert_non_null(why);
 }
 
@@ -412,11 +413,12 @@ static void erasure__empties_the_log_as_soon_as_no_reader_is_in_the_way(void **s
 static void restore__into_nothing_makes_the_store(void **state)
 {
     struct store_place *place = *state;
-    const char *why;
+    const char *kept, *why;
     make_backup(place);
     shut(place);
     const char *url = arena_printf(&place->arena, "sqlite:%s/elsewhere/cards.db", place->folder);
-    assert_int_equal(store_restore(url, backup_path(place), &place->arena, &why), RESULT_OK);
+    assert_int_equal(store_restore(url, backup_path(place), false, &place->arena, &kept, &why), RESULT_OK);
+    assert_null(kept);
     snprintf(place->url, sizeof place->url, "%s", url);
     store_place_open(place);
     struct member found;
