@@ -48,8 +48,8 @@ SCRIPT_TESTS := $(sort $(wildcard tests/*/*.test.mjs tests/*/test_*.sh tests/jou
 # What keeps its store by these runs on both engines, but for what looks into SQLite's files or driver.
 STORE_TESTS = $(filter-out %/test_db_sqlite %/test_store_files,$(patsubst %.c,$(BUILD)/%,$(shell grep -lE \
     'tests/support/(fresh_store|hit_store|store_place|fault_sweep|deliveries|fake_road|engine|engine_side)\.h' tests/server/test_*.c)))
-# So does what starts a server, but for the browser's tests, whose subject is the page.
-SERVER_TESTS = $(shell grep -l 'Meishi\.start' tests/journeys/*.mjs tests/faults/*.mjs)
+# So does what starts a server, but for the browser's tests, whose subject is the page, and what brings a database of its own.
+SERVER_TESTS = $(filter-out %/database.test.mjs,$(shell grep -l 'Meishi\.start' tests/journeys/*.mjs tests/faults/*.mjs))
 # Each verb with each of its calls failing takes minutes on a server: `make faults` does it there.
 SWEEPS := $(BUILD)/tests/server/test_store_faults $(BUILD)/tests/server/test_delivery_faults
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -144,7 +144,7 @@ $(BUILD)/tests/faults/shim.so: tests/faults/shim.c
 	@mkdir -p $(@D)
 	$(call say,link   )$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -shared -o $@ $< -ldl
 test-now: $(BUILD)/tests/faults/shim.so unit-tests $(BINARY) $(BUILD)/tests/browser/render $(BUILD)/tools/template-compiler
-	@BUILD=$(BUILD) CC=$(CC) tests/run.sh $(filter-out %/test_db_postgres,$(UNIT_TESTS)) $(SCRIPT_TESTS) \
+	@BUILD=$(BUILD) CC="$(CC)" tests/run.sh $(filter-out %/test_db_postgres,$(UNIT_TESTS)) $(SCRIPT_TESTS) \
 	    $(addprefix postgres:,$(SERVER_TESTS) $(filter-out $(SWEEPS),$(STORE_TESTS)))
 unit-tests: $(UNIT_TESTS)
 

@@ -1,9 +1,9 @@
 // kill -9 at any moment in load: what was acknowledged is there once after the restart. The ledger is written by the client,
 // before each request and after each answer; the same checker must find losses in what was only sent (negative control).
 import assert from 'node:assert/strict'
-import http from 'node:http'
 import { after, before, test } from 'node:test'
-import { IPHONE, Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
+import { Ledger, check, storedHits } from '../support/ledger.mjs'
+import { Meishi, Receiver, sleep, until } from '../support/meishi.mjs'
 
 const ROUNDS = Number(process.env.KILL_ROUNDS ?? 5)
 let meishi, receiver, jane, share
@@ -20,63 +20,18 @@ after(async () => {
   await receiver?.stop()
 })
 
-// The hit's id as the API shows it: the first eight bytes of the page's stamp, in Crockford's digits.
-function hitOf(stamp) {
-  let id = Buffer.from(stamp, 'base64url').readBigUInt64BE(0)
-  let digits = ''
-  for (let i = 0; i < 13; i++, id >>= 5n) digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'[Number(id & 31n)] + digits
-  return `hit_${digits}`
-}
-
-// One keep-alive connection that opens the page again and again until the server is gone.
-async function visitor(ledger, agent) {
-  for (;;) {
-    ledger.sent++
-    const page = await new Promise(resolve => {
-      const request = http.get(`${meishi.url}/c/${share.token}`, { agent, headers: { 'User-Agent': IPHONE } }, response => {
-        let html = ''
-        response.on('data', data => { html += data })
-        response.on('end', () => resolve(response.complete && response.statusCode === 200 ? { html, headers: response.headers } : null))
-        response.on('error', () => resolve(null))
-      })
-      request.on('error', () => resolve(null))
-    })
-    if (!page) return
-    const stamp = page.html.match(/name="stamp" value="([^"]+)"/)[1]
-    if (!page.headers['x-hit']) ledger.acknowledged.push(hitOf(stamp))
-  }
-}
-
-async function storedHits() {
-  const stored = []
-  for (let cursor = ''; ;) {
-    const { body } = await meishi.api(jane.token, 'GET', `/shares/${share.id}/hits?limit=200${cursor && `&cursor=${cursor}`}`)
-    stored.push(...body.data.map(hit => hit.id))
-    if (!body.next_cursor) return stored
-    cursor = body.next_cursor
-  }
-}
-
-// What the ledger and the store disagree on.
-function check(acknowledged, stored) {
-  const there = new Set(stored)
-  return { lost: acknowledged.filter(id => !there.has(id)).length, doubled: stored.length - there.size }
-}
-
 test('no acknowledged hit is lost or doubled by kill -9 in load', async () => {
-  const ledger = { sent: 0, acknowledged: [] }
+  const ledger = new Ledger()
   for (let round = 0; round < ROUNDS; round++) {
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 32 })
-    const visitors = Array.from({ length: 32 }, () => visitor(ledger, agent))
     const many = ledger.acknowledged.length + 20
+    const visitors = ledger.visitors(`${meishi.url}/c/${share.token}`, 32)
     await until(() => ledger.acknowledged.length > many)
     await sleep(Math.random() * 400)
     await meishi.kill('SIGKILL')
-    await Promise.all(visitors)
-    agent.destroy()
+    await visitors
     await meishi.serve()
   }
-  const stored = await storedHits()
+  const stored = await storedHits(meishi, jane.token, share)
   const found = check(ledger.acknowledged, stored)
   assert.ok(ledger.acknowledged.length > 100, `only ${ledger.acknowledged.length} were acknowledged`)
   assert.deepEqual(found, { lost: 0, doubled: 0 })

@@ -1,6 +1,7 @@
 // A promise on a lead: made by a button, due above the inbox, told to other systems, done or dropped; the same by the API.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { client, matrix, unanswered } from '../support/api.mjs'
 import { Meishi, Receiver, until } from '../support/meishi.mjs'
 
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -56,7 +57,7 @@ test('a day that is none is told beside the field, and nothing typed is lost', a
 test('what is due stands above the inbox, and was told once', async () => {
   const made = await meishi.api(jane.token, 'POST', `/leads/${lead.id}/follow-ups`, { due_at: new Date().toISOString(), note: 'Ring Barry' })
   assert.equal(made.status, 201)
-  await until(() => receiver.of('follow_up.due').length, 15000)
+  await until(() => receiver.of('follow_up.due').length)
   const { html } = await desk('/inbox')
   assert.match(html, /To follow up now/)
   assert.match(html, /Ring Barry/)
@@ -97,7 +98,16 @@ test('the API puts off, finishes, opens again and removes', async () => {
 test('a member finds nothing of another', async () => {
   const mallory = await meishi.member('mallory', 'Mallory')
   const [one] = await list()
-  assert.equal((await meishi.api(mallory.token, 'GET', `/follow-ups/${one.id}`)).status, 404)
+  for (const [method, path, body] of [['GET', `/follow-ups/${one.id}`], ['PATCH', `/follow-ups/${one.id}`, { done: true }], ['DELETE', `/follow-ups/${one.id}`],
+    ['GET', `/leads/${lead.id}/follow-ups`]])
+    assert.equal((await meishi.api(mallory.token, method, path, body)).status, 404, `${method} ${path}`)
   assert.equal((await meishi.api(mallory.token, 'POST', `/leads/${lead.id}/follow-ups`, { after: 'day' })).status, 404)
   assert.deepEqual((await meishi.api(mallory.token, 'GET', '/follow-ups')).body.data, [])
+})
+
+test('every route here asks for a token of its scope and is not read twice', async () => {
+  const [one] = await list()
+  const stranger = await meishi.json('token', 'add', '--member', 'jane', '--scope', 'metrics:read')
+  assert.equal(await matrix('followups', client(meishi), jane.token, stranger.token, { leads: lead.id, 'follow-ups': one.id }), 6)
+  assert.deepEqual(unanswered('followups', ['POST /leads/{id}/follow-ups 409']), [])
 })

@@ -20,7 +20,7 @@ const LANGUAGES = {
   python: { file: 'receiver.py', start: ['python3', 'receiver.py'] },
   go: { file: 'receiver.go', build: ['gccgo-12', 'receiver.go', '-o', 'receiver-go'], start: ['./receiver-go'] },
   php: { file: 'receiver.php', start: ['php', '-S', '127.0.0.1:3000', 'receiver.php'] },
-  c: { file: 'receiver.c', build: [process.env.CC ?? 'gcc', '-Wall', '-Wextra', 'receiver.c', '-lsodium', '-o', 'hook.cgi'], cgi: './hook.cgi' }
+  c: { file: 'receiver.c', build: [...(process.env.CC ?? 'gcc').split(' '), '-Wall', '-Wextra', 'receiver.c', '-lsodium', '-o', 'hook.cgi'], cgi: './hook.cgi' }
 }
 let meishi, jane, top, folder, port
 const running = []

@@ -29,6 +29,7 @@ const HOMES = {
   listeners: ['/listeners', '/listeners/{id}', '/listeners/{id}/deliveries', '/listeners/{id}/deliveries/{delivery}/outcome'],
   access: ['/account', '/tokens', '/tokens/{id}', '/cards/{id}/portrait', '/inbox'],
   bulk: ['/members', '/members/bulk', '/cards/bulk'],
+  followups: ['/leads/{id}/follow-ups', '/follow-ups', '/follow-ups/{id}'],
   hooks: ['/webhooks/{id}/rotate', '/webhooks/{id}/enable', '/webhooks/{id}/replay']
 }
 const homeOf = path => Object.keys(HOMES).find(home => HOMES[home].includes(path)) ?? 'main'
@@ -50,7 +51,7 @@ export function unanswered(home, races = []) {
 export async function matrix(home, api, token, stranger, ids) {
   let tried = 0
   for (const pattern of pathsOf(home)) {
-    const path = pattern.replace(/^\/(\w+)\/\{id\}/, (all, kind) => `/${kind}/${ids[kind]}`)
+    const path = pattern.replace(/^\/([\w-]+)\/\{id\}/, (all, kind) => `/${kind}/${ids[kind]}`)
     for (const [name, operation] of Object.entries(contract.paths[pattern])) {
       const method = name.toUpperCase(), say = `${method} ${path}`
       if (name === 'parameters') continue

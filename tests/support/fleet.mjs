@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { hitOf } from './ledger.mjs'
 import { BINARY, IPHONE, sleep, until } from './meishi.mjs'
 
 const MARK = 'IN_A_WORLD'
@@ -266,13 +267,6 @@ export class Fleet {
     for (const host of [this.primary, this.standby, ...this.servers ?? [], ...this.workers ?? []].map(one => one?.host)) host?.holder.kill('SIGKILL')
     rmSync(this.folder, { recursive: true, force: true })
   }
-}
-
-// The hit's id as the API shows it: the first eight bytes of the page's stamp, in Crockford's digits.
-function hitOf(stamp) {
-  let id = Buffer.from(stamp, 'base64url').readBigUInt64BE(0), digits = ''
-  for (let i = 0; i < 13; i++, id >>= 5n) digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'[Number(id & 31n)] + digits
-  return `hit_${digits}`
 }
 
 // Each visitor comes from a network of their own, or the limits a network would stop them.
