@@ -202,6 +202,9 @@ bench: test-deps ## ratios against named references (BENCH_QUICK=1: in a minute 
 	@tests/packages.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory all $(BENCHES) $(BUILD)/tests/bench/make_store $(BUILD)/tests/bench/heads
 	@BUILD=$(BUILD) tests/bench/run.sh
+scale: test-deps ## every read at 10 million hits (SCALE_HITS), on both engines, and its plan
+	@$(MAKE) --no-print-directory $(BUILD)/tests/bench/bench_scale
+	@BUILD=$(BUILD) tests/bench/scale.sh
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(SUPPORT_OBJECTS) $(BUILD)/libserver.a $(BUILD)/libcards.a
 	$(call say,link   )$(CC) $(ALL_CFLAGS) $(LINK_HARDENING) -o $@ $^ $(TEST_LIBS) $(PACKAGE_LIBS)
 
@@ -230,7 +233,7 @@ install: all ## put the binary under DESTDIR and PREFIX
 clean: ## remove everything made
 	rm -rf build tests/node_modules
 
-.PHONY: all help run crawlers deps test-deps test test-now unit-tests asan tsan valgrind cover fuzz fuzz-now faults bench lint \
+.PHONY: all help run crawlers deps test-deps test test-now unit-tests asan tsan valgrind cover fuzz fuzz-now faults bench scale lint \
         format install clean
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -1,7 +1,7 @@
 /* Finding leads by words: the one place that differs by engine. Words come here folded (cards/lead.h), and a part of a word
  * finds it in any language.
  *
- * SQLite has an FTS5 table of trigrams, with the lead's id as its rowid. Words of one or two letters have no trigram: they are
+ * SQLite has an FTS5 table of trigrams, with the lead's id as its rowid; the owner's newest leads are looked at without it. Words of one or two letters have no trigram: they are
  * looked for in the text of what the longer words found, or, when there are none, of the owner's leads from the newest on.
  *
  * PostgreSQL has trigrams only in an extension, which not every host allows. There a GIN index holds, for each lead, its
@@ -104,10 +104,10 @@ static void split(const char *q, struct arena *arena, struct words *out)
     }
 }
 
-static bool holds_brief(const struct words *words, const char *text)
+static bool holds(const char *const *words, int count, const char *text)
 {
-    for (int i = 0; i < words->brief_count; i++)
-        if (!text || !strstr(text, words->brief[i]))
+    for (int i = 0; i < count; i++)
+        if (!text || !strstr(text, words[i]))
             return false;
     return true;
 }
@@ -162,37 +162,76 @@ static enum result find_in_postgres(struct db *db, struct arena *arena, int64_t 
                       FIXED + WORDS_MAX + INDEXED, out, count);
 }
 
-enum result search_find(struct db *db, struct arena *arena, int64_t owner_id, const char *q, int64_t before, size_t max,
-                        int64_t *out, size_t *count)
+enum { NEWEST = 500 };
+
+/* What the newest leads hold, in *WALKED leads down to *LAST. The index of SQLite is one for all owners: for a word that
+ * many of others' leads hold, this is the short way. */
+static enum result find_in_newest(struct db *db, int64_t owner_id, const struct words *words, int64_t before,
+                                  size_t max, int64_t *out, size_t *count, size_t *walked, int64_t *last)
 {
-    struct words words;
     struct db_rows *rows;
-    enum result result;
-    *count = 0;
-    split(q, arena, &words);
-    if (words.match.failed || (!words.match.len && !words.brief_count))
-        return RESULT_OK;
-    if (is_postgres(db))
-        return find_in_postgres(db, arena, owner_id, &words, before, max, out, count);
-    if (words.match.len)
-        result =
-            db_query(db,
-                     "SELECT rowid, words FROM lead_search WHERE lead_search MATCH $1 AND rowid < $2 AND owner_id = $3 "
-                     "ORDER BY rowid DESC",
-                     DB_ARGS(db_text(words.match.data), DB_INT(before), DB_INT(owner_id)), &rows);
-    else
-        result = db_query(db,
-                          "SELECT l.id, s.words FROM leads l JOIN lead_search s ON s.rowid = l.id "
-                          "WHERE l.owner_id = $1 AND l.id < $2 AND l.tray <> 2 ORDER BY l.id DESC",
-                          DB_ARGS(DB_INT(owner_id), DB_INT(before)), &rows);
     struct arena scratch;
     arena_init(&scratch);
+    *walked = 0;
+    enum result result = db_query(db,
+                                  "SELECT l.id, s.words FROM (SELECT id FROM leads WHERE owner_id = $1 AND id < $2 "
+                                  "ORDER BY id DESC LIMIT $3) AS l LEFT JOIN lead_search AS s ON s.rowid = l.id",
+                                  DB_ARGS(DB_INT(owner_id), DB_INT(before), DB_INT(NEWEST)), &rows);
     while (result == RESULT_OK && *count < max && (result = db_next(rows)) == RESULT_OK) {
-        if (!words.brief_count || holds_brief(&words, db_column_text(rows, 1, &scratch)))
+        ++*walked;
+        *last = db_column_int(rows, 0);
+        if (holds(words->all, words->count, db_column_text(rows, 1, &scratch)))
+            out[(*count)++] = *last;
+        arena_reset(&scratch);
+    }
+    arena_free(&scratch);
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+/* Adds what the index finds. */
+static enum result find_in_sqlite(struct db *db, int64_t owner_id, const struct words *words, int64_t before,
+                                  size_t max, int64_t *out, size_t *count)
+{
+    struct db_rows *rows;
+    struct arena scratch;
+    arena_init(&scratch);
+    enum result result =
+        words->match.len
+            ? db_query(
+                  db,
+                  "SELECT rowid, words FROM lead_search WHERE lead_search MATCH $1 AND rowid < $2 AND owner_id = $3 "
+                  "ORDER BY rowid DESC",
+                  DB_ARGS(db_text(words->match.data), DB_INT(before), DB_INT(owner_id)), &rows)
+            : db_query(db,
+                       "SELECT l.id, s.words FROM leads l JOIN lead_search s ON s.rowid = l.id "
+                       "WHERE l.owner_id = $1 AND l.id < $2 AND l.tray <> 2 ORDER BY l.id DESC",
+                       DB_ARGS(DB_INT(owner_id), DB_INT(before)), &rows);
+    while (result == RESULT_OK && *count < max && (result = db_next(rows)) == RESULT_OK) {
+        if (!words->brief_count || holds(words->brief, words->brief_count, db_column_text(rows, 1, &scratch)))
             out[(*count)++] = db_column_int(rows, 0);
         arena_reset(&scratch);
     }
     arena_free(&scratch);
     db_finish(&rows);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+enum result search_find(struct db *db, struct arena *arena, int64_t owner_id, const char *q, int64_t before, size_t max,
+                        int64_t *out, size_t *count)
+{
+    struct words words;
+    size_t walked = NEWEST;
+    *count = 0;
+    split(q, arena, &words);
+    if (words.match.failed || (!words.match.len && !words.brief_count))
+        return RESULT_OK;
+    if (is_postgres(db))
+        return find_in_postgres(db, arena, owner_id, &words, before, max, out, count);
+    enum result result = RESULT_OK;
+    if (words.match.len)
+        result = find_in_newest(db, owner_id, &words, before, max, out, count, &walked, &before);
+    if (result != RESULT_OK || *count == max || walked < NEWEST)
+        return result;
+    return find_in_sqlite(db, owner_id, &words, before, max, out, count);
 }

@@ -13,8 +13,8 @@ cluster_run() {
     fi
 }
 
-cluster_psql() { # command
-    cluster_run "$CLUSTER_BIN/psql" -XqAt -v ON_ERROR_STOP=1 -h "$CLUSTER_FOLDER" -U admin -d postgres -c "$1"
+cluster_psql() { # command, database
+    cluster_run "$CLUSTER_BIN/psql" -XqAt -v ON_ERROR_STOP=1 -h "$CLUSTER_FOLDER" -U admin -d "${2:-postgres}" -c "$1"
 }
 
 # Files made by one user must be seen by another, so the folder is named and its door is the socket's mode.

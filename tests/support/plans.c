@@ -29,12 +29,15 @@ static const struct {
     {"SCAN sign_in_links", "DELETE FROM sign_in_links WHERE expires_ms"}, /* a few a member, once an hour */
     {"SCAN lead_search VIRTUAL TABLE", ""},                               /* an index of its own */
     {"SCAN s VIRTUAL TABLE", ""},
+    {"USE TEMP B-TREE FOR ORDER BY", "AND state = 0 AND queue IN (0, 1, 2) AND state = $5"}, /* ten thousand at most */
+    {"SCAN l", "LIMIT $3) AS l LEFT JOIN lead_search"},                                      /* the newest 500 */
     {"USE TEMP B-TREE FOR GROUP BY",
      "SELECT tray, stage, COUNT(*) FROM leads"}, /* of one owner, from the index alone */
     {"USE TEMP B-TREE FOR RIGHT PART OF ORDER BY", "DELETE FROM sessions WHERE member_id"}, /* ten a member */
 
     {"Seq Scan on fold_mark", ""},
     {"Seq Scan on hit_months", ""},
+    {"Index Only Scan Backward using hit_months_pkey", ""},
     {"Seq Scan on schema_version", ""},
     {"Seq Scan on hit_inbox", ""},                                /* a second's rows */
     {"Seq Scan on consent_texts", ""},                            /* one a version of the text */
@@ -287,6 +290,7 @@ static const char *const OTHERS[] = {
     "erased (hash, erased_ms) SELECT int8send(g), g",
     "lead_search (owner_id, lead_id, words) SELECT o, g, 'visitor ' || md5(CAST(g AS TEXT))",
     "INSERT INTO lead_changes (owner_id, last) SELECT 1000 + g, 1 FROM generate_series(0, 199) AS g",
+    "follow_ups (owner_id, id, lead_id, due_ms, created_ms) SELECT o, g, g, g + 4000000000000, 1",
     "leads_gone (owner_id, change_seq, lead_id) SELECT o, g, g",
     ("webhooks (owner_id, id, url, events, sealed_secret, created_ms, failures_in_a_row, turn_ms, lane, "
      "listener, asked_ms) SELECT o, g, 'https://x.example/', 1, int8send(g), 1, 0, 1, g % 4, g % 2, 4000000000000"),
