@@ -37,6 +37,7 @@ static const struct {
     {"day_salts", "one row a day, of two"},
     {"store_key", "one row"},
     {"schema_version", "one row a migration"},
+    {"schema_beside", "one row a migration"},
     {"copy_progress", "one row a table, while a copy is made"},
     {"copy_keys", "one row a foreign key, while a copy is made"},
     {"erased", "it must not say whose they were"},
