@@ -1,4 +1,5 @@
 /* What `meishi doctor` asks of a store: the engine's own verdict on its files, then ours on what must agree with what. */
+#include "server/store/check_tables.h"
 #include "server/store/internal.h"
 
 struct rule {
@@ -65,7 +66,11 @@ static enum result check_engine(struct store *store, enum db_part part, struct c
                        store->driver->explain(store->url, part, DB_READ, result, checking->arena));
         return RESULT_INVALID;
     }
-    result = store->driver->check(db, true);
+    db->patient = true;
+    enum result read = part == DB_MAIN ? check_tables(db, checking->arena, checking->complaints) : RESULT_OK;
+    result = store->driver->check(db, true); /* after all was read: what was met is counted */
+    if (result == RESULT_OK && read != RESULT_OK)
+        result = RESULT_FAILED;
     if (result != RESULT_OK)
         complaints_add(checking->complaints, place,
                        arena_printf(checking->arena, "The engine found damage: %s.", store->driver->error(db)));

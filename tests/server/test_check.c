@@ -1,0 +1,62 @@
+/* What meishi doctor asks of a store, on both engines: a sound one passes, and a row whose other is gone is told of. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include "server/store/internal.h"
+#include "tests/support/fresh_store.h"
+
+static int setup(void **state)
+{
+    *state = fresh_open();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fresh_close(*state);
+    return 0;
+}
+
+static void check__passes_a_sound_store(void **state)
+{
+    struct fresh *fresh = *state;
+    struct complaints complaints = {0};
+    assert_int_equal(store_check(fresh->store, &fresh->arena, &complaints), RESULT_OK);
+    assert_int_equal(complaints.count, 0);
+}
+
+/* As a copy would be that was put together by hand. */
+static void check__tells_of_rows_that_refer_to_nothing(void **state)
+{
+    struct fresh *fresh = *state;
+    struct complaints complaints = {0};
+    static const char ORPHAN[] = "INSERT INTO portraits (owner_id, card_id, id, jpeg) VALUES (1, 2, 3, '')";
+    store_close(fresh->store);
+    struct db *db;
+    assert_int_equal(engine_driver()->open(fresh->url, DB_MAIN, DB_WRITE, &db), RESULT_OK);
+    const char *sql = engine_is_sqlite()
+                          ? arena_printf(&fresh->arena, "PRAGMA foreign_keys=OFF; %s;", ORPHAN)
+                          : arena_printf(&fresh->arena,
+                                         "ALTER TABLE portraits DROP CONSTRAINT portraits_owner_id_card_id_fkey; %s; "
+                                         "ALTER TABLE portraits ADD FOREIGN KEY (owner_id, card_id) REFERENCES cards "
+                                         "(owner_id, id) NOT VALID",
+                                         ORPHAN);
+    assert_int_equal(db->driver->script(db, sql), RESULT_OK);
+    db->driver->close(db);
+    fresh_restart(fresh);
+    assert_int_equal(store_check(fresh->store, &fresh->arena, &complaints), RESULT_INVALID);
+    assert_int_equal(complaints.count, 1);
+    assert_string_equal(complaints.list[0].words, "1 rows of portraits refer to others that are not there.");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(check__passes_a_sound_store, setup, teardown),
+        cmocka_unit_test_setup_teardown(check__tells_of_rows_that_refer_to_nothing, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
