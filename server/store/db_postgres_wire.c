@@ -18,9 +18,9 @@
 #include "server/ids.h"
 
 enum {
-    HIT_MS = 2000,    /* a page waits for it */
-    READ_MS = 5000,   /* a member's page does */
-    WRITE_MS = 10000, /* a fold commits much at once */
+    HIT_MS = 2000,   /* a page waits for it */
+    READ_MS = 5000,  /* a member's page does */
+    WRITE_MS = 5000, /* a form does, and a fold commits much at once */
     LATE_LOOKS_MAX = 4
 };
 
