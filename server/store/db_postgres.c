@@ -65,6 +65,8 @@ enum result db_postgres_fail(struct session *session, const struct pg_result *re
         add_words(
             session,
             ": GRANT USAGE, CREATE ON SCHEMA public TO the user of MEISHI_STORE, or make it the database's owner");
+    /* Read-only, and in recovery: what took writes has become a standby, behind a pooler or an address that moved. */
+    session->demoted |= session->mode == DB_WRITE && (strcmp(state, "25006") == 0 || strcmp(state, "0A000") == 0);
     int64_t now = monotonic_ms();
     if (strcmp(state, session->logged_state) != 0 || now - session->logged_ms >= LOG_PAUSE_MS) {
         log_error("postgres", "doing=%s part=%s state=%s words=\"%s\"", doing,

@@ -50,6 +50,7 @@ struct session {
     int64_t changes;
     bool in_transaction, begins; /* begins: BEGIN goes with the first statement */
     bool told_patient;
+    bool demoted;                        /* it takes no writes any more: another connection must be made */
     struct awaited awaited[AWAITED_MAX]; /* in the order of their sending */
     int awaited_count;
     char logged_state[DB_POSTGRES_STATE_SIZE];

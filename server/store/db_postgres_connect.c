@@ -3,7 +3,7 @@
  * A connection is made step by step without waiting (libpq's PQconnectPoll), so that a page never waits for a server that is away:
  * the first to notice waits as long as one waits for an answer, those after it look only whether it has got further meanwhile.
  * Between two tries lies a random pause, or all servers of a store would come at once. A URL of several hosts is followed to the
- * one that takes writes; who finds that it has become a standby hangs up (SQLSTATE 25006) and looks again.
+ * one that takes writes; who finds that it has become a standby hangs up and looks again.
  *
  * The server drops who is gone in its turn: a process that was cut off must not hold a lock for hours. */
 #include "server/store/db_postgres.h"
@@ -72,7 +72,7 @@ void db_postgres_hang_up(struct session *session)
     db_postgres_forget_statements(session);
     PQfinish(handle_of(session));
     session->handle = NULL;
-    session->connecting = session->told_patient = false;
+    session->connecting = session->told_patient = session->demoted = false;
     session->awaited_count = 0;
 }
 

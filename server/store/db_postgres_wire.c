@@ -184,6 +184,8 @@ enum result db_postgres_collect(struct session *session, const char *doing, stru
     session->awaited_count = 0;
     if (!in_time || PQstatus(handle) != CONNECTION_OK)
         result = give_up(session, until_ms, doing);
+    else if (session->demoted)
+        db_postgres_hang_up(session);
     if (result != RESULT_OK || !out) {
         PQclear(wanted);
         wanted = NULL;

@@ -148,6 +148,38 @@ static void connection__lost_in_a_transaction_fails_it_and_the_next_connects_ane
     assert_int_equal(db->driver->end(db, true), RESULT_OK);
 }
 
+static void connection__that_takes_no_writes_any_more_is_left(void **state)
+{
+    struct db *db = ((struct server *)*state)->db;
+    int64_t before = number(db, "SELECT pg_backend_pid()");
+    assert_int_equal(db_run(db, "SET default_transaction_read_only = on", NULL, 0), RESULT_OK);
+    assert_int_equal(insert(db, 1, "on what has become a standby"), RESULT_FAILED);
+    assert_int_equal(insert(db, 2, "on the next connection"), RESULT_OK);
+    assert_int_equal(number(db, "SELECT sum(id) FROM t"), 2);
+    assert_true(number(db, "SELECT pg_backend_pid()") != before);
+}
+
+/* A reader whose last transaction nobody waited for, one whose statement failed inside, and one that said nothing at all. */
+static void transactions__follow_each_other_however_they_ended(void **state)
+{
+    const struct server *server = *state;
+    struct db *writer = server->db, *reader;
+    assert_int_equal(db_postgres.open(server->url, DB_MAIN, DB_READ, &reader), RESULT_OK);
+    for (int64_t i = 1; i <= 40; i++) {
+        assert_int_equal(writer->driver->begin(writer), RESULT_OK);
+        assert_int_equal(insert(writer, i, "kept"), RESULT_OK);
+        assert_int_equal(writer->driver->end(writer, true), RESULT_OK);
+        assert_int_equal(reader->driver->begin(reader), RESULT_OK);
+        if (i % 4 == 1)
+            assert_int_equal(db_run(reader, "SELECT 1 / (id - id) FROM t", NULL, 0), RESULT_FAILED);
+        else if (i % 4 != 2)
+            assert_int_equal(number(reader, "SELECT count(*) FROM t"), i);
+        assert_int_equal(reader->driver->end(reader, false), RESULT_OK);
+        assert_int_equal(number(reader, "SELECT max(id) FROM t"), i);
+    }
+    db_postgres.close(reader);
+}
+
 static void server__that_answers_before_its_disk_is_refused(void **state)
 {
     const struct server *server = *state;
@@ -158,6 +190,10 @@ static void server__that_answers_before_its_disk_is_refused(void **state)
     assert_null(db);
     assert_int_equal(db_postgres.open(url, DB_MAIN, DB_READ, &db), RESULT_OK); /* who only reads is told nothing */
     assert_int_equal(insert(db, 1, "by a reader"), RESULT_FAILED);
+    db_postgres.close(db);
+    assert_int_equal(db_postgres_unsafe.open(url, DB_MAIN, DB_WRITE, &db), RESULT_OK); /* it was said that it may */
+    assert_non_null(strstr(db->forgets, "synchronous_commit"));
+    assert_int_equal(insert(db, 1, "for a trial"), RESULT_OK);
     db_postgres.close(db);
     assert_int_equal(db_postgres.script(server->db, "DROP TABLE t"), RESULT_OK);
     assert_int_equal(db_postgres.open(server->url, DB_MAIN, DB_READ, &db), RESULT_NOT_FOUND);
@@ -171,6 +207,8 @@ int main(void)
         WITH_TABLE(db__gives_back_what_it_was_given),
         WITH_TABLE(conflict__in_an_attempt_leaves_the_transaction_whole),
         WITH_TABLE(connection__lost_in_a_transaction_fails_it_and_the_next_connects_anew),
+        WITH_TABLE(connection__that_takes_no_writes_any_more_is_left),
+        WITH_TABLE(transactions__follow_each_other_however_they_ended),
         WITH_TABLE(server__that_answers_before_its_disk_is_refused),
     };
     return cmocka_run_group_tests_name("postgres", tests, NULL, NULL);

@@ -73,6 +73,38 @@ static void writers__wait_for_no_more_than_those_before_them(void **state)
     pthread_join(folder, NULL);
 }
 
+/* Who has waited long enough leaves the line without holding up those behind them. */
+static void *wait_long(void *context)
+{
+    return (void *)(intptr_t)turns_take(context, 0);
+}
+
+static void turn__that_takes_too_long_is_given_up(void **state)
+{
+    (void)state;
+    struct turns turns;
+    pthread_t patient;
+    void *got;
+    turns_init(&turns);
+    assert_true(turns_take(&turns, 1));
+    assert_false(turns_try(&turns));
+    assert_false(turns_take(&turns, 1));
+    assert_int_equal(pthread_create(&patient, NULL, wait_long, &turns), 0);
+    for (bool waits = false; !waits; usleep(1000)) {
+        pthread_mutex_lock(&turns.lock);
+        waits = turns.first != NULL;
+        pthread_mutex_unlock(&turns.lock);
+    }
+    assert_false(turns_take(&turns, 1)); /* behind the patient one */
+    turns_give(&turns);
+    pthread_join(patient, &got);
+    assert_true((intptr_t)got);
+    turns_give(&turns);
+    assert_true(turns_try(&turns));
+    turns_give(&turns);
+    turns_destroy(&turns);
+}
+
 static int setup(void **state)
 {
     *state = fresh_open();
@@ -89,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writers__wait_for_no_more_than_those_before_them, setup, teardown),
+        cmocka_unit_test(turn__that_takes_too_long_is_given_up),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
 }
