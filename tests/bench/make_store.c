@@ -2,6 +2,7 @@
  *
  *   make_store fill STORE-FOLDER HITS SHARES MEMBERS LEADS   makes one
  *   make_store due STORE-FOLDER SHARES MEMBERS ENDPOINTS COUNT PORT   adds endpoints and as many deliveries that are due
+ *   make_store answered STORE-FOLDER                         endpoints have all answered once, and promptly
  *   make_store tokens SHARES COUNT MEMBERS                   COUNT of its tokens, of a hundred members
  *   make_store count STORE-FOLDER                            hits by rows, by share counters, by day counters
  *   make_store delivered STORE-FOLDER                        deliveries that arrived, attempts kept, deliveries that wait
@@ -104,6 +105,23 @@ static void add_due(const char *folder, const struct filling *filling, int64_t e
     arena_free(&arena);
 }
 
+static enum result put_answers(struct db *db, void *context)
+{
+    const int64_t *now = context;
+    return db_run(db, "UPDATE webhooks SET lane = 0, last_success_ms = $1, last_latency_ms = 1", DB_ARGS(DB_INT(*now)));
+}
+
+static void answer(const char *folder)
+{
+    struct arena arena;
+    int64_t now = now_ms();
+    arena_init(&arena);
+    struct store *store = open_store(folder, &arena);
+    must(store_write(store, "answered", put_answers, &now) == RESULT_OK, "answers");
+    store_close(store);
+    arena_free(&arena);
+}
+
 static void tokens(int64_t shares, int64_t count, int64_t members)
 {
     int64_t cards = members < 100 ? members : 100;
@@ -196,6 +214,8 @@ int main(int argc, char **argv)
     } else if (!strcmp(what, "due") && argc == 8) {
         const struct filling filling = {.shares = atoll(argv[3]), .members = atoll(argv[4])};
         add_due(argv[2], &filling, atoll(argv[5]), atoll(argv[6]), (int)atoll(argv[7]));
+    } else if (!strcmp(what, "answered") && argc == 3) {
+        answer(argv[2]);
     } else if (!strcmp(what, "delivered") && argc == 3) {
         delivered(argv[2]);
     } else if (!strcmp(what, "tokens") && argc == 5) {
@@ -203,7 +223,7 @@ int main(int argc, char **argv)
     } else if (!strcmp(what, "count") && argc == 3) {
         is_url(argv[2]) ? count_by_driver(argv[2]) : count(argv[2]);
     } else {
-        fputs("usage: make_store fill|due|tokens|count|delivered …\n", stderr);
+        fputs("usage: make_store fill|due|answered|tokens|count|delivered …\n", stderr);
         return 1;
     }
     return 0;

@@ -2,7 +2,8 @@
 // nothing; how soon a healthy receiver hears beside a thousand poisoned ones; what a restart with a great many deliveries due
 // costs those who open cards. `webhooks.mjs rate|neighbours|restart` does one of them.
 //
-// Receivers stand at many addresses of 127/8, so that what is bounded for one of them (two at once, ten a second) does not bind.
+// Receivers stand at many addresses of 127/8, so that what is bounded for one of them (two at once, ten a second) does not bind;
+// for the rate they have answered before, since those that have not may not fill all places.
 import { execFile, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -41,10 +42,11 @@ async function receiver() {
 // A store with COUNT deliveries due to ENDPOINTS places, made once; a copy for each who asks.
 const made = {}
 async function dueStore(port, count, name) {
-  const folder = join(scratch, `due-${count}`)
+  const folder = join(scratch, `due-${name}-${count}`)
   if (!made[folder]) {
     await tool('fill', folder, 0, SHARES, MEMBERS, 0)
     if (count) await tool('due', folder, SHARES, MEMBERS, ENDPOINTS, count, port)
+    if (count && name === 'rate') await tool('answered', folder)
     made[folder] = true
   }
   const copy = join(scratch, name)
@@ -73,7 +75,7 @@ async function ours(port) {
     if (delivered && !first) first = { at: performance.now(), delivered }
     if (delivered >= DELIVERIES) break
     if (performance.now() - began > 60000) throw new Error(`only ${delivered} were delivered in a minute`)
-    await sleep(20)
+    await sleep(50)
   }
   // From the first sight of a delivery, so that the start of the process does not count.
   const seconds = (performance.now() - first.at) / 1000
