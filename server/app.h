@@ -32,7 +32,7 @@ struct app {
     struct store *store;
     struct http *http;
     struct address_policy webhook_policy;    /* where webhooks may go */
-    struct sender *sender;                   /* webhooks; NULL in the CLI */
+    struct sender *sender;                   /* webhooks; NULL in the CLI, and where workers send them */
     struct mailer *mailer;                   /* NULL: no mail */
     struct throttle *throttle;               /* visitors and networks, in memory */
     struct turnstile *passwords, *portraits; /* each takes much memory or time */

@@ -25,6 +25,7 @@ static const struct setting SETTINGS[] = {
     {"MEISHI_TRUSTED_PROXIES", "--trusted-proxies", "", offsetof(struct config, trusted_proxies_text), false},
     {"MEISHI_KEY_FILE", "--key-file", NULL, offsetof(struct config, key_file), false},
     {"MEISHI_WEBHOOK_ALLOW", "--webhook-allow", "", offsetof(struct config, webhook_allow), false},
+    {"MEISHI_SEND_WEBHOOKS", "--send-webhooks", "yes", offsetof(struct config, send_webhooks_text), false},
     {"MEISHI_API_ORIGINS", "--api-origins", "", offsetof(struct config, api_origins), false},
     {"MEISHI_KEEP_HITS_MONTHS", "--keep-hits-months", "", offsetof(struct config, keep_hits_text), false},
     {"MEISHI_SMTP_URL", "--smtp-url", NULL, offsetof(struct config, smtp_url), true},
@@ -192,6 +193,21 @@ static enum result check_mail(const struct config *config, struct arena *arena, 
     return RESULT_INVALID;
 }
 
+/* A store that is a folder has one server, and a worker only lends it a hand. */
+static enum result check_sending(struct config *config, struct arena *arena, const char **why)
+{
+    config->send_webhooks = !strcmp(config->send_webhooks_text, "yes");
+    if (config->send_webhooks)
+        return RESULT_OK;
+    if (strcmp(config->send_webhooks_text, "no") != 0)
+        *why = arena_printf(arena, "MEISHI_SEND_WEBHOOKS is yes or no; it is \"%s\".", config->send_webhooks_text);
+    else if (!strncmp(config->store, "sqlite:", strlen("sqlite:")))
+        *why = "MEISHI_SEND_WEBHOOKS=no leaves webhooks to meishi worker, which sends by itself only with PostgreSQL.";
+    else
+        return RESULT_OK;
+    return RESULT_INVALID;
+}
+
 static enum result check_keeping(struct config *config, struct arena *arena, const char **why)
 {
     const char *text = config->keep_hits_text;
@@ -228,6 +244,8 @@ enum result config_read(int *argc, char **argv, char **environment, struct arena
         result = check_origins(out, arena, why);
     if (result == RESULT_OK)
         result = check_keeping(out, arena, why);
+    if (result == RESULT_OK)
+        result = check_sending(out, arena, why);
     const char *bad = NULL;
     if (result == RESULT_OK &&
         address_list_parse(out->trusted_proxies_text, arena, &out->trusted_proxies, &bad) != RESULT_OK) {

@@ -21,6 +21,8 @@ struct config {
     const char *key_file;             /* MEISHI_KEY_FILE */
     const char *webhook_allow;        /* MEISHI_WEBHOOK_ALLOW, unparsed; "" for none */
     const char *api_origins;          /* MEISHI_API_ORIGINS: who may call the API from a browser; "" for none */
+    const char *send_webhooks_text;   /* MEISHI_SEND_WEBHOOKS */
+    bool send_webhooks;               /* the same; false: meishi worker does */
     const char *smtp_url, *mail_from; /* NULL: no mail */
     const char *keep_hits_text;       /* MEISHI_KEEP_HITS_MONTHS */
     int keep_hits_months;             /* the same; 0: all for ever */

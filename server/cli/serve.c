@@ -146,7 +146,7 @@ static enum result start(struct server *server, struct arena *arena, const char 
         if (result == RESULT_OK)
             store_on_trouble(app->store, hook_mail_trouble, app);
     }
-    if (result == RESULT_OK)
+    if (result == RESULT_OK && server->config.send_webhooks)
         result = sender_start(app->store, server->config.webhook_allow, arena, &app->sender, why);
     if (result == RESULT_OK)
         result = waiting_room_open(app, &app->waiting_room);
@@ -166,8 +166,7 @@ static void stop(struct server *server)
         http_stop(app->http, DRAIN_MS);
     waiting_room_close(app->waiting_room);
     control_close(server->control);
-    if (app->sender)
-        sender_stop(app->sender);
+    sender_stop(app->sender);
     mailer_close(app->mailer);
     app_close(app);
     page_cache_close(app->pages);

@@ -370,14 +370,17 @@ static bool is_crowded(const struct courier *courier, const struct errand *erran
     return false;
 }
 
-/* The one that has waited longest, of the suspects or of the others, and of those that need not wait for their address. */
+/* The one that has waited longest, of the suspects or of the others, and of those that need not wait for their address. Not one
+ * that has waited too long, as all have when this process was halted: its caller may have no right to it any more. */
 static struct errand *next_to_go(struct courier *courier, bool suspects)
 {
     struct errand *first = NULL;
+    int64_t now = monotonic_ms();
     for (int i = 0; i < COURIER_JOBS_MAX; i++) {
         struct errand *errand = &courier->errands[i];
         if (errand->step == STEP_WAITING && (!first || errand->call.ticket < first->call.ticket) &&
-            is_suspect(courier, errand) == suspects && !is_crowded(courier, errand))
+            is_suspect(courier, errand) == suspects && !is_crowded(courier, errand) &&
+            now < errand_deadline(errand, &courier->settings.limits))
             first = errand;
     }
     return first;

@@ -34,7 +34,7 @@ enum {
 /* What must be remembered of a delivery until its outcome is known. */
 struct flight {
     int64_t delivery_id; /* 0: free */
-    int64_t at_ms;
+    int64_t at_ms, leased_until_ms;
     int attempts; /* before this one */
     enum endpoint_lane lane;
 };
@@ -97,8 +97,11 @@ static void send_one(struct sender *sender, const struct delivery *delivery, str
     struct flight *flight = flight_of(sender, 0);
     if (!flight || courier_add(sender->courier, &job) != RESULT_OK)
         return; /* cannot be: only as many are claimed as are free; the lease would bring it back */
-    *flight = (struct flight){
-        .delivery_id = delivery->id, .at_ms = now, .attempts = delivery->attempts, .lane = delivery->lane};
+    *flight = (struct flight){.delivery_id = delivery->id,
+                              .at_ms = now,
+                              .leased_until_ms = delivery->leased_until_ms,
+                              .attempts = delivery->attempts,
+                              .lane = delivery->lane};
     atomic_fetch_add(&sender->attempts, 1);
     atomic_fetch_add(&sender->in_flight, 1);
 }
@@ -128,6 +131,7 @@ static struct outcome judge_outcome(const struct send_outcome *sent, const struc
                     .latency_ms = sent->latency_ms,
                     .error = send_error_name(sent->error)},
         .state = DELIVERY_DELIVERED,
+        .leased_until_ms = flight->leased_until_ms,
     };
     if (sent->error == SEND_OK)
         return outcome;
@@ -345,6 +349,9 @@ void sender_stop(struct sender *sender)
 void sender_figures(struct sender *sender, struct sender_figures *out)
 {
     struct courier_figures courier;
+    *out = (struct sender_figures){0};
+    if (!sender)
+        return;
     courier_figures(sender->courier, &courier);
     *out = (struct sender_figures){.attempts = atomic_load(&sender->attempts),
                                    .delivered = atomic_load(&sender->delivered),

@@ -26,6 +26,7 @@ struct sender_figures {
     int64_t restarts; /* of the sending process */
     bool worker;      /* one is attached and sends instead of our own process */
 };
+/* Of NULL: zeroes. */
 void sender_figures(struct sender *sender, struct sender_figures *out);
 /* A worker at the other end of FD sends from now on: courier_attach. */
 enum result sender_attach(struct sender *sender, int fd) MUST_CHECK;

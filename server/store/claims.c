@@ -2,7 +2,12 @@
  * so that if the sender dies the delivery becomes due again by itself, with the same event id.
  *
  * Whose turn it is, is told in endpoints.h. What is under way is read once a claim, some dozens of rows, and every bound
- * is counted from it: so those of an endpoint, a member and a target hold for all senders of one store together. */
+ * is counted from it: so those of an endpoint, a member and a target hold for all senders of one store together, and an
+ * endpoint on probe gets one attempt from all of them. Only places are each sender's own.
+ *
+ * Claims of several senders take turns, as all writers do; where an engine lets two through, the second finds due_ms moved when
+ * it comes to the row, and begins anew. Clocks must agree to within what a lease is longer than an attempt,
+ * half a minute. */
 #include <string.h>
 #include "cards/base/url.h"
 #include "server/store/deliveries.h"
@@ -11,8 +16,8 @@
 
 enum {
     CLAIM_MAX = 64,
-    LOOKS_MAX = 256, /* endpoints looked at in one claim, so that it is short */
-    UNDER_WAY_MAX = 1024,
+    LOOKS_MAX = 256,               /* endpoints looked at in one claim, so that it is short */
+    UNDER_WAY_MAX = 4096,          /* of all senders together; beyond that bounds are looser */
     LEASE_MAX_MS = 10 * 60 * 1000, /* what claims to end later was leased by a clock that was wrong */
     ENDPOINT_MAX = 2,
     MEMBER_MAX = 8,
@@ -182,6 +187,7 @@ static enum result read_due(struct claim *claim, struct db *db, const struct can
         struct delivery *delivery = &claim->deliveries[claim->count++];
         delivery_from_row(rows, claim->arena, delivery);
         delivery->webhook = *webhook;
+        delivery->leased_until_ms = claim->now_ms + claim->lease_ms;
         delivery->lane = candidate->endpoint.lane;
     }
     db_finish(&rows);
@@ -206,11 +212,13 @@ static enum result lease_from(struct claim *claim, struct db *db, const struct c
         ++*leased;
     }
     _Static_assert(ENDPOINT_MAX == 2, "as many as are named below");
-    return db_run(db,
-                  "UPDATE deliveries SET leased_until_ms = $4, due_ms = $4, leased_target = $5 WHERE owner_id = $1 AND "
-                  "id IN ($2, $3)",
-                  DB_ARGS(DB_INT(webhook->owner_id), DB_INT(claim->deliveries[first].id),
-                          DB_INT(claim->deliveries[claim->count - 1].id), DB_INT(until_ms), DB_INT(target)));
+    result = db_run(db,
+                    "UPDATE deliveries SET leased_until_ms = $4, due_ms = $4, leased_target = $5 WHERE owner_id = $1 AND "
+                    "id IN ($2, $3) AND due_ms <= $6",
+                    DB_ARGS(DB_INT(webhook->owner_id), DB_INT(claim->deliveries[first].id),
+                            DB_INT(claim->deliveries[claim->count - 1].id), DB_INT(until_ms), DB_INT(target),
+                            DB_INT(claim->now_ms)));
+    return result == RESULT_OK && db_changes(db) != (int64_t)(claim->count - first) ? RESULT_BUSY : result;
 }
 
 static const char LOST_KEY[] =

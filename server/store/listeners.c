@@ -82,7 +82,7 @@ static enum result lease(struct claim *claim, struct db *db)
         db,
         "UPDATE deliveries SET due_ms = $4 WHERE owner_id = $1 AND id IN (SELECT id FROM deliveries WHERE owner_id = $1 "
         "AND webhook_id = $2 AND state = 0 AND queue IN (0, 1, 2) AND due_ms <= $3 ORDER BY id LIMIT $5) "
-        "RETURNING id, event_id, type, attempts, sequence",
+        "AND due_ms <= $3 RETURNING id, event_id, type, attempts, sequence",
         DB_ARGS(DB_INT(claim->owner_id), DB_INT(claim->id), DB_INT(claim->now_ms),
                 DB_INT(claim->now_ms + LISTENER_LEASE_MS), DB_INT((int64_t)claim->limit)),
         &rows);

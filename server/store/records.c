@@ -17,18 +17,20 @@ struct flight {
     const struct outcome *outcome;
     struct delivery delivery;
     struct endpoint *endpoint;
-    int64_t target;
+    int64_t target, leased_until_ms;
 };
 
 static enum result find_flight(struct db *db, struct arena *arena, int64_t delivery_id, struct flight *out)
 {
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT " DELIVERY_COLUMNS ", leased_target FROM deliveries WHERE id = $1",
-                                DB_ARGS(DB_INT(delivery_id)), &rows);
+    enum result result =
+        db_one(db, "SELECT " DELIVERY_COLUMNS ", leased_target, leased_until_ms FROM deliveries WHERE id = $1",
+               DB_ARGS(DB_INT(delivery_id)), &rows);
     if (result != RESULT_OK)
         return result;
     delivery_from_row(rows, arena, &out->delivery);
     out->target = db_column_int(rows, DELIVERY_COLUMN_COUNT);
+    out->leased_until_ms = db_column_int(rows, DELIVERY_COLUMN_COUNT + 1);
     db_finish(&rows);
     return RESULT_OK;
 }
@@ -144,6 +146,15 @@ static bool is_of(const struct flight *flight, const struct flight *other)
            flight->delivery.webhook_id == other->delivery.webhook_id;
 }
 
+/* This sender was away for longer than its lease, and another has it now or had it: what becomes of it is for that one to say,
+ * unless it arrived. */
+static bool is_overtaken(const struct flight *flight)
+{
+    const struct outcome *outcome = flight->outcome;
+    return outcome->leased_until_ms && outcome->leased_until_ms != flight->leased_until_ms &&
+           outcome->state != DELIVERY_DELIVERED;
+}
+
 /* Those of one endpoint. Erased, disabled or recorded meanwhile: that end stands. */
 static enum result record_some(struct recording *recording, struct db *db, struct arena *arena, struct flight *flights,
                                size_t count)
@@ -155,7 +166,7 @@ static enum result record_some(struct recording *recording, struct db *db, struc
     for (size_t i = 0; i < count && result == RESULT_OK; i++) {
         const char *now_why = NULL;
         flights[i].endpoint = &endpoint;
-        if (flights[i].delivery.state != DELIVERY_PENDING)
+        if (flights[i].delivery.state != DELIVERY_PENDING || is_overtaken(&flights[i]))
             continue;
         any = true;
         result = record_one(recording, db, arena, &flights[i], &now_why);

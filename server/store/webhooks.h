@@ -93,6 +93,7 @@ struct delivery {
     const char *url;         /* of its endpoint; only from list_of_lead and find */
     const char *body;        /* only from claim and delivery_find: event_body's */
     enum endpoint_lane lane; /* only from claim, like what follows */
+    int64_t leased_until_ms;
     struct webhook webhook;
     struct webhook_keys keys, old_keys;
     bool has_old_keys;
@@ -150,6 +151,8 @@ struct outcome {
     enum delivery_state state;       /* PENDING: to be tried again at retry_at_ms; DISABLED: gone */
     int64_t retry_at_ms;
     bool interrupted; /* by our own fault: due at retry_at_ms, and no attempt is recorded or counted */
+    /* The lease under which it was sent: if another sender has it by now, only that it arrived is recorded. 0: not looked at. */
+    int64_t leased_until_ms;
 };
 /* Records the attempts and what follows for the endpoints, which may be turned off; an outcome for a delivery that was
  * erased or ended otherwise meanwhile is dropped. */
