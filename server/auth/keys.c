@@ -63,7 +63,7 @@ enum result keys_open(const char *path, struct arena *arena, struct keys *out, c
         *why = arena_printf(arena, "The key file %s cannot be read or made: %s.", path, strerror(errno));
         return RESULT_FAILED;
     }
-    unsigned char *const derived[] = {out->seal, out->stamp, out->form, out->work};
+    unsigned char *const derived[] = {out->seal, out->stamp, out->form, out->work, out->tally};
     for (uint64_t i = 0; i < sizeof derived / sizeof *derived; i++)
         crypto_kdf_derive_from_key(derived[i], KEY_SIZE, i + 1, "meishi-1", master);
     sodium_memzero(master, sizeof master);

@@ -12,6 +12,7 @@ struct keys {
     unsigned char stamp[KEY_SIZE]; /* the pages' stamps */
     unsigned char form[KEY_SIZE];  /* form tokens of sessions */
     unsigned char work[KEY_SIZE];  /* proof-of-work challenges */
+    unsigned char tally[KEY_SIZE]; /* whom limits are counted for, and what tells visitors apart for a day */
 };
 
 /* Reads PATH, or makes it when it is missing. FAILED with a sentence in *WHY: unreadable, wrong size, readable by others. */

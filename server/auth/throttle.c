@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "server/ids.h"
+#include "server/store/store.h"
 
 /* A prime, so that the lengths in use, of 1, 10, 30, 60 and 1440 minutes, fall on different tables. */
 enum { TABLES = 7, MINUTE_MS = 60000, BUCKETS = 1 << 15, KIND_AND_KEY_MAX = 256 };
@@ -23,6 +24,8 @@ struct throttle {
     pthread_mutex_t lock;
     unsigned char key[crypto_shorthash_KEYBYTES];
     struct bucket *buckets;
+    struct store *store; /* NULL: nobody else counts */
+    unsigned char shared_key[THROTTLE_KEY_SIZE];
 };
 
 struct throttle *throttle_open(void)
@@ -40,6 +43,7 @@ void throttle_close(struct throttle *throttle)
     if (!throttle)
         return;
     pthread_mutex_destroy(&throttle->lock);
+    sodium_memzero(throttle->shared_key, sizeof throttle->shared_key);
     free(throttle->buckets);
     free(throttle);
 }
@@ -77,4 +81,27 @@ int64_t throttle_count(struct throttle *throttle, const char *kind, const void *
     int64_t count = bucket->now + (int64_t)bucket->before * left_of_window_ms / window_ms;
     pthread_mutex_unlock(&throttle->lock);
     return count;
+}
+
+/* ---- with others ---- */
+
+void throttle_share(struct throttle *throttle, struct store *store, const unsigned char key[THROTTLE_KEY_SIZE])
+{
+    throttle->store = store_is_shared(store) ? store : NULL;
+    memcpy(throttle->shared_key, key, sizeof throttle->shared_key);
+}
+
+int64_t throttle_count_together(struct throttle *throttle, const char *kind, const void *key, size_t key_len,
+                                int64_t window_ms, int64_t now_ms, int64_t amount)
+{
+    int64_t own = throttle_count(throttle, kind, key, key_len, window_ms, now_ms, amount), all;
+    unsigned char hash[TALLY_KEY_SIZE];
+    crypto_generichash_state state;
+    if (!throttle->store)
+        return own;
+    crypto_generichash_init(&state, throttle->shared_key, sizeof throttle->shared_key, sizeof hash);
+    crypto_generichash_update(&state, (const unsigned char *)kind, strlen(kind) + 1);
+    crypto_generichash_update(&state, key, key_len);
+    crypto_generichash_final(&state, hash, sizeof hash);
+    return store_tally(throttle->store, hash, window_ms, now_ms, amount, &all) == RESULT_OK ? all : own;
 }

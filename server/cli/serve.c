@@ -65,6 +65,12 @@ static void forget_change(void *context, const struct change *change)
     page_cache_forget(app->pages, change);
 }
 
+static void take_salt(void *context, int64_t day, const unsigned char salt[DAY_SALT_SIZE])
+{
+    const struct app *app = context;
+    visits_take_salt(app->visits, day, salt, app->keys.tally);
+}
+
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -132,11 +138,13 @@ static enum result start(struct server *server, struct arena *arena, const char 
     if (result != RESULT_OK)
         return result;
     app->throttle = throttle_open();
+    throttle_share(app->throttle, app->store, app->keys.tally);
     app->visits = visits_open();
     app->passwords = turnstile_open(2, 2);
     app->portraits = turnstile_open(2, 1);
     app->pages = page_cache_open(PAGE_CACHE_BYTES);
     store_on_change(app->store, forget_change, app);
+    store_on_day(app->store, take_salt, app);
     result = store_start(app->store);
     if (result == RESULT_OK)
         result = store_watch(app->store);

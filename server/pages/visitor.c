@@ -1,5 +1,7 @@
 /* See visitor.h. All of it lives in memory and ends with the process: the salt of the day is random, is never written down
- * and is overwritten when its day (UTC) is over, so that yesterday's hints can be tied to nothing. */
+ * and is overwritten when its day (UTC) is over, so that yesterday's hints can be tied to nothing. Where several servers share a
+ * database it is made of two halves: one is drawn for the day and taken out of the database after it, the other is in the key
+ * file, so that no copy of the database tells it. */
 #include "server/pages/visitor.h"
 
 #include <pthread.h>
@@ -43,6 +45,8 @@ struct visits {
     unsigned char key[crypto_shorthash_KEYBYTES];
     unsigned char salt[crypto_shorthash_KEYBYTES];
     _Atomic int64_t salt_day;
+    unsigned char next_salt[crypto_shorthash_KEYBYTES]; /* of next_day, that all servers have; 0: none yet */
+    int64_t next_day;
     struct agent agents[AGENTS], unkept;
     struct opener openers[NETWORKS];
 };
@@ -62,6 +66,7 @@ void visits_close(struct visits *visits)
     if (!visits)
         return;
     sodium_memzero(visits->salt, sizeof visits->salt);
+    sodium_memzero(visits->next_salt, sizeof visits->next_salt);
     pthread_mutex_destroy(&visits->lock);
     free(visits);
 }
@@ -158,7 +163,39 @@ static void renew_salt(struct visits *visits, int64_t now_ms)
     if (visits->salt_day == day)
         return;
     visits->salt_day = day;
-    random_bytes(visits->salt, sizeof visits->salt);
+    if (visits->next_day == day)
+        memcpy(visits->salt, visits->next_salt, sizeof visits->salt);
+    else
+        random_bytes(visits->salt, sizeof visits->salt);
+    if (visits->next_day > day)
+        return;
+    sodium_memzero(visits->next_salt, sizeof visits->next_salt);
+    visits->next_day = 0;
+}
+
+/* What agents are hashed with goes into the hint as well, so it is the same for all servers too; those remembered are not. */
+static void take_key(struct visits *visits, const unsigned char key[KEY_SIZE])
+{
+    unsigned char shared[sizeof visits->key];
+    static const unsigned char agents[] = "agents";
+    crypto_generichash(shared, sizeof shared, agents, sizeof agents, key, KEY_SIZE);
+    if (memcmp(shared, visits->key, sizeof shared) == 0)
+        return;
+    memcpy(visits->key, shared, sizeof shared);
+    for (size_t i = 0; i < AGENTS; i++)
+        visits->agents[i].len = 0;
+}
+
+void visits_take_salt(struct visits *visits, int64_t day, const unsigned char salt[DAY_SALT_SIZE],
+                      const unsigned char key[KEY_SIZE])
+{
+    pthread_mutex_lock(&visits->lock);
+    unsigned char *place = day == visits->salt_day ? visits->salt : visits->next_salt;
+    take_key(visits, key);
+    crypto_generichash(place, sizeof visits->salt, salt, DAY_SALT_SIZE, key, KEY_SIZE);
+    if (place == visits->next_salt)
+        visits->next_day = day;
+    pthread_mutex_unlock(&visits->lock);
 }
 
 void visits_renew(struct visits *visits, int64_t now_ms)

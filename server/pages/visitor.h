@@ -7,6 +7,7 @@
 #include "cards/verdict.h"
 #include "server/app.h"
 #include "server/http/request.h"
+#include "server/store/changes.h"
 
 struct visits; /* the day's salt and the agents and networks seen lately, in memory only */
 
@@ -14,6 +15,11 @@ struct visits *visits_open(void);
 void visits_close(struct visits *visits);
 /* Destroys the salt of a day that is over, also when nobody comes. Cheap: call it at every turn. */
 void visits_renew(struct visits *visits, int64_t now_ms);
+
+/* The SALT of DAY that all servers of the store have: with KEY, which the database does not, it makes the hints of that day.
+ * Without it they are of this process alone. */
+void visits_take_salt(struct visits *visits, int64_t day, const unsigned char salt[DAY_SALT_SIZE],
+                      const unsigned char key[KEY_SIZE]);
 
 /* Facts, family and referrer of a request for a share's page, and the app whose browser it is, if any. SELF: the member's own
  * session. HASH is the daily hint (owner, network, agent), 0 when the visitor asked for none and for robots. */

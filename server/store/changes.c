@@ -100,6 +100,15 @@ void store_on_change(struct store *store, void (*tell)(void *context, const stru
     pthread_mutex_unlock(&store->tell_lock);
 }
 
+void store_on_day(struct store *store,
+                  void (*tell)(void *context, int64_t day, const unsigned char salt[DAY_SALT_SIZE]), void *context)
+{
+    pthread_mutex_lock(&store->tell_lock);
+    store->tell_day = tell;
+    store->day_context = context;
+    pthread_mutex_unlock(&store->tell_lock);
+}
+
 void store_on_outbox(struct store *store, void (*wake)(void *context), void *context)
 {
     pthread_mutex_lock(&store->tell_lock);

@@ -25,6 +25,11 @@ struct change {
 /* TELL is called for every change after its commit, from any thread, and must not call the store. Once at start; NULL before
  * what CONTEXT points to goes away. */
 void store_on_change(struct store *store, void (*tell)(void *context, const struct change *change), void *context);
+/* TELL is called with each day's salt, which all servers of a shared store have, before the day (UTC, since 1970) begins, or as
+ * soon as the database answers. From another thread; as store_on_change. */
+enum { DAY_SALT_SIZE = 16 };
+void store_on_day(struct store *store,
+                  void (*tell)(void *context, int64_t day, const unsigned char salt[DAY_SALT_SIZE]), void *context);
 /* Starts to hear what other processes change and what they put into the outbox, if the engine is one that several may share;
  * until store_close. For whoever keeps something in memory or sends. FAILED: no thread. */
 enum result store_watch(struct store *store) MUST_CHECK;

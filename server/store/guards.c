@@ -64,6 +64,113 @@ enum result store_throttle_clear(struct store *store, const char *key)
     return store_write(store, "throttle-clear", clear_tries, (void *)(uintptr_t)key);
 }
 
+/* ---- what all servers count together ---- */
+
+struct tally {
+    const unsigned char *key;
+    int64_t window_ms, began_ms, now_ms, amount, count;
+};
+
+/* Exact within the window and weighted over the last. One that a server whose clock is a little ahead began already counts as
+ * this one. */
+static void take_count(struct tally *tally, const struct db_rows *rows)
+{
+    int64_t began_ms = db_column_int(rows, 0), now = db_column_int(rows, 1), before = db_column_int(rows, 2);
+    int64_t left_ms = tally->window_ms - (tally->now_ms - tally->began_ms);
+    if (began_ms == tally->began_ms - tally->window_ms) {
+        before = now;
+        now = 0;
+    } else if (began_ms < tally->began_ms)
+        now = before = 0;
+    else if (began_ms > tally->began_ms)
+        left_ms = tally->window_ms;
+    tally->count = now + before * left_ms / tally->window_ms;
+}
+
+static enum result look_at_tally(struct db *db, void *context)
+{
+    struct tally *tally = context;
+    struct db_rows *rows;
+    enum result result = db_one(db, "SELECT began_ms, now_count, before_count FROM tallies WHERE key = $1",
+                                DB_ARGS(db_blob(tally->key, TALLY_KEY_SIZE)), &rows);
+    if (result == RESULT_OK)
+        take_count(tally, rows);
+    db_finish(&rows);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+static enum result add_to_tally(struct db *db, void *context)
+{
+    struct tally *tally = context;
+    struct db_rows *rows;
+    enum result result = db_one(
+        db,
+        "INSERT INTO tallies (key, began_ms, now_count, before_count, ends_ms) VALUES ($1, $2, $3, 0, $4) "
+        "ON CONFLICT (key) DO UPDATE SET "
+        "before_count = CASE WHEN tallies.began_ms IN ($2, $6) THEN tallies.before_count "
+        "WHEN tallies.began_ms = $5 THEN tallies.now_count ELSE 0 END, "
+        "now_count = CASE WHEN tallies.began_ms IN ($2, $6) THEN tallies.now_count ELSE 0 END + excluded.now_count, "
+        "began_ms = CASE WHEN tallies.began_ms = $6 THEN tallies.began_ms ELSE excluded.began_ms END, "
+        "ends_ms = CASE WHEN tallies.began_ms = $6 THEN tallies.ends_ms ELSE excluded.ends_ms END "
+        "RETURNING began_ms, now_count, before_count",
+        DB_ARGS(db_blob(tally->key, TALLY_KEY_SIZE), DB_INT(tally->began_ms), DB_INT(tally->amount),
+                DB_INT(tally->began_ms + 2 * tally->window_ms), DB_INT(tally->began_ms - tally->window_ms),
+                DB_INT(tally->began_ms + tally->window_ms)),
+        &rows);
+    if (result == RESULT_OK)
+        take_count(tally, rows);
+    db_finish(&rows);
+    return result;
+}
+
+enum result store_tally(struct store *store, const unsigned char key[TALLY_KEY_SIZE], int64_t window_ms, int64_t now_ms,
+                        int64_t amount, int64_t *out)
+{
+    struct tally tally = {.key = key,
+                          .window_ms = window_ms,
+                          .began_ms = now_ms - now_ms % window_ms,
+                          .now_ms = now_ms,
+                          .amount = amount};
+    /* A count that a power failure takes back was of a form that may have been lost too. */
+    enum result result =
+        amount ? store_write_lazily(store, "tally", add_to_tally, &tally) : store_read(store, look_at_tally, &tally);
+    *out = tally.count;
+    return result;
+}
+
+struct salting {
+    int64_t day, today;
+    unsigned char *salt;
+};
+
+static enum result draw_salt(struct db *db, void *context)
+{
+    const struct salting *salting = context;
+    struct db_rows *rows;
+    unsigned char drawn[DAY_SALT_SIZE];
+    size_t len = 0;
+    random_bytes(drawn, sizeof drawn);
+    enum result result = db_run(db, "DELETE FROM day_salts WHERE day < $1", DB_ARGS(DB_INT(salting->today)));
+    if (result == RESULT_OK)
+        result = db_run(db, "INSERT INTO day_salts (day, salt) VALUES ($1, $2) ON CONFLICT (day) DO NOTHING",
+                        DB_ARGS(DB_INT(salting->day), db_blob(drawn, sizeof drawn)));
+    if (result == RESULT_OK)
+        result = db_one(db, "SELECT salt FROM day_salts WHERE day = $1", DB_ARGS(DB_INT(salting->day)), &rows);
+    if (result != RESULT_OK)
+        return result;
+    const void *bytes = db_column_bytes(rows, 0, &len);
+    if (len == DAY_SALT_SIZE)
+        memcpy(salting->salt, bytes, len);
+    db_finish(&rows);
+    return len == DAY_SALT_SIZE ? RESULT_OK : RESULT_FAILED;
+}
+
+enum result day_salt(struct store *store, int64_t day, int64_t today, unsigned char out[DAY_SALT_SIZE])
+{
+    struct salting salting = {day, today, out};
+    return store_write(store, "day-salt", draw_salt, &salting);
+}
+
 /* ---- Idempotency-Key ---- */
 
 /* An answer may be the only place where a secret was ever said, so it is sealed like the secret itself, as base64. */

@@ -48,11 +48,13 @@ struct store {
     struct pool readers;    /* of DB_MAIN */
     struct replica replica; /* where lists may be read; replica.c */
 
-    pthread_mutex_t tell_lock; /* guards the next four: who took theirs back is not called any more */
+    pthread_mutex_t tell_lock; /* guards the callbacks below: who took theirs back is not called any more */
     void (*wake_outbox)(void *context);
     void *wake_context;
     void (*tell_change)(void *context, const struct change *change);
     void *change_context;
+    void (*tell_day)(void *context, int64_t day, const unsigned char salt[DAY_SALT_SIZE]);
+    void *day_context;
     struct watch *watch; /* watch.c; NULL: nobody watches */
     void (*tell_trouble)(void *context, int64_t owner_id, int64_t webhook_id);
     void *trouble_context;
@@ -199,6 +201,8 @@ void webhook_from_row(const struct db_rows *rows, struct arena *arena, struct we
 
 /* guards.c: store_throttle_count in the running transaction. */
 enum result guard_count(struct db *db, const char *key, int64_t window_ms, int64_t now_ms, int64_t *out) MUST_CHECK;
+/* guards.c: the salt of DAY (since 1970) that all servers have, drawn by the first that asks; those before TODAY are gone. */
+enum result day_salt(struct store *store, int64_t day, int64_t today, unsigned char out[DAY_SALT_SIZE]) MUST_CHECK;
 /* guards.c: answers kept for the member's Idempotency-Keys that hold TEXT are gone, in the running transaction. */
 enum result answers_forget(const struct store *store, struct db *db, int64_t member_id, const char *text) MUST_CHECK;
 

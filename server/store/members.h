@@ -88,6 +88,12 @@ enum result store_throttle_count(struct store *store, const char *key, int64_t w
                                  int64_t *out) MUST_CHECK;
 enum result store_throttle_clear(struct store *store, const char *key) MUST_CHECK;
 
+/* Adds AMOUNT (0 only looks) to what KEY counts in a sliding window of WINDOW_MS and says how much that is now, as
+ * throttle_count does (server/auth/throttle.h), but for all servers of the store. KEY is a hash that tells nothing. */
+enum { TALLY_KEY_SIZE = 16 };
+enum result store_tally(struct store *store, const unsigned char key[TALLY_KEY_SIZE], int64_t window_ms, int64_t now_ms,
+                        int64_t amount, int64_t *out) MUST_CHECK;
+
 /* Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07), kept 24 h. begin: OK go on and finish later; CONFLICT
  * still running; INVALID used with another body; LIMITED (answered before) fills status and body to replay: 410 and no body
  * when what was answered then has been erased. */

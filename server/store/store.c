@@ -289,6 +289,11 @@ static void give_up(struct store *store)
     free(store);
 }
 
+bool store_is_shared(const struct store *store)
+{
+    return store->driver->shared;
+}
+
 const char *store_base_url(const struct store *store)
 {
     return store->base_url;

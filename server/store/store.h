@@ -50,6 +50,8 @@ enum result store_start(struct store *store) MUST_CHECK;
 /* Everything queued is committed and folded, then all is closed. */
 void store_close(struct store *store);
 
+/* Whether other processes may serve it at the same time. */
+bool store_is_shared(const struct store *store);
 /* Where Meishi is reached from outside, as store_open was told. */
 const char *store_base_url(const struct store *store);
 

@@ -15,13 +15,14 @@
 #include "server/store/changes.h"
 #include "server/store/internal.h"
 
-enum { LOOK_MS = 1000, CHANGES_READ_MAX = 1024 };
+enum { LOOK_MS = 1000, CHANGES_READ_MAX = 1024, DAY_MS = 24 * 60 * 60 * 1000, SALT_AHEAD_MS = 10 * 60 * 1000 };
 
 struct watch {
     struct store *store;
     struct db *db;
     bool there;   /* connected, and it hears */
     int64_t mark; /* the number of the last change that was told */
+    int64_t day;  /* the last whose salt was told */
     int stop;     /* an eventfd */
     pthread_t thread;
     struct change changes[CHANGES_READ_MAX];
@@ -85,6 +86,25 @@ static enum result sleep_until(struct watch *watch, int64_t look_ms, char word[D
     return RESULT_NOT_FOUND;
 }
 
+/* Today's at first, and each day's some time before it begins. */
+static void tell_salt(struct watch *watch)
+{
+    struct store *store = watch->store;
+    unsigned char salt[DAY_SALT_SIZE] = {0};
+    int64_t now = now_ms(), today = now / DAY_MS, day = watch->day < today ? today : (now + SALT_AHEAD_MS) / DAY_MS;
+    pthread_mutex_lock(&store->tell_lock);
+    bool wanted = store->tell_day && watch->day < day;
+    pthread_mutex_unlock(&store->tell_lock);
+    if (!wanted || day_salt(store, day, today, salt) != RESULT_OK)
+        return;
+    watch->day = day;
+    pthread_mutex_lock(&store->tell_lock);
+    if (store->tell_day)
+        store->tell_day(store->day_context, day, salt);
+    pthread_mutex_unlock(&store->tell_lock);
+    explicit_bzero(salt, sizeof salt);
+}
+
 static bool is_told_to_stop(const struct watch *watch)
 {
     struct pollfd stop = {.fd = watch->stop, .events = POLLIN};
@@ -109,6 +129,8 @@ static void *run(void *context)
             connect(watch);
         else if (watch->there && (looks || !strcmp(word, WORD_CHANGES)))
             catch_up(watch);
+        if (watch->there && looks)
+            tell_salt(watch);
         if (watch->there && (looks || !strcmp(word, WORD_OUTBOX)))
             changes_tell(watch->store, NULL, 0, true);
     }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "server/auth/throttle.h"
 #include "server/ids.h"
 #include "server/pages/page_cache.h"
 #include "server/store/endpoints.h"
@@ -525,6 +526,74 @@ static void locks__are_held_by_one_or_shared_by_many(void **state)
     driver->close(one);
 }
 
+/* ---- counted together ---- */
+
+static int64_t tally(struct town *town, int server, const char *key, int64_t now_ms, int64_t amount)
+{
+    unsigned char bytes[TALLY_KEY_SIZE] = {0};
+    int64_t count;
+    snprintf((char *)bytes, sizeof bytes, "%s", key);
+    assert_int_equal(store_tally(town->servers[server], bytes, 60000, now_ms, amount, &count), RESULT_OK);
+    return count;
+}
+
+static void tallies__slide_as_those_in_memory_do(void **state)
+{
+    struct town *town = *state;
+    static const int64_t start = 1790000040000; /* a window begins */
+    assert_int_equal(tally(town, 0, "a", start, 0), 0);
+    for (int i = 1; i <= 20; i++)
+        assert_int_equal(tally(town, 0, "a", start + i, 1), i);
+    assert_int_equal(tally(town, 0, "b", start, 1), 1);
+    assert_int_equal(tally(town, 0, "a", start + 59999, 0), 20);
+    assert_int_equal(tally(town, 0, "a", start + 90000, 0), 10); /* half of the window before */
+    assert_int_equal(tally(town, 0, "a", start + 90000, 5), 15);
+    assert_int_equal(tally(town, 0, "a", start + 59999, 1), 26); /* a server whose clock is a little behind */
+    assert_int_equal(tally(town, 0, "a", start + 150000, 0), 3);
+    assert_int_equal(tally(town, 0, "a", start + 240000, 0), 0);
+    assert_int_equal(tally(town, 0, "a", start + 600000, 2), 2);
+    assert_int_equal(tally(town, 0, "a", start, 1), 1); /* one that was far ahead begins anew */
+}
+
+static void throttle__counts_forms_of_all_servers(void **state)
+{
+    struct town *town = *state;
+    static const unsigned char key[THROTTLE_KEY_SIZE] = "of the key file", another[THROTTLE_KEY_SIZE] = "of another";
+    struct throttle *throttles[3];
+    int64_t now = now_ms();
+    for (int i = 0; i < 3; i++)
+        throttles[i] = throttle_open();
+    throttle_share(throttles[0], town->servers[0], key);
+    throttle_share(throttles[1], town->servers[1], key);
+    throttle_share(throttles[2], town->servers[1], another);
+    int64_t all = 0;
+    for (int i = 0; i < 30; i++)
+        all = throttle_count_together(throttles[i % 2], "form", "1.2.3.4", 7, 600000, now, 1);
+    assert_int_equal(all, 30);
+    assert_int_equal(throttle_count_together(throttles[1], "form", "1.2.3.5", 7, 600000, now, 0), 0);
+    assert_int_equal(throttle_count_together(throttles[1], "other", "1.2.3.4", 7, 600000, now, 0), 0);
+    assert_int_equal(throttle_count_together(throttles[2], "form", "1.2.3.4", 7, 600000, now, 0), 0);
+    assert_int_equal(throttle_count(throttles[0], "form", "1.2.3.4", 7, 600000, now, 0), 15); /* its own */
+    for (int i = 0; i < 3; i++)
+        throttle_close(throttles[i]);
+}
+
+static void salt__of_a_day_is_one_and_goes_with_the_day(void **state)
+{
+    struct town *town = *state;
+    unsigned char one[DAY_SALT_SIZE], other[DAY_SALT_SIZE], next[DAY_SALT_SIZE];
+    assert_int_equal(day_salt(town->servers[0], 20000, 20000, one), RESULT_OK);
+    assert_int_equal(day_salt(town->servers[1], 20000, 20000, other), RESULT_OK);
+    assert_memory_equal(one, other, sizeof one);
+    assert_int_equal(day_salt(town->servers[1], 20001, 20000, next), RESULT_OK);
+    assert_memory_not_equal(one, next, sizeof one);
+    assert_int_equal(day_salt(town->servers[0], 20000, 20000, other), RESULT_OK);
+    assert_memory_equal(one, other, sizeof one);
+    assert_int_equal(day_salt(town->servers[0], 20002, 20001, next), RESULT_OK);
+    assert_int_equal(day_salt(town->servers[0], 20000, 20000, other), RESULT_OK);
+    assert_memory_not_equal(one, other, sizeof one); /* the day was over: nobody knows it any more */
+}
+
 /* ---- what is kept ready ---- */
 
 static struct open_share shown(const struct town *town, const char *token)
@@ -617,6 +686,7 @@ int main(void)
     const struct CMUnitTest of_one[] = {
         TEST(changes__are_told_here_by_the_verb_that_made_them),
         TEST(changes__that_were_not_committed_are_told_to_nobody),
+        TEST(tallies__slide_as_those_in_memory_do),
         TEST(cache__keeps_nothing_that_was_read_before_a_change_came),
         TEST(cache__forgets_what_the_change_is_about),
         TEST(cache__keeps_what_may_be_outdated_for_when_the_database_is_away),
@@ -632,6 +702,8 @@ int main(void)
         TEST(deliveries__under_way_are_bounded_for_all_senders_together),
         TEST(deliveries__on_probe_are_one_for_all_senders),
         TEST(deliveries__of_a_sender_that_was_overtaken_are_for_the_other_to_judge),
+        TEST(throttle__counts_forms_of_all_servers),
+        TEST(salt__of_a_day_is_one_and_goes_with_the_day),
         TEST(locks__are_held_by_one_or_shared_by_many),
     };
     int failed = cmocka_run_group_tests_name("one server", of_one, NULL, NULL);
