@@ -47,7 +47,7 @@ SCRIPT_TESTS := $(sort $(wildcard tests/*/*.test.mjs tests/*/test_*.sh tests/jou
                                   tests/faults/*.sh tests/faults/*.mjs))
 # What keeps its store by these runs on both engines, but for what looks into SQLite's files or driver.
 STORE_TESTS = $(filter-out %/test_db_sqlite %/test_store_files,$(patsubst %.c,$(BUILD)/%,$(shell grep -lE \
-    'tests/support/(fresh_store|hit_store|store_place|fault_sweep|deliveries|fake_road|engine|engine_side)\.h' tests/server/test_*.c)))
+    'tests/support/(fresh_store|hit_store|store_place|fault_sweep|deliveries|fake_road|engine|engine_side|town)\.h' tests/server/test_*.c)))
 # So does what starts a server, but for the browser's tests, whose subject is the page, and what brings a database of its own.
 SERVER_TESTS = $(filter-out $(shell grep -l 'Cluster\.make' tests/*/*.mjs),$(shell grep -l 'Meishi\.start' tests/journeys/*.mjs tests/faults/*.mjs))
 # Each verb with each of its calls failing takes minutes on a server: `make faults` does it there.

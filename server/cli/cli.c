@@ -29,7 +29,8 @@ struct command {
 
 static const struct command COMMANDS[] = {
     {"serve", NULL, NOTHING, "[--welcome]", "answer requests until told to stop"},
-    {"worker", NULL, NOTHING, "[--user NAME]", "send the webhooks of the server that has the store, in its stead"},
+    {"worker", NULL, NOTHING, "[--user NAME]",
+     "send webhooks: in a server's stead, or on PostgreSQL beside all servers"},
     {"migrate", cli_migrate, NOTHING, "", "bring the store to this version's tables"},
     {"config", NULL, NOTHING, "", "print the settings in force, without secrets"},
     {"doctor", NULL, NOTHING, "", "check the machine, the settings and the store"},
@@ -199,8 +200,8 @@ static void print_help(FILE *to, const char *group)
             fprintf(to, "  %-14s %s\n", COMMANDS[i].words, COMMANDS[i].help);
     fputs(
         "\nSettings are flags (--listen, --url, --store, --store-pool, --store-unsafe, --trusted-proxies, --key-file,\n"
-        "--webhook-allow, --api-origins, --keep-hits-months, --smtp-url, --mail-from) or variables of the same name\n"
-        "(MEISHI_LISTEN, …); `meishi config` prints those in force.\n"
+        "--webhook-allow, --send-webhooks, --api-origins, --keep-hits-months, --smtp-url, --mail-from) or\n"
+        "variables of the same name (MEISHI_LISTEN, …); `meishi config` prints those in force.\n"
         "`meishi COMMAND --help` says what a command takes.\n",
         to);
 }

@@ -212,12 +212,13 @@ static enum result lease_from(struct claim *claim, struct db *db, const struct c
         ++*leased;
     }
     _Static_assert(ENDPOINT_MAX == 2, "as many as are named below");
-    result = db_run(db,
-                    "UPDATE deliveries SET leased_until_ms = $4, due_ms = $4, leased_target = $5 WHERE owner_id = $1 AND "
-                    "id IN ($2, $3) AND due_ms <= $6",
-                    DB_ARGS(DB_INT(webhook->owner_id), DB_INT(claim->deliveries[first].id),
-                            DB_INT(claim->deliveries[claim->count - 1].id), DB_INT(until_ms), DB_INT(target),
-                            DB_INT(claim->now_ms)));
+    result =
+        db_run(db,
+               "UPDATE deliveries SET leased_until_ms = $4, due_ms = $4, leased_target = $5 WHERE owner_id = $1 AND "
+               "id IN ($2, $3) AND due_ms <= $6",
+               DB_ARGS(DB_INT(webhook->owner_id), DB_INT(claim->deliveries[first].id),
+                       DB_INT(claim->deliveries[claim->count - 1].id), DB_INT(until_ms), DB_INT(target),
+                       DB_INT(claim->now_ms)));
     return result == RESULT_OK && db_changes(db) != (int64_t)(claim->count - first) ? RESULT_BUSY : result;
 }
 

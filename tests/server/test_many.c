@@ -15,121 +15,7 @@
 #include "server/ids.h"
 #include "server/pages/page_cache.h"
 #include "server/store/endpoints.h"
-#include "tests/support/engine.h"
-
-enum { PATIENCE_MS = 30000, HEARD_MAX = 64 };
-
-static const unsigned char SEAL_KEY[32] = "thirty-two bytes that seal well";
-
-/* What a server was told. */
-struct ear {
-    pthread_mutex_t lock;
-    struct change heard[HEARD_MAX];
-    size_t count, wakes;
-};
-
-struct town {
-    char folder[64], url[ENGINE_URL_SIZE];
-    struct arena arena;
-    struct store *servers[2]; /* one on SQLite */
-    struct ear ears[2];
-    struct member jane;
-    struct card card;
-};
-
-static void hear(void *context, const struct change *change)
-{
-    struct ear *ear = context;
-    pthread_mutex_lock(&ear->lock);
-    if (ear->count < HEARD_MAX)
-        ear->heard[ear->count++] = *change;
-    pthread_mutex_unlock(&ear->lock);
-}
-
-static void wake(void *context)
-{
-    struct ear *ear = context;
-    pthread_mutex_lock(&ear->lock);
-    ear->wakes++;
-    pthread_mutex_unlock(&ear->lock);
-}
-
-static size_t times_heard(struct ear *ear, enum change_kind kind, int64_t subject)
-{
-    size_t times = 0;
-    pthread_mutex_lock(&ear->lock);
-    for (size_t i = 0; i < ear->count; i++)
-        times += ear->heard[i].kind == kind && ear->heard[i].subject == subject;
-    pthread_mutex_unlock(&ear->lock);
-    return times;
-}
-
-static void forget_all(struct ear *ear)
-{
-    pthread_mutex_lock(&ear->lock);
-    ear->count = ear->wakes = 0;
-    pthread_mutex_unlock(&ear->lock);
-}
-
-static void wait_to_hear(struct ear *ear, enum change_kind kind, int64_t subject)
-{
-    int64_t until_ms = monotonic_ms() + PATIENCE_MS;
-    while (!times_heard(ear, kind, subject)) {
-        assert_true(monotonic_ms() < until_ms);
-        usleep(5000);
-    }
-}
-
-static struct store *open_server(struct town *town, struct ear *ear)
-{
-    const struct store_options options = {.url = town->url,
-                                          .driver = engine_driver(),
-                                          .base_url = "https://cards.example",
-                                          .seal_key = SEAL_KEY,
-                                          .readers = 2};
-    struct store *store;
-    const char *why = NULL;
-    if (store_open(&options, &town->arena, &store, &why) != RESULT_OK)
-        fail_msg("%s", why);
-    pthread_mutex_init(&ear->lock, NULL);
-    store_on_change(store, hear, ear);
-    store_on_outbox(store, wake, ear);
-    return store;
-}
-
-static int make_town(void **state)
-{
-    struct town *town = calloc(1, sizeof *town);
-    struct complaints complaints = {0};
-    snprintf(town->folder, sizeof town->folder, "/tmp/meishi-many-XXXXXX");
-    if (!mkdtemp(town->folder))
-        return -1;
-    arena_init(&town->arena);
-    engine_url(arena_printf(&town->arena, "%s/store", town->folder), town->url);
-    for (int i = 0; i < (engine_is_sqlite() ? 1 : 2); i++)
-        town->servers[i] = open_server(town, &town->ears[i]);
-    town->jane = (struct member){.handle = "jane", .name = "Jane Doe"};
-    assert_int_equal(store_member_add(town->servers[0], &town->jane, now_ms()), RESULT_OK);
-    town->card = (struct card){.owner_id = town->jane.id, .name = "Jane Doe"};
-    assert_int_equal(card_check(&town->card, &town->arena, &complaints), RESULT_OK);
-    assert_int_equal(store_card_add(town->servers[0], &town->arena, &town->card, now_ms()), RESULT_OK);
-    *state = town;
-    return 0;
-}
-
-static int drop_town(void **state)
-{
-    struct town *town = *state;
-    char command[128];
-    for (int i = 0; i < 2; i++)
-        store_close(town->servers[i]);
-    engine_drop(town->url);
-    snprintf(command, sizeof command, "rm -rf '%s'", town->folder);
-    int removed = system(command);
-    arena_free(&town->arena);
-    free(town);
-    return removed;
-}
+#include "tests/support/town.h"
 
 static void edit(struct town *town, int server)
 {
@@ -147,18 +33,6 @@ static struct share share_of(struct town *town)
     return share;
 }
 
-/* By a connection that is nobody's. */
-static void run_sql(struct town *town, const char *const *sql, size_t count)
-{
-    struct db *db;
-    assert_int_equal(engine_driver()->open(town->url, DB_MAIN, DB_WRITE, &db), RESULT_OK);
-    assert_int_equal(db->driver->begin(db), RESULT_OK);
-    for (size_t i = 0; i < count; i++)
-        assert_int_equal(db_run(db, sql[i], NULL, 0), RESULT_OK);
-    assert_int_equal(db->driver->end(db, true), RESULT_OK);
-    db->driver->close(db);
-}
-
 /* ---- one server ---- */
 
 static void changes__are_told_here_by_the_verb_that_made_them(void **state)
@@ -169,15 +43,15 @@ static void changes__are_told_here_by_the_verb_that_made_them(void **state)
     assert_int_equal(ear->count, 0);
     edit(town, 0);
     assert_int_equal(ear->count, 1);
-    assert_int_equal(times_heard(ear, CHANGE_CARD, town->card.id), 1);
+    assert_int_equal(ear_times_heard(ear, CHANGE_CARD, town->card.id), 1);
     assert_int_equal(store_portrait_set(town->servers[0], &town->card, NULL, 0, now_ms()), RESULT_OK);
-    assert_int_equal(times_heard(ear, CHANGE_CARD, town->card.id), 2);
+    assert_int_equal(ear_times_heard(ear, CHANGE_CARD, town->card.id), 2);
     assert_int_equal(store_share_revoke(town->servers[0], share.owner_id, share.id, now_ms()), RESULT_OK);
-    assert_int_equal(times_heard(ear, CHANGE_SHARE, share.id), 1);
+    assert_int_equal(ear_times_heard(ear, CHANGE_SHARE, share.id), 1);
     assert_int_equal(store_card_retire(town->servers[0], town->jane.id, town->card.id, now_ms()), RESULT_OK);
-    assert_int_equal(times_heard(ear, CHANGE_CARD, town->card.id), 3);
+    assert_int_equal(ear_times_heard(ear, CHANGE_CARD, town->card.id), 3);
     assert_int_equal(store_member_disable(town->servers[0], town->jane.id, now_ms()), RESULT_OK);
-    assert_int_equal(times_heard(ear, CHANGE_MEMBER, town->jane.id), 1);
+    assert_int_equal(ear_times_heard(ear, CHANGE_MEMBER, town->jane.id), 1);
     assert_int_equal(ear->count, 5);
 }
 
@@ -201,14 +75,14 @@ static void changes__reach_the_other_server_by_a_word(void **state)
     struct town *town = *state;
     struct share share = share_of(town);
     assert_int_equal(store_watch(town->servers[1]), RESULT_OK);
-    wait_to_hear(&town->ears[1], CHANGE_ALL, 0);
+    ear_wait(&town->ears[1], CHANGE_ALL, 0);
     edit(town, 0);
-    wait_to_hear(&town->ears[1], CHANGE_CARD, town->card.id);
+    ear_wait(&town->ears[1], CHANGE_CARD, town->card.id);
     assert_int_equal(store_share_revoke(town->servers[0], share.owner_id, share.id, now_ms()), RESULT_OK);
-    wait_to_hear(&town->ears[1], CHANGE_SHARE, share.id);
+    ear_wait(&town->ears[1], CHANGE_SHARE, share.id);
     assert_int_equal(store_member_disable(town->servers[0], town->jane.id, now_ms()), RESULT_OK);
-    wait_to_hear(&town->ears[1], CHANGE_MEMBER, town->jane.id);
-    assert_int_equal(times_heard(&town->ears[1], CHANGE_CARD, town->card.id), 1);
+    ear_wait(&town->ears[1], CHANGE_MEMBER, town->jane.id);
+    assert_int_equal(ear_times_heard(&town->ears[1], CHANGE_CARD, town->card.id), 1);
 }
 
 static void changes__are_found_by_looking_when_no_word_comes(void **state)
@@ -219,11 +93,11 @@ static void changes__are_found_by_looking_when_no_word_comes(void **state)
         "INSERT INTO changes (seq, at_ms, kind, subject) SELECT seq, 0, 1, 4711 FROM change_marks WHERE kind = 0",
     };
     assert_int_equal(store_watch(town->servers[1]), RESULT_OK);
-    wait_to_hear(&town->ears[1], CHANGE_ALL, 0);
+    ear_wait(&town->ears[1], CHANGE_ALL, 0);
     for (int i = 0; i < 2; i++) {
-        forget_all(&town->ears[1]);
-        run_sql(town, silently, 2);
-        wait_to_hear(&town->ears[1], CHANGE_CARD, 4711);
+        ear_forget(&town->ears[1]);
+        town_run_sql(town, silently, 2);
+        ear_wait(&town->ears[1], CHANGE_CARD, 4711);
         assert_int_equal(town->ears[1].count, 1); /* each is told once, and no more */
     }
 }
@@ -251,7 +125,7 @@ static void changes__that_were_swept_unread_mean_all(void **state)
     assert_int_equal(changes_read(db, 0, &mark, changes, 2, &count), RESULT_OK);
     assert_int_equal(count, 1);
     assert_int_equal(changes[0].kind, CHANGE_ALL);
-    run_sql(town, (const char *const[]){"DELETE FROM changes WHERE seq = 1"}, 1);
+    town_run_sql(town, (const char *const[]){"DELETE FROM changes WHERE seq = 1"}, 1);
     assert_int_equal(changes_read(db, 0, &mark, changes, 4, &count), RESULT_OK);
     assert_int_equal(count, 1);
     assert_int_equal(changes[0].kind, CHANGE_ALL);
@@ -270,14 +144,14 @@ static void watch__forgets_everything_when_its_connection_was_lost(void **state)
         "application_name = current_setting('application_name')",
     };
     assert_int_equal(store_watch(town->servers[1]), RESULT_OK);
-    wait_to_hear(&town->ears[1], CHANGE_ALL, 0);
-    forget_all(&town->ears[1]);
-    run_sql(town, cut, 1);
-    wait_to_hear(&town->ears[1], CHANGE_ALL, 0);
-    forget_all(&town->ears[1]);
+    ear_wait(&town->ears[1], CHANGE_ALL, 0);
+    ear_forget(&town->ears[1]);
+    town_run_sql(town, cut, 1);
+    ear_wait(&town->ears[1], CHANGE_ALL, 0);
+    ear_forget(&town->ears[1]);
     edit(town, 0);
-    wait_to_hear(&town->ears[1], CHANGE_CARD, town->card.id);
-    assert_int_equal(times_heard(&town->ears[1], CHANGE_ALL, 0), 0);
+    ear_wait(&town->ears[1], CHANGE_CARD, town->card.id);
+    assert_int_equal(ear_times_heard(&town->ears[1], CHANGE_ALL, 0), 0);
 }
 
 struct wants {
@@ -321,7 +195,7 @@ static void outbox__wakes_the_senders_of_other_servers(void **state)
     struct town *town = *state;
     struct webhook webhook = {
         .owner_id = town->jane.id, .url = "https://a.example/", .events = 1u << EVENT_WEBHOOK_PING};
-    int64_t delivery_id, until_ms = monotonic_ms() + PATIENCE_MS;
+    int64_t delivery_id, until_ms = monotonic_ms() + TOWN_PATIENCE_MS;
     struct db *db;
     char word[DB_WORD_SIZE] = "";
     assert_int_equal(store_webhook_add(town->servers[0], &webhook, now_ms()), RESULT_OK);
@@ -330,175 +204,13 @@ static void outbox__wakes_the_senders_of_other_servers(void **state)
     assert_int_equal(store_watch(town->servers[1]), RESULT_OK);
     assert_int_equal(store_webhook_ping(town->servers[0], town->jane.id, webhook.id, now_ms(), &delivery_id),
                      RESULT_OK);
-    assert_int_equal(db->driver->wait(db, -1, PATIENCE_MS, word), RESULT_OK);
+    assert_int_equal(db->driver->wait(db, -1, TOWN_PATIENCE_MS, word), RESULT_OK);
     assert_string_equal(word, WORD_OUTBOX);
     assert_int_equal(db->driver->wait(db, -1, 0, word), RESULT_NOT_FOUND);
     while (!town->ears[1].wakes && monotonic_ms() < until_ms)
         usleep(5000);
     assert_true(town->ears[1].wakes);
     db->driver->close(db);
-}
-
-/* ---- senders ---- */
-
-enum { ENDPOINTS = 12, PINGS = 10, LEASE_MS = 60000 };
-
-struct claimer {
-    pthread_t thread;
-    struct store *store;
-    int64_t ids[ENDPOINTS * PINGS];
-    size_t count;
-};
-
-/* Claims, sends at once and records, until nothing is due. */
-static void *claim_all(void *context)
-{
-    struct claimer *claimer = context;
-    int64_t until_ms = monotonic_ms() + PATIENCE_MS;
-    for (int idle = 0; idle < 5 && monotonic_ms() < until_ms;) {
-        struct arena arena;
-        struct delivery *list;
-        struct outcome outcomes[64] = {0};
-        const struct delivery_load load = {.places = 64};
-        size_t count;
-        int64_t next_ms, now = now_ms();
-        arena_init(&arena);
-        if (store_delivery_claim(claimer->store, &arena, now, LEASE_MS, &load, &list, &count, &next_ms) != RESULT_OK)
-            count = 0;
-        for (size_t i = 0; i < count; i++) {
-            claimer->ids[claimer->count++] = list[i].id;
-            outcomes[i] = (struct outcome){.delivery_id = list[i].id,
-                                           .attempt = {.at_ms = now, .status = 204},
-                                           .state = DELIVERY_DELIVERED,
-                                           .leased_until_ms = list[i].leased_until_ms};
-        }
-        if (count && store_delivery_record(claimer->store, outcomes, count, now) != RESULT_OK)
-            abort();
-        idle = count || next_ms ? 0 : idle + 1;
-        arena_free(&arena);
-        usleep(count ? 1000 : 20000);
-    }
-    return NULL;
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-    int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
-    return (one > other) - (one < other);
-}
-
-static void add_endpoints(struct town *town, struct webhook *webhooks, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        webhooks[i] = (struct webhook){.owner_id = town->jane.id,
-                                       .url = arena_printf(&town->arena, "https://crm%zu.example/", i),
-                                       .events = 1u << EVENT_WEBHOOK_PING};
-        assert_int_equal(store_webhook_add(town->servers[i % 2], &webhooks[i], now_ms()), RESULT_OK);
-    }
-}
-
-static void deliveries__go_to_one_of_two_senders_each(void **state)
-{
-    struct town *town = *state;
-    struct webhook webhooks[ENDPOINTS];
-    struct claimer claimers[2] = {{.store = town->servers[0]}, {.store = town->servers[1]}};
-    int64_t delivery_id, all[2 * ENDPOINTS * PINGS];
-    add_endpoints(town, webhooks, ENDPOINTS);
-    for (int i = 0; i < ENDPOINTS * PINGS; i++)
-        assert_int_equal(
-            store_webhook_ping(town->servers[i % 2], town->jane.id, webhooks[i % ENDPOINTS].id, now_ms(), &delivery_id),
-            RESULT_OK);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(pthread_create(&claimers[i].thread, NULL, claim_all, &claimers[i]), 0);
-    for (int i = 0; i < 2; i++)
-        pthread_join(claimers[i].thread, NULL);
-    size_t count = claimers[0].count + claimers[1].count;
-    assert_int_equal(count, ENDPOINTS * PINGS);
-    memcpy(all, claimers[0].ids, claimers[0].count * sizeof *all);
-    memcpy(all + claimers[0].count, claimers[1].ids, claimers[1].count * sizeof *all);
-    qsort(all, count, sizeof *all, compare_numbers);
-    for (size_t i = 1; i < count; i++)
-        assert_true(all[i] != all[i - 1]);
-}
-
-static size_t claim_some(struct town *town, int server, struct delivery **list)
-{
-    const struct delivery_load load = {.places = 64};
-    size_t count;
-    int64_t next_ms;
-    assert_int_equal(
-        store_delivery_claim(town->servers[server], &town->arena, now_ms(), LEASE_MS, &load, list, &count, &next_ms),
-        RESULT_OK);
-    return count;
-}
-
-static void deliveries__under_way_are_bounded_for_all_senders_together(void **state)
-{
-    struct town *town = *state;
-    struct webhook webhooks[ENDPOINTS];
-    struct delivery *list;
-    int64_t delivery_id;
-    add_endpoints(town, webhooks, ENDPOINTS);
-    for (int i = 0; i < ENDPOINTS * 4; i++)
-        assert_int_equal(
-            store_webhook_ping(town->servers[0], town->jane.id, webhooks[i % ENDPOINTS].id, now_ms(), &delivery_id),
-            RESULT_OK);
-    size_t of_one = claim_some(town, 0, &list), of_other = claim_some(town, 1, &list);
-    assert_int_equal(of_one + of_other, 8); /* a member's */
-}
-
-static void deliveries__on_probe_are_one_for_all_senders(void **state)
-{
-    struct town *town = *state;
-    struct webhook webhook;
-    struct delivery *list;
-    int64_t delivery_id;
-    add_endpoints(town, &webhook, 1);
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(store_webhook_ping(town->servers[0], town->jane.id, webhook.id, now_ms(), &delivery_id),
-                         RESULT_OK);
-    run_sql(town, (const char *const[]){"UPDATE webhooks SET breaker_ms = 1000, breaker_until_ms = 1, lane = 2"}, 1);
-    assert_int_equal(claim_some(town, 0, &list), 1);
-    assert_int_equal(claim_some(town, 1, &list), 0);
-    assert_int_equal(claim_some(town, 0, &list), 0);
-}
-
-static void deliveries__of_a_sender_that_was_overtaken_are_for_the_other_to_judge(void **state)
-{
-    struct town *town = *state;
-    struct webhook webhook;
-    struct delivery *first, *second, found;
-    struct attempt *attempts;
-    size_t count;
-    int64_t delivery_id;
-    add_endpoints(town, &webhook, 1);
-    assert_int_equal(store_webhook_ping(town->servers[0], town->jane.id, webhook.id, now_ms(), &delivery_id),
-                     RESULT_OK);
-    assert_int_equal(claim_some(town, 0, &first), 1);
-    usleep(2000); /* another lease ends at another time */
-    run_sql(town,
-            (const char *const[]){"UPDATE deliveries SET due_ms = 1, leased_until_ms = 1",
-                                  "UPDATE webhooks SET next_due_ms = 1, turn_ms = 0"},
-            2);
-    assert_int_equal(claim_some(town, 1, &second), 1);
-    assert_true(second->id == first->id && second->event_id == first->event_id);
-    struct outcome late = {.delivery_id = first->id,
-                           .attempt = {.at_ms = now_ms(), .error = "timeout"},
-                           .state = DELIVERY_PENDING,
-                           .retry_at_ms = now_ms(),
-                           .leased_until_ms = first->leased_until_ms};
-    assert_int_equal(store_delivery_record(town->servers[0], &late, 1, now_ms()), RESULT_OK);
-    assert_int_equal(claim_some(town, 0, &first), 0); /* it is still the other's */
-    assert_int_equal(
-        store_delivery_find(town->servers[0], &town->arena, town->jane.id, second->id, &found, &attempts, &count),
-        RESULT_OK);
-    assert_int_equal(count, 0);
-    late.leased_until_ms = second->leased_until_ms;
-    assert_int_equal(store_delivery_record(town->servers[1], &late, 1, now_ms()), RESULT_OK);
-    assert_int_equal(
-        store_delivery_find(town->servers[0], &town->arena, town->jane.id, second->id, &found, &attempts, &count),
-        RESULT_OK);
-    assert_int_equal(count, 1);
 }
 
 static void locks__are_held_by_one_or_shared_by_many(void **state)
@@ -517,7 +229,7 @@ static void locks__are_held_by_one_or_shared_by_many(void **state)
     assert_int_equal(driver->hold(other, DB_LOCK_NODE, 2000, false), RESULT_OK);
     driver->close(other);
     /* Whoever goes without a word leaves nothing behind. */
-    int64_t until_ms = monotonic_ms() + PATIENCE_MS;
+    int64_t until_ms = monotonic_ms() + TOWN_PATIENCE_MS;
     while (driver->hold(one, DB_LOCK_NODE, 2000, false) == RESULT_BUSY && monotonic_ms() < until_ms)
         usleep(5000);
     assert_int_equal(driver->open(town->url, DB_MAIN, DB_READ, &other), RESULT_OK);
@@ -679,7 +391,7 @@ static void cache__keeps_what_may_be_outdated_for_when_the_database_is_away(void
     page_cache_close(cache);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_town, drop_town)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, town_make, town_drop)
 
 int main(void)
 {
@@ -698,10 +410,6 @@ int main(void)
         TEST(watch__forgets_everything_when_its_connection_was_lost),
         TEST(outbox__knows_at_once_whom_another_server_added),
         TEST(outbox__wakes_the_senders_of_other_servers),
-        TEST(deliveries__go_to_one_of_two_senders_each),
-        TEST(deliveries__under_way_are_bounded_for_all_senders_together),
-        TEST(deliveries__on_probe_are_one_for_all_senders),
-        TEST(deliveries__of_a_sender_that_was_overtaken_are_for_the_other_to_judge),
         TEST(throttle__counts_forms_of_all_servers),
         TEST(salt__of_a_day_is_one_and_goes_with_the_day),
         TEST(locks__are_held_by_one_or_shared_by_many),

@@ -72,6 +72,29 @@ static void hint__is_the_same_for_one_owner_and_day_only(void **state)
     assert_true(hash(*state, 1, NOON) != first); /* the day's salt is gone for good */
 }
 
+static void hint__is_the_same_on_all_servers_of_a_store(void **state)
+{
+    static const unsigned char salt[DAY_SALT_SIZE] = "of the first day", next[DAY_SALT_SIZE] = "of the next";
+    static const unsigned char key[KEY_SIZE] = "of the key file", another[KEY_SIZE] = "of another";
+    struct visits *here = *state, *there = visits_open(), *elsewhere = visits_open();
+    come("203.0.113.7", PHONE);
+    assert_true(hash(here, 1, NOON) != hash(there, 1, NOON));
+    visits_take_salt(here, NOON / DAY, salt, key);
+    visits_take_salt(there, NOON / DAY, salt, key);
+    visits_take_salt(elsewhere, NOON / DAY, salt, another);
+    uint64_t first = hash(here, 1, NOON);
+    assert_true(hash(there, 1, NOON) == first);
+    assert_true(hash(elsewhere, 1, NOON) != first);
+    visits_take_salt(here, NOON / DAY + 1, next, key);
+    visits_take_salt(there, NOON / DAY + 1, next, key);
+    assert_true(hash(here, 1, NOON) == first); /* not before its day */
+    assert_true(hash(here, 1, NOON + DAY) != first);
+    assert_true(hash(here, 1, NOON + DAY) == hash(there, 1, NOON + DAY));
+    assert_true(hash(here, 1, NOON + 2 * DAY) != hash(there, 1, NOON + 2 * DAY)); /* nobody told them */
+    visits_close(there);
+    visits_close(elsewhere);
+}
+
 static void hint__of_yesterday_is_lost_also_when_nobody_comes_today(void **state)
 {
     come("203.0.113.7", PHONE);
@@ -161,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(hint__is_the_same_for_one_owner_and_day_only, start, stop),
+        cmocka_unit_test_setup_teardown(hint__is_the_same_on_all_servers_of_a_store, start, stop),
         cmocka_unit_test_setup_teardown(hint__of_yesterday_is_lost_also_when_nobody_comes_today, start, stop),
         cmocka_unit_test_setup_teardown(hint__is_of_the_network_in_ipv6, start, stop),
         cmocka_unit_test_setup_teardown(hint__is_made_of_nobody_who_asks_not_to_be_tracked, start, stop),
