@@ -230,9 +230,10 @@ test('settings: unknown ones are refused, flags win, secrets are hidden', async 
   assert.equal(config.MEISHI_LISTEN, '127.0.0.1:9')
   assert.equal(config.MEISHI_URL, 'https://cards.example.org')
   assert.equal(config.MEISHI_KEY_FILE, null, 'empty is not set')
-  assert.equal(Object.keys(config).length, 13)
+  assert.equal(Object.keys(config).length, 14)
   for (const [settings, words, said] of [
     [{ MEISHI_URL: 'ftp://x' }, ['config'], /MEISHI_URL/], [{ MEISHI_URL: 'https://x/path' }, ['config'], /MEISHI_URL/],
+    [{ MEISHI_SEND_WEBHOOKS: 'no' }, ['config'], /MEISHI_SEND_WEBHOOKS/],
     [{ MEISHI_KEEP_HITS_MONTHS: '1y' }, ['config'], /MEISHI_KEEP_HITS_MONTHS/], [{}, ['config', '--keep-hits-months', '0'], /MEISHI_KEEP_HITS_MONTHS/],
     [{ MEISHI_TRUSTED_PROXIES: '10.0.0.0/99' }, ['config'], /MEISHI_TRUSTED_PROXIES/], [{ MEISHI_SMTP_URL: 'smtp://x' }, ['config'], /MEISHI_MAIL_FROM/],
     [{}, ['config', '--listen'], /--listen/], [{ ...await newStore(), MEISHI_LISTEN: 'nonsense' }, ['serve'], /MEISHI_LISTEN/],
