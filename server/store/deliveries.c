@@ -92,8 +92,8 @@ static const char *list_sql(const struct showing *showing)
     case DELIVERY_DISABLED:
         return LISTED "FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 "
                       "AND state IN (2, 3) AND state = $5 ORDER BY id DESC LIMIT $4";
-    case DELIVERY_PENDING: /* ten thousand at most: the + keeps engines from walking all to have them in order */
-        return LISTED "FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 "
+    case DELIVERY_PENDING: /* ten thousand at most; the + keeps engines from walking all for the sake of order */
+        return LISTED "FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND +id < $3 "
                       "AND state = 0 AND queue IN (0, 1, 2) AND state = $5 ORDER BY +id DESC LIMIT $4";
     default:
         return LISTED "FROM deliveries WHERE owner_id = $1 AND webhook_id = $2 AND id < $3 "
