@@ -36,7 +36,8 @@ before(async () => {
   await until(async () => (await leads()).length >= 2)
   const delivery = await until(async () => (await deliveries()).find(one => one.state === 'delivered'))
   const listener = (await meishi.api(jane.token, 'POST', '/listeners', { events: ['share.created'] })).body
-  ids = [listener.id, jane.card.id, jane.share.id, named.id, jane.webhook, delivery.id, ...jane.session.tokens, ...(await leads()).map(lead => lead.id)]
+  const promise = (await meishi.api(jane.token, 'POST', `/leads/${(await leads())[0].id}/follow-ups`, { after: 'day' })).body
+  ids = [listener.id, promise.id, jane.card.id, jane.share.id, named.id, jane.webhook, delivery.id, ...jane.session.tokens, ...(await leads()).map(lead => lead.id)]
   const table = await readFile('server/routes.c', 'utf8')
   routes = [...table.matchAll(/ROUTE\((\w+),\s+"([^"]+)",\s+(\w+),\s+\w+,\s+(\w+)/g)].map(([, method, path, who, type]) => ({ method, path, who, type }))
 })
@@ -52,11 +53,11 @@ const deliveries = async () => (await read(`/webhooks/${jane.webhook}/deliveries
 // Everything of Jane's that a stranger might have changed.
 const everything = async () => JSON.stringify([
   await read('/cards'), await read(`/cards/${jane.card.id}`), await read(`/cards/${jane.card.id}/shares`), await leads(),
-  await Promise.all((await leads()).map(lead => read(`/leads/${lead.id}`))), await read('/webhooks'), await deliveries(),
+  await Promise.all((await leads()).map(lead => read(`/leads/${lead.id}`))), await read('/webhooks'), await deliveries(), await read('/follow-ups'),
   await read(`/shares/${jane.share.id}/hits`)])
 
 // Bodies that would be taken if the address were one's own.
-const JSONS = { cards: { title: 'Stolen' }, shares: { channel: 'link' }, leads: { stage: 'junk' }, webhooks: { enabled: false } }
+const JSONS = { cards: { title: 'Stolen' }, shares: { channel: 'link' }, leads: { stage: 'junk' }, webhooks: { enabled: false }, 'follow-ups': { done: true } }
 const FORM = { stage: 'junk', note: 'Stolen', do: 'off', channel: 'link', name: 'Stolen', title: 'Stolen', revision: '1', sure: 'yes' }
 
 async function ask({ method, path, type }, caller) {

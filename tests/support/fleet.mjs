@@ -132,9 +132,12 @@ class Database {
   }
 }
 
+// Only what a clean machine has: no setting of the caller's leaks in.
+const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MEISHI')))
+
 // A process of ours on a host.
 class Member {
-  constructor(host, command, env) { Object.assign(this, { host, command, env: { ...process.env, ...env } }) }
+  constructor(host, command, env) { Object.assign(this, { host, command, env: { ...clean, ...env } }) }
 
   async start() {
     this.process = this.host.spawn([resolve(BINARY), ...this.command], { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] })
