@@ -63,6 +63,9 @@ enum result db_postgres_wait(struct db *db, int fd, int wait_ms, char out[DB_WOR
 {
     struct session *session = (struct session *)db;
     int64_t until_ms = monotonic_ms() + wait_ms;
+    /* libpq reads no further than to an answer that nobody took: words behind it would never be heard. */
+    if (db_postgres_settle(session) != RESULT_OK)
+        return RESULT_FAILED;
     for (;;) {
         if (!session->handle)
             return RESULT_FAILED;

@@ -180,6 +180,25 @@ static void transactions__follow_each_other_however_they_ended(void **state)
     db_postgres.close(reader);
 }
 
+/* The end of a transaction that only read is not waited for, and what is said after it lies behind its answer. */
+static void words__are_heard_behind_a_transaction_that_only_read(void **state)
+{
+    const struct server *server = *state;
+    struct db *writer = server->db, *reader;
+    char word[DB_WORD_SIZE] = "";
+    assert_int_equal(db_postgres.open(server->url, DB_MAIN, DB_READ, &reader), RESULT_OK);
+    assert_int_equal(reader->driver->listen(reader), RESULT_OK);
+    assert_int_equal(reader->driver->begin(reader), RESULT_OK);
+    assert_int_equal(number(reader, "SELECT count(*) FROM t"), 0);
+    assert_int_equal(reader->driver->end(reader, false), RESULT_OK);
+    assert_int_equal(writer->driver->begin(writer), RESULT_OK);
+    assert_int_equal(writer->driver->notify(writer, "word"), RESULT_OK);
+    assert_int_equal(writer->driver->end(writer, true), RESULT_OK);
+    assert_int_equal(reader->driver->wait(reader, -1, 5000, word), RESULT_OK);
+    assert_string_equal(word, "word");
+    db_postgres.close(reader);
+}
+
 static void server__that_answers_before_its_disk_is_refused(void **state)
 {
     const struct server *server = *state;
@@ -209,6 +228,7 @@ int main(void)
         WITH_TABLE(connection__lost_in_a_transaction_fails_it_and_the_next_connects_anew),
         WITH_TABLE(connection__that_takes_no_writes_any_more_is_left),
         WITH_TABLE(transactions__follow_each_other_however_they_ended),
+        WITH_TABLE(words__are_heard_behind_a_transaction_that_only_read),
         WITH_TABLE(server__that_answers_before_its_disk_is_refused),
     };
     return cmocka_run_group_tests_name("postgres", tests, NULL, NULL);
