@@ -75,6 +75,55 @@ static enum result read_environment(char **environment, struct arena *arena, str
     return RESULT_OK;
 }
 
+/* A parameter's value is hidden when its name speaks of a password or is written so that one cannot see what it speaks of. */
+static bool hides(const char *name, size_t len)
+{
+    return memmem(name, len, "pass", 4) || memchr(name, '%', len);
+}
+
+static void add_query(struct str *out, const char *query)
+{
+    for (const char *at = query; *at;) {
+        size_t len = 1 + strcspn(at + 1, "&"), name = strcspn(at, "=");
+        if (name < len && hides(at + 1, name - 1))
+            str_addf(out, "%.*s=***", (int)name, at);
+        else
+            str_add_n(out, at, len);
+        at += len;
+    }
+}
+
+/* "scheme://user:password@rest?password=…" without the passwords. One that holds a bare @ or / is hidden whole: everything up
+ * to the last @ counts as its, since showing less is no harm. */
+const char *config_without_password(const char *value, struct arena *arena)
+{
+    const char *start = value ? strstr(value, "://") : NULL;
+    if (!start)
+        return value;
+    const char *at = strrchr(start, '@');
+    const char *colon = at ? memchr(start + 3, ':', (size_t)(at - start - 3)) : NULL;
+    const char *rest = colon ? at : start, *query = strchr(rest, '?');
+    struct str shown;
+    str_init(&shown, arena, strlen(value) * 4 + 16);
+    if (colon)
+        str_addf(&shown, "%.*s:***", (int)(colon - value), value);
+    else
+        rest = value;
+    str_add_n(&shown, rest, query ? (size_t)(query - rest) : strlen(rest));
+    if (query)
+        add_query(&shown, query);
+    return shown.data;
+}
+
+const char *config_take_secret(const char *argument, struct arena *arena)
+{
+    const char *value = arena_strdup(arena, argument), *start = strstr(argument, "://");
+    char *seen = (char *)(uintptr_t)argument; /* the words of a command are the process's own */
+    if (start && strcmp(config_without_password(value, arena), value) != 0)
+        memset(seen + (start - argument) + 3, '*', strlen(start + 3));
+    return value;
+}
+
 static enum result read_flags(int *argc, char **argv, struct arena *arena, struct config *out, const char **why)
 {
     int kept = 0;
@@ -93,7 +142,7 @@ static enum result read_flags(int *argc, char **argv, struct arena *arena, struc
             *why = arena_printf(arena, "%s needs a value.", setting->flag);
             return RESULT_INVALID;
         }
-        *place(out, setting) = value;
+        *place(out, setting) = setting->is_secret ? config_take_secret(value, arena) : value;
     }
     *argc = kept;
     return RESULT_OK;
@@ -264,53 +313,13 @@ void config_to_environment(const struct config *config)
     }
 }
 
-/* A parameter's value is hidden when its name speaks of a password or is written so that one cannot see what it speaks of. */
-static bool hides(const char *name, size_t len)
-{
-    return memmem(name, len, "pass", 4) || memchr(name, '%', len);
-}
-
-static void add_query(struct str *out, const char *query)
-{
-    for (const char *at = query; *at;) {
-        size_t len = 1 + strcspn(at + 1, "&"), name = strcspn(at, "=");
-        if (name < len && hides(at + 1, name - 1))
-            str_addf(out, "%.*s=***", (int)name, at);
-        else
-            str_add_n(out, at, len);
-        at += len;
-    }
-}
-
-/* "scheme://user:password@rest?password=…" without the passwords. One that holds a bare @ or / is hidden whole: everything up
- * to the last @ counts as its, since showing less is no harm. */
-static const char *without_password(const char *value, struct arena *arena)
-{
-    const char *start = value ? strstr(value, "://") : NULL;
-    if (!start)
-        return value;
-    const char *at = strrchr(start, '@');
-    const char *colon = at ? memchr(start + 3, ':', (size_t)(at - start - 3)) : NULL;
-    const char *rest = colon ? at : start, *query = strchr(rest, '?');
-    struct str shown;
-    str_init(&shown, arena, strlen(value) * 4 + 16);
-    if (colon)
-        str_addf(&shown, "%.*s:***", (int)(colon - value), value);
-    else
-        rest = value;
-    str_add_n(&shown, rest, query ? (size_t)(query - rest) : strlen(rest));
-    if (query)
-        add_query(&shown, query);
-    return shown.data;
-}
-
 void config_print(const struct config *config, bool json, struct str *out)
 {
     json_t *object = json_object();
     for (int i = 0; i < SETTING_COUNT; i++) {
         const char *value = *place((struct config *)(uintptr_t)config, &SETTINGS[i]);
         if (SETTINGS[i].is_secret)
-            value = without_password(value, out->arena);
+            value = config_without_password(value, out->arena);
         if (json)
             json_object_set_new(object, SETTINGS[i].variable, value ? json_string(value) : json_null());
         else

@@ -36,6 +36,10 @@ enum result config_read(int *argc, char **argv, char **environment, struct arena
                         const char **why) MUST_CHECK;
 /* Puts every setting into this process's environment, for the program it is to become. */
 void config_to_environment(const struct config *config);
+/* A URL without the passwords that it holds. NULL stays NULL. */
+const char *config_without_password(const char *value, struct arena *arena);
+/* A copy of a word of the command line, which everybody on the machine may read there: one that holds a password is covered. */
+const char *config_take_secret(const char *argument, struct arena *arena);
 /* "name value" lines of what is in force, without secrets; JSON if asked. */
 void config_print(const struct config *config, bool json, struct str *out);
 

@@ -94,10 +94,11 @@ static int say_done(struct cli_call *call, const struct config *config, const ch
             "All is copied and compared. Secrets are sealed with the key file, which every server of the new "
             "store needs as it is:");
     if (config->key_file)
-        return cli_say(call, EX_OK, "meishi serve --store '%s' --key-file '%s'", to, config->key_file);
+        return cli_say(call, EX_OK, "meishi serve --store '%s' --key-file '%s'",
+                       config_without_password(to, call->arena), config->key_file);
     if (old && new &&strcmp(old, new))
         cli_say(call, EX_OK, "cp '%s/meishi.key' '%s/meishi.key'", old, new);
-    return cli_say(call, EX_OK, "meishi serve --store '%s'", to);
+    return cli_say(call, EX_OK, "meishi serve --store '%s'", config_without_password(to, call->arena));
 }
 
 int cli_copy(const struct config *config, struct cli_call *call, int argc, char **argv)
@@ -115,6 +116,10 @@ int cli_copy(const struct config *config, struct cli_call *call, int argc, char 
         return code;
     if (!options.from || !options.to)
         return cli_say(call, EX_USAGE, "usage: meishi copy --from STORE --to STORE");
+    options.from = config_take_secret(options.from, call->arena);
+    options.to = config_take_secret(options.to, call->arena);
+    options.from_said = config_without_password(options.from, call->arena);
+    options.to_said = config_without_password(options.to, call->arena);
     if (!options.base_url)
         options.base_url = arena_printf(call->arena, "http://%s", config->listen);
     int64_t start_ms = monotonic_ms();

@@ -16,6 +16,7 @@
 
 struct copying {
     const struct copy_options *options;
+    const char *from_said, *to_said;
     struct arena *arena;
     struct copy_outcome *out;
     const char **why;
@@ -38,7 +39,7 @@ static enum result say(struct copying *copying, enum result result, const char *
 static enum result say_source(struct copying *copying)
 {
     return say(copying, RESULT_FAILED,
-               arena_printf(copying->arena, "%s could not be read: %s.", copying->options->from,
+               arena_printf(copying->arena, "%s could not be read: %s.", copying->from_said,
                             copying->from->driver->error(copying->from)));
 }
 
@@ -47,7 +48,7 @@ static enum result say_target(struct copying *copying, const char *table)
     return say(copying, RESULT_FAILED,
                arena_printf(copying->arena,
                             "%s could not be written%s%s: %s. What is there stays; run it again to go on.",
-                            copying->options->to, table ? ", at the table " : "", table ? table : "",
+                            copying->to_said, table ? ", at the table " : "", table ? table : "",
                             copying->to->driver->error(copying->to)));
 }
 
@@ -105,7 +106,7 @@ static enum result open_source(struct copying *copying)
                    arena_printf(copying->arena,
                                 "%s is no store this program knows: write sqlite:FOLDER or "
                                 "postgres://USER@HOST/DATABASE.",
-                                url));
+                                copying->from_said));
     enum result result = driver->open(url, DB_MAIN, DB_READ, &copying->from);
     if (result != RESULT_OK)
         return say(copying, result == RESULT_NOT_FOUND ? RESULT_NOT_FOUND : RESULT_FAILED,
@@ -136,7 +137,7 @@ static enum result open_target(struct copying *copying)
                    arena_printf(copying->arena,
                                 "%s is no store this program knows: write sqlite:FOLDER or "
                                 "postgres://USER@HOST/DATABASE.",
-                                url));
+                                copying->to_said));
     enum result result = lock_take(url, copying->arena, &copying->lock, &clean, copying->why);
     if (result == RESULT_OK)
         result = driver->open(url, DB_MAIN, DB_WRITE, &copying->to);
@@ -178,7 +179,7 @@ static enum result look_at_target(struct copying *copying)
                 arena_printf(copying->arena,
                              "%s holds an unfinished copy of another store, or by another version of Meishi: empty "
                              "it, or name another.",
-                             copying->options->to));
+                             copying->to_said));
         if (result != RESULT_NOT_FOUND)
             return say_target(copying, NULL);
     }
@@ -196,7 +197,7 @@ static enum result look_at_target(struct copying *copying)
             return say(copying, RESULT_DENIED,
                        arena_printf(copying->arena,
                                     "%s is not empty: its table %s has rows. A copy goes into an empty place only.",
-                                    copying->options->to, there.list[i].name));
+                                    copying->to_said, there.list[i].name));
     }
     return result == RESULT_INVALID ? RESULT_DENIED : result;
 }
@@ -248,7 +249,7 @@ static enum result prepare_target(struct copying *copying)
                        arena_printf(copying->arena,
                                     "%s has a table %s, which this version of Meishi has not, or with other columns. "
                                     "Nothing was copied.",
-                                    copying->options->from, table->name));
+                                    copying->from_said, table->name));
     }
     return result;
 }
@@ -488,7 +489,12 @@ enum result copy_refuse_unfinished(struct db *db, struct arena *arena, const cha
 enum result store_copy(const struct copy_options *options, struct arena *arena, struct copy_outcome *out,
                        const char **why)
 {
-    struct copying copying = {.options = options, .arena = arena, .out = out, .why = why};
+    struct copying copying = {.options = options,
+                              .from_said = options->from_said ? options->from_said : options->from,
+                              .to_said = options->to_said ? options->to_said : options->to,
+                              .arena = arena,
+                              .out = out,
+                              .why = why};
     *out = (struct copy_outcome){0};
     *why = NULL;
     if (strcmp(options->from, options->to) == 0)

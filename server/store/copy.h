@@ -19,7 +19,8 @@ struct copy_progress {
 
 struct copy_options {
     const char *from, *to;
-    const char *base_url; /* hits of the source that wait are folded first, which may tell of leads */
+    const char *from_said, *to_said; /* what sentences call them, without a password; NULL: that */
+    const char *base_url;            /* hits of the source that wait are folded first, which may tell of leads */
     void (*tell)(void *context, const struct copy_progress *progress); /* often; may be NULL */
     void *context;
 };

@@ -85,6 +85,13 @@ test('and on the copy of the copy, where a receipt erases', async () => {
   await until(() => receiver.of('lead.erased').length)
 })
 
+test('no password of a store is repeated', async () => {
+  const answer = await meishi.command('copy', '--from', 'mysql://ann:geheim@db.example/meishi?password=secret', '--to', `sqlite:${meishi.folder}/new`)
+  assert.equal(answer.code, 66)
+  assert.match(answer.words, /mysql:\/\/ann:\*\*\*@db\.example/)
+  assert.doesNotMatch(answer.words, /geheim|secret/)
+})
+
 test('it says in words what it needs', async () => {
   assert.equal((await meishi.command('copy')).code, 64)
   const nothing = await meishi.command('copy', '--from', `sqlite:${meishi.folder}/nothing`, '--to', `sqlite:${meishi.folder}/new`)
