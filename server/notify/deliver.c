@@ -172,10 +172,38 @@ static void take_back(struct sender *sender, const struct send_outcome *sent, si
     }
 }
 
-static void record(struct sender *sender, const struct outcome *outcomes, size_t count)
+/* What came back and is not recorded yet. Recording a handful costs little more than recording one, so they are gathered while
+ * there is enough to send without asking the store, and no longer than GATHER_MS. */
+struct gathered {
+    struct outcome outcomes[COURIER_JOBS_MAX];
+    size_t count;
+    int64_t until_ms; /* monotonic */
+};
+
+/* What the store would not record, because it is away: nobody else can have it either. Once it answers and still will not, what is
+ * beyond its lease is another's, and is let go. */
+static void keep_for_later(struct sender *sender, struct gathered *gathered)
 {
-    if (count && store_delivery_record(sender->store, outcomes, count, now_ms()) != RESULT_OK)
-        log_error("webhook-record", "count=%zu words=\"sent but not recorded, will be sent again\"", count);
+    size_t kept = 0;
+    int64_t now = now_ms();
+    bool answers = store_ping(sender->store) == RESULT_OK;
+    for (size_t i = 0; i < gathered->count; i++)
+        if (!answers || gathered->outcomes[i].leased_until_ms > now)
+            gathered->outcomes[kept++] = gathered->outcomes[i];
+    if (kept < gathered->count)
+        log_error("webhook-record", "count=%zu words=\"sent but not recorded, will be sent again\"",
+                  gathered->count - kept);
+    gathered->count = kept;
+}
+
+static void record(struct sender *sender, struct gathered *gathered)
+{
+    if (!gathered->count)
+        return;
+    if (store_delivery_record(sender->store, gathered->outcomes, gathered->count, now_ms()) == RESULT_OK)
+        gathered->count = 0;
+    else
+        keep_for_later(sender, gathered);
 }
 
 /* ---- round and round ---- */
@@ -193,18 +221,19 @@ static void sync_when_due(struct sender *sender, int64_t now)
 /* Records what came back, claims as many as there are places for, in the same transaction, and sends them; says how long
  * nothing more will be due. A claim does a bounded part of what is to be done, so what is left is looked at again at once,
  * and other writers come in between. */
-static int exchange(struct sender *sender, const struct outcome *outcomes, size_t outcome_count)
+static int exchange(struct sender *sender, struct gathered *gathered)
 {
     struct arena arena;
     struct delivery *deliveries;
     const struct delivery_load load = load_of(sender);
-    size_t count;
+    size_t count, outcome_count = gathered->count;
     int64_t now = now_ms(), next_due_ms;
     arena_init(&arena);
-    enum result result = outcome_count ? store_delivery_exchange(sender->store, &arena, outcomes, outcome_count, now,
-                                                                 LEASE_MS, &load, &deliveries, &count, &next_due_ms)
-                                       : store_delivery_claim(sender->store, &arena, now, LEASE_MS, &load, &deliveries,
-                                                              &count, &next_due_ms);
+    enum result result =
+        outcome_count
+            ? store_delivery_exchange(sender->store, &arena, gathered->outcomes, outcome_count, now, LEASE_MS, &load,
+                                      &deliveries, &count, &next_due_ms)
+            : store_delivery_claim(sender->store, &arena, now, LEASE_MS, &load, &deliveries, &count, &next_due_ms);
     for (size_t i = 0; i < count; i++) {
         send_one(sender, &deliveries[i], &arena);
         sodium_memzero(&deliveries[i].keys, sizeof deliveries[i].keys);
@@ -214,20 +243,13 @@ static int exchange(struct sender *sender, const struct outcome *outcomes, size_
     if (result == RESULT_OK && outcome_count && !sender->sync_ms)
         sender->sync_ms = monotonic_ms() + SYNC_MS;
     if (result != RESULT_OK) { /* what cannot be claimed must not keep what was sent from being recorded */
-        record(sender, outcomes, outcome_count);
+        record(sender, gathered);
         return PAUSE_MS;
     }
+    gathered->count = 0;
     int64_t wait = next_due_ms ? next_due_ms - now : SLEEP_MAX_MS;
     return wait < AGAIN_MS ? AGAIN_MS : wait < SLEEP_MAX_MS ? (int)wait : SLEEP_MAX_MS;
 }
-
-/* What came back and is not recorded yet. Recording a handful costs little more than recording one, so they are gathered while
- * there is enough to send without asking the store, and no longer than GATHER_MS. */
-struct gathered {
-    struct outcome outcomes[COURIER_JOBS_MAX];
-    size_t count;
-    int64_t until_ms; /* monotonic */
-};
 
 static void gather(struct sender *sender, struct gathered *gathered, int wait_ms)
 {
@@ -278,16 +300,17 @@ static void *run(void *context)
         if (atomic_load(&sender->stopping)) {
             if (!stop_ms)
                 stop_ms = now + STOP_MS;
-            record(sender, gathered.outcomes, gathered.count);
-            gathered.count = 0;
-            if (!courier_busy(sender->courier) || now >= stop_ms)
+            if (now >= rest_ms || now >= stop_ms) {
+                record(sender, &gathered);
+                rest_ms = now + (gathered.count ? PAUSE_MS : 0);
+            }
+            if ((!courier_busy(sender->courier) && !gathered.count) || now >= stop_ms)
                 break;
             look_ms = stop_ms;
         } else if (now >= rest_ms &&
                    (is_time(sender, &gathered, now) || atomic_exchange(&sender->woken, false) || now >= look_ms)) {
-            look_ms = now + exchange(sender, gathered.outcomes, gathered.count);
-            gathered.count = 0;
-            rest_ms = now + pace_rest_ms(&pace);
+            look_ms = now + exchange(sender, &gathered);
+            rest_ms = now + (gathered.count ? PAUSE_MS : pace_rest_ms(&pace));
         }
         now = monotonic_ms();
         sync_when_due(sender, now);
@@ -299,6 +322,8 @@ static void *run(void *context)
         until_ms = earlier_of(until_ms, sender->followups_ms);
         gather(sender, &gathered, until_ms > now ? (int)(until_ms - now) : 0);
     }
+    if (gathered.count)
+        log_error("webhook-record", "count=%zu words=\"sent but not recorded, will be sent again\"", gathered.count);
     sync_when_due(sender, INT64_MAX);
     pace_close(&pace);
     return NULL;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,56 @@ static void deliver__has_at_most_two_under_way_to_one_endpoint(void **state)
     assert_int_equal(receiver_most_at_once(road->receiver, "/slow-ok"), 2);
 }
 
+/* ---- a store that is away for a while ---- */
+
+static struct db_driver deaf; /* the engine of the run, but for its commits */
+static atomic_bool refuses;
+static atomic_int refused;
+
+static enum result open_deaf(const char *url, enum db_part part, enum db_mode mode, struct db **out)
+{
+    enum result result = engine_driver()->open(url, part, mode, out);
+    if (result == RESULT_OK)
+        (*out)->driver = &deaf;
+    return result;
+}
+
+static enum result end_deaf(struct db *db, bool commit)
+{
+    bool commits = commit && !atomic_load(&refuses);
+    enum result result = engine_driver()->end(db, commits);
+    if (commits == commit)
+        return result;
+    atomic_fetch_add(&refused, 1);
+    return RESULT_FAILED;
+}
+
+static void deliver__records_later_what_arrived_while_the_store_was_away(void **state)
+{
+    struct road *road = *state;
+    static const unsigned char key[32] = "thirty-two bytes of a seal key.";
+    const char *why;
+    struct store_options options = {
+        .url = road->fresh->url, .driver = &deaf, .base_url = "https://meishi.example", .seal_key = key};
+    sender_stop(road->sender);
+    store_close(road->fresh->store);
+    deaf = *engine_driver();
+    deaf.open = open_deaf;
+    deaf.end = end_deaf;
+    assert_int_equal(store_open(&options, &road->fresh->arena, &road->fresh->store, &why), RESULT_OK);
+    road->sender = start_sender(road->fresh);
+    struct webhook webhook = endpoint(road, "/slow-ok");
+    ping(road, &webhook);
+    for (int i = 0; i < 2000 && !receiver_count(road->receiver, "/slow-ok"); i++)
+        usleep(10000);
+    atomic_store(&refuses, true);
+    for (int i = 0; i < 2000 && atomic_load(&refused) < 2; i++) /* with a claim, and alone */
+        usleep(10000);
+    atomic_store(&refuses, false);
+    assert_int_equal(wait_for(road, &webhook, 1).state, DELIVERY_DELIVERED);
+    assert_int_equal(receiver_count(road->receiver, "/slow-ok"), 1);
+}
+
 static void deliver__refuses_a_list_it_cannot_read(void **state)
 {
     struct road *road = *state;
@@ -280,6 +331,7 @@ int main(int argc, char **argv)
         ON_THE_ROAD(deliver__turns_an_endpoint_off_that_is_gone),
         ON_THE_ROAD(deliver__waits_as_long_as_a_busy_receiver_asks),
         ON_THE_ROAD(deliver__has_at_most_two_under_way_to_one_endpoint),
+        ON_THE_ROAD(deliver__records_later_what_arrived_while_the_store_was_away),
         ON_THE_ROAD(deliver__refuses_a_list_it_cannot_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
