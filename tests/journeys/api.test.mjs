@@ -626,6 +626,7 @@ test('a disabled member has no API, and their cards are shown to nobody', async 
 test('every route asks for a token of its scope and is not read twice, and every body must be JSON of a fitting size', async () => {
   const { body: webhook } = await asJane('POST', '/webhooks', { url: receiver.url, events: ['webhook.ping'] })
   const { body: ping } = await asJane('POST', `/webhooks/${webhook.id}/ping`)
+  await until(async () => (await asJane('GET', `/deliveries/${ping.delivery_id}`)).body.state === 'delivered') // and changes no more
   const { id } = await share({ recipient: 'Somebody' })
   const { body: { data: [lead] } } = await asJane('GET', `/leads?share=${id}`)
   const ids = { cards: jane.card.id, shares: id, leads: lead.id, webhooks: webhook.id, deliveries: ping.delivery_id }

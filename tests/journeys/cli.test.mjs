@@ -290,10 +290,10 @@ test('words that are no command are told so on stderr', async () => {
   assert.match(latin.words, /UTF-8/)
 })
 
-test('a worker needs a server, and a folder that cannot be made is said', async () => {
+test('a worker needs a server, or a store that it can share and the address of links, and a folder that cannot be made is said', async () => {
   const worker = await run(['worker'], await newStore())
-  assert.equal(worker.code, UNAVAILABLE)
-  assert.match(worker.words, onPostgres ? /a folder of this machine/ : /No server/)
+  assert.equal(worker.code, onPostgres ? CONFIG : UNAVAILABLE)
+  assert.match(worker.words, onPostgres ? /MEISHI_URL/ : /No server/)
   const { code, words } = await run(['member', 'list'], { MEISHI_STORE: 'sqlite:/proc/none/store' })
   assert.equal(code, UNAVAILABLE)
   assert.match(words, /\/proc\/none\/store/)
