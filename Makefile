@@ -217,24 +217,28 @@ format: ## clang-format every C file
 
 # --- Installing -----------------------------------------------------------------------------------------------------
 
-install: all ## put the binary under DESTDIR and PREFIX
+OPERATE_DOCS = Caddyfile Caddyfile.many grafana.json meishi-worker.nft
+UNITS = meishi.service meishi.socket meishi-worker.service meishi-worker-postgres.service
+DOC_PLACE = $(DESTDIR)$(PREFIX)/share/doc/meishi
+UNIT_PLACE = $(DESTDIR)$(PREFIX)/lib/systemd/system
+
+install: all ## put the binary, its manual, units and examples under DESTDIR and PREFIX
 	install -D -m 755 $(BUILD)/meishi $(DESTDIR)$(PREFIX)/bin/meishi
 	install -D -m 644 assets/operate/meishi.1 $(DESTDIR)$(PREFIX)/share/man/man1/meishi.1
-	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/meishi/LICENSE
-	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/meishi/README.md
-	install -D -m 644 assets/operate/grafana.json $(DESTDIR)$(PREFIX)/share/doc/meishi/grafana.json
-	install -D -m 644 assets/operate/Caddyfile $(DESTDIR)$(PREFIX)/share/doc/meishi/Caddyfile
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|/usr/local|$(PREFIX)|' assets/operate/meishi.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/meishi.service
-	sed 's|/usr/local|$(PREFIX)|' assets/operate/meishi-worker.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/meishi-worker.service
-	install -m 644 assets/operate/meishi.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/meishi.socket
-	install -D -m 644 assets/operate/meishi-worker.nft $(DESTDIR)$(PREFIX)/share/doc/meishi/meishi-worker.nft
+	install -d $(DOC_PLACE) $(UNIT_PLACE)
+	install -m 644 LICENSE README.md CHANGELOG.md $(OPERATE_DOCS:%=assets/operate/%) $(DOC_PLACE)
+	install -m 644 $(UNITS:%=assets/operate/%) $(UNIT_PLACE)
+	sed -i 's|/usr/local|$(PREFIX)|' $(UNITS:%=$(UNIT_PLACE)/%)
+
+uninstall: ## take away what install put there; the store, its key and /etc/meishi.env stay
+	rm -f $(DESTDIR)$(PREFIX)/bin/meishi $(DESTDIR)$(PREFIX)/share/man/man1/meishi.1 $(UNITS:%=$(UNIT_PLACE)/%)
+	rm -rf $(DOC_PLACE)
 
 clean: ## remove everything made
 	rm -rf build tests/node_modules
 
 .PHONY: all help run crawlers deps test-deps test test-now unit-tests asan tsan valgrind cover fuzz fuzz-now faults bench scale lint \
-        format install clean
+        format install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

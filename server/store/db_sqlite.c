@@ -350,8 +350,10 @@ static enum result copy_to(struct db *db, const char *path)
 {
     struct connection *connection = connection_of(db);
     int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0)
+    if (file < 0) {
+        snprintf(connection->words, sizeof connection->words, "%s", strerror(errno));
         return errno == EEXIST ? RESULT_CONFLICT : RESULT_FAILED;
+    }
     close(file);
     /* The copy is written under this connection, which stays unable to write anything else. */
     sqlite3_exec(connection->handle, "PRAGMA query_only=OFF", NULL, NULL, NULL);

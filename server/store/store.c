@@ -448,8 +448,9 @@ enum result store_backup(struct store *store, const char *path, struct arena *ar
     if (result == RESULT_CONFLICT)
         *why = "There is a file of that name already, and a backup never overwrites one.";
     else if (result != RESULT_OK)
-        *why = arena_printf(arena, "The copy could not be written (%s): see to the folder and the space on its disk.",
-                            db->driver->error(db));
+        *why = arena_printf(arena, "The copy could not be written (%s): see to the folder and the space on its disk.%s",
+                            db->driver->error(db),
+                            db->driver->shared ? "" : " A server that runs writes it itself, as its own user.");
     give_back(store, db);
     return result == RESULT_OK || result == RESULT_CONFLICT ? result : RESULT_FAILED;
 }

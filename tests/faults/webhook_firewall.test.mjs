@@ -155,12 +155,15 @@ test('the unit and the rules deny the same ranges', () => {
 const analyze = spawnSync('systemd-analyze', ['--version']).status === 0 ? false : 'systemd-analyze is not installed'
 test('systemd understands the units and finds little exposed', { skip: analyze }, () => {
   const units = mkdtempSync(join(tmpdir(), 'meishi-units-'))
-  for (const name of ['meishi.service', 'meishi-worker.service'])
+  const names = ['meishi.service', 'meishi.socket', 'meishi-worker.service', 'meishi-worker-postgres.service']
+  for (const name of names)
     writeFileSync(join(units, name), readFileSync(`assets/operate/${name}`, 'utf8').replace('/usr/local/bin/meishi', '/bin/true').replace(/^Documentation.*\n/m, ''))
-  const checked = spawnSync('systemd-analyze', ['verify', join(units, 'meishi-worker.service')], { encoding: 'utf8' })
+  const checked = spawnSync('systemd-analyze', ['verify', ...names.map(name => join(units, name))], { encoding: 'utf8' })
   assert.equal(checked.stderr.split('\n').filter(line => /meishi/.test(line)).join('\n'), '')
-  const said = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', join(units, 'meishi-worker.service')], { encoding: 'utf8' })
-  const level = Number(said.stdout.match(/exposure level for \S+: ([\d.]+)/)[1])
-  assert.ok(level <= 2.5, said.stdout)
+  for (const name of names.filter(name => name.endsWith('.service'))) {
+    const said = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', join(units, name)], { encoding: 'utf8' })
+    const level = Number(said.stdout.match(/exposure level for \S+: ([\d.]+)/)[1])
+    assert.ok(level <= 2.5, said.stdout)
+  }
   rmSync(units, { recursive: true, force: true })
 })
