@@ -351,10 +351,11 @@ void page_cache_forget_share(struct page_cache *cache, const char *token)
     uint64_t key[2];
     take_token(token, key);
     pthread_mutex_lock(&cache->lock);
-    cache->generation++;
     struct entry *entry = find(cache, key);
-    if (entry)
+    if (entry) { /* else who asks for what is not there would keep everything from being kept */
+        cache->generation++;
         drop(cache, entry);
+    }
     pthread_mutex_unlock(&cache->lock);
 }
 

@@ -60,7 +60,7 @@ void page_cache_put(struct page_cache *cache, const char *key, struct ready_repl
 /* What was changed, by whichever server: for store_on_change, which calls it after the commit. A page that was read before and
  * is added only now is not kept either: see GENERATION above. */
 void page_cache_forget(struct page_cache *cache, const struct change *change);
-/* A share whose card turned out to be another revision than it says. */
+/* A share that turned out to be gone, or to be of another revision of its card than it says. */
 void page_cache_forget_share(struct page_cache *cache, const char *token);
 
 #endif

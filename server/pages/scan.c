@@ -45,7 +45,8 @@ static enum result load_share(struct app *app, const char *token, struct open_sh
                                    .own_page = share.chain_len > 1 || share.vouch};
         memcpy(out->token, token, sizeof out->token);
         page_cache_add_share(app->pages, out, generation);
-    }
+    } else if (result == RESULT_NOT_FOUND) /* or it would come back when the database is away */
+        page_cache_forget_share(app->pages, token);
     arena_free(&arena);
     return result;
 }

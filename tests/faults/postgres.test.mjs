@@ -81,6 +81,21 @@ test('a server that hangs', async () => {
   await goesOnWithout(async () => cluster.freeze()).finally(() => cluster.thaw())
 })
 
+test('a share that was found to be revoked stays so while the database is away', async () => {
+  const gone = await meishi.share(jane.token, jane.card), page = () => meishi.open(`/c/${gone.token}`)
+  assert.equal((await page()).status, 200)
+  // By another server, and told while nobody heard.
+  await cluster.psql(`UPDATE shares SET revoked_ms = 1 WHERE token = '${gone.token}'`)
+  await cluster.cut()
+  await until(async () => (await page()).status === 404)
+  cluster.freeze()
+  try {
+    assert.notEqual((await page()).status, 200)
+  } finally {
+    cluster.thaw()
+  }
+})
+
 test('a line that goes silent', async () => {
   await goesOnWithout(async () => { line.silent = true }).finally(() => line.speak())
 })
