@@ -18,6 +18,7 @@
 
 enum {
     FIRST_MS = 15000,   /* to connect for the first time, by way of every host of the URL */
+    MORE_MS = 5000,     /* one more connection, to read by: a page may wait for it */
     PATIENCE_MS = 2000, /* for a connection that was there a moment ago */
     GLANCE_MS = 50,     /* and for one that was not */
     GIVE_UP_MS = 30000, /* a try that got no further */
@@ -255,7 +256,7 @@ enum result db_postgres_connect(struct session *session)
                       "It looks like postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, and within a "
                       "password : / @ ? % are written %3A %2F %40 %3F %25.");
     begin_to_connect(session);
-    enum result result = get_further(session, session->connecting_ms + FIRST_MS);
+    enum result result = get_further(session, session->connecting_ms + (session->mode == DB_READ ? MORE_MS : FIRST_MS));
     if (result == RESULT_NOT_FOUND) {
         keep_refusal(session);
         db_postgres_hang_up(session);

@@ -42,9 +42,11 @@ static struct timespec at_ms(int64_t monotonic)
     return (struct timespec){.tv_sec = (time_t)(monotonic / 1000), .tv_nsec = (long)(monotonic % 1000 * 1000000)};
 }
 
-static bool is_full(const struct pool *pool)
+/* A database that lets nobody in holds up the one who knocks: the others wait for what comes back, and no longer than they would
+ * for that. */
+static bool must_wait(const struct pool *pool)
 {
-    return pool->idle_count == 0 && pool->open_count == pool->size;
+    return pool->idle_count == 0 && (pool->open_count == pool->size || pool->opening);
 }
 
 /* With the lock held. False when it took too long. */
@@ -54,41 +56,48 @@ static bool wait_for_one(struct pool *pool)
     struct timespec until = at_ms(start_ms + patience_ms);
     bool in_time = true;
     pool->waits++;
-    while (in_time && is_full(pool)) {
+    while (in_time && must_wait(pool)) {
         if (patience_ms)
             in_time = pthread_cond_timedwait(&pool->returned, &pool->lock, &until) != ETIMEDOUT;
         else
             pthread_cond_wait(&pool->returned, &pool->lock);
     }
     pool->wait_ms += monotonic_ms() - start_ms;
-    return !is_full(pool);
+    return !must_wait(pool);
+}
+
+/* One more, for which there is room in the count. */
+static enum result open_one(struct pool *pool, struct db **out)
+{
+    enum result result = pool->driver->open(pool->url, DB_MAIN, DB_READ, out);
+    if (result == RESULT_OK) {
+        (*out)->patient = pool->patient;
+        (*out)->standby = pool->standby;
+    }
+    pthread_mutex_lock(&pool->lock);
+    pool->opening = false;
+    pool->open_count -= result != RESULT_OK;
+    pthread_cond_signal(&pool->returned); /* who waits may open the next */
+    pthread_mutex_unlock(&pool->lock);
+    return result == RESULT_OK ? RESULT_OK : RESULT_FAILED;
 }
 
 enum result pool_borrow(struct pool *pool, struct db **out)
 {
     *out = NULL;
     pthread_mutex_lock(&pool->lock);
-    if (is_full(pool) && !wait_for_one(pool)) {
+    if (must_wait(pool) && !wait_for_one(pool)) {
         pool->timeouts++;
         pthread_mutex_unlock(&pool->lock);
         return RESULT_FAILED;
     }
     *out = pool->idle_count > 0 ? pool->idle[--pool->idle_count] : NULL;
-    if (!*out)
+    if (!*out) {
         pool->open_count++;
-    pthread_mutex_unlock(&pool->lock);
-    if (*out)
-        return RESULT_OK;
-    if (pool->driver->open(pool->url, DB_MAIN, DB_READ, out) == RESULT_OK) {
-        (*out)->patient = pool->patient;
-        (*out)->standby = pool->standby;
-        return RESULT_OK;
+        pool->opening = true;
     }
-    pthread_mutex_lock(&pool->lock);
-    pool->open_count--;
-    pthread_cond_signal(&pool->returned);
     pthread_mutex_unlock(&pool->lock);
-    return RESULT_FAILED;
+    return *out ? RESULT_OK : open_one(pool, out);
 }
 
 void pool_give(struct pool *pool, struct db *db)

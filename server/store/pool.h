@@ -16,6 +16,7 @@ struct pool {
     pthread_cond_t returned;
     struct db *idle[STORE_READERS_MAX];
     int idle_count, open_count, size;
+    bool opening;                     /* one more is on its way, and counted as open */
     int64_t waits, wait_ms, timeouts; /* how often somebody waited, how long in all, and how often in vain */
 };
 
@@ -24,7 +25,8 @@ void pool_init(struct pool *pool, const struct db_driver *driver, const char *ur
 void pool_destroy(struct pool *pool);
 /* A connection that was opened elsewhere is one of the pool's from now on, and idle. */
 void pool_adopt(struct pool *pool, struct db *db);
-/* To be given back. FAILED: none came back in the driver's patience, or one more could not be opened. */
+/* To be given back. FAILED: none came back in the driver's patience, or one more could not be opened. Only one is
+ * opened at a time. */
 enum result pool_borrow(struct pool *pool, struct db **out) MUST_CHECK;
 void pool_give(struct pool *pool, struct db *db);
 void pool_figures(struct pool *pool, struct store_figures *out);
