@@ -167,3 +167,21 @@ test('systemd understands the units and finds little exposed', { skip: analyze }
   }
   rmSync(units, { recursive: true, force: true })
 })
+
+// What systemd's groups leave out, it refuses: then nothing could be sent or decoded at all.
+test('the units let processes lock themselves up', { skip: analyze }, () => {
+  const groups = {}
+  let group
+  for (const line of spawnSync('systemd-analyze', ['syscall-filter', '--no-pager'], { encoding: 'utf8' }).stdout.split('\n')) {
+    if (line.startsWith('@')) group = groups[line.trim()] = []
+    else if (/^ +[@\w]/.test(line)) group?.push(line.trim())
+  }
+  const calls = name => name.startsWith('@') ? (groups[name] ?? []).flatMap(calls) : [name]
+  for (const name of ['meishi.service', 'meishi-worker.service', 'meishi-worker-postgres.service']) {
+    const allowed = new Set(calls('@default'))
+    for (const [, not, words] of readFileSync(`assets/operate/${name}`, 'utf8').matchAll(/^SystemCallFilter=(~?)(.*)$/mg))
+      for (const call of words.split(' ').flatMap(calls)) allowed[not ? 'delete' : 'add'](call)
+    assert.deepEqual(['seccomp', 'setrlimit', 'prctl', 'close_range', 'execve'].filter(call => !allowed.has(call)), [], name)
+    assert.ok(!allowed.has('mount'))
+  }
+})
