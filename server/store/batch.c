@@ -64,18 +64,6 @@ static int compare_acts(const void *a, const void *b)
 
 /* ---- reading ---- */
 
-static void *grown(struct arena *arena, void *old, size_t count, size_t *room, size_t size)
-{
-    if (count < *room)
-        return old;
-    size_t more = *room ? *room * 2 : 64;
-    void *wider = arena_alloc_raw(arena, more * size);
-    if (count)
-        memcpy(wider, old, count * size);
-    *room = more;
-    return wider;
-}
-
 static struct act act_of(const struct hit *hit, int64_t seq)
 {
     return (struct act){.seq = seq,
@@ -126,11 +114,12 @@ static void add(struct reading *reading, const struct hit *hit, int64_t seq)
 {
     struct batch *batch = reading->batch;
     if (hit->acts) {
-        batch->acts = grown(&batch->arena, batch->acts, batch->act_count, &reading->act_room, sizeof *batch->acts);
+        batch->acts =
+            db_rows_grow(&batch->arena, batch->acts, batch->act_count, &reading->act_room, sizeof *batch->acts);
         batch->acts[batch->act_count++] = act_of(hit, seq);
         return;
     }
-    batch->hits = grown(&batch->arena, batch->hits, batch->hit_count, &reading->hit_room, sizeof(struct kept *));
+    batch->hits = db_rows_grow(&batch->arena, batch->hits, batch->hit_count, &reading->hit_room, sizeof(struct kept *));
     batch->hits[batch->hit_count++] = keep(batch, &reading->texts, hit, seq);
 }
 
@@ -361,7 +350,7 @@ static enum result apply_acts(struct settling *settling)
         if (result != RESULT_OK)
             return result;
         batch->older =
-            grown(&batch->arena, batch->older, batch->older_count, &settling->older_room, sizeof(struct kept *));
+            db_rows_grow(&batch->arena, batch->older, batch->older_count, &settling->older_room, sizeof(struct kept *));
         hit = arena_memdup(&batch->arena, &folded, sizeof folded);
         batch->older[batch->older_count++] = hit;
         apply(hit, act);

@@ -119,12 +119,7 @@ enum result months_list(struct db *db, struct arena *arena, struct month_list *o
         return result;
     size_t room = 0;
     while ((result = db_next(rows)) == RESULT_OK) {
-        if (out->count == room) {
-            int32_t *wider = arena_alloc_raw(arena, (room = room ? 2 * room : 16) * sizeof *wider);
-            for (size_t i = 0; i < out->count; i++)
-                wider[i] = out->months[i];
-            out->months = wider;
-        }
+        out->months = db_rows_grow(arena, out->months, out->count, &room, sizeof *out->months);
         out->months[out->count++] = (int32_t)db_column_int(rows, 0);
     }
     db_finish(&rows);
