@@ -92,12 +92,12 @@ void throttle_share(struct throttle *throttle, struct store *store, const unsign
 }
 
 int64_t throttle_count_together(struct throttle *throttle, const char *kind, const void *key, size_t key_len,
-                                int64_t window_ms, int64_t now_ms, int64_t amount)
+                                int64_t window_ms, int64_t now_ms, int64_t amount, int64_t max)
 {
     int64_t own = throttle_count(throttle, kind, key, key_len, window_ms, now_ms, amount), all;
     unsigned char hash[TALLY_KEY_SIZE];
     crypto_generichash_state state;
-    if (!throttle->store)
+    if (!throttle->store || own > max) /* a flood must not keep the database writing */
         return own;
     crypto_generichash_init(&state, throttle->shared_key, sizeof throttle->shared_key, sizeof hash);
     crypto_generichash_update(&state, (const unsigned char *)kind, strlen(kind) + 1);

@@ -21,9 +21,9 @@ int64_t throttle_count(struct throttle *throttle, const char *kind, const void *
                        int64_t now_ms, int64_t amount);
 /* From now on throttle_count_together counts in STORE, if others may serve that too, under hashes with KEY. */
 void throttle_share(struct throttle *throttle, struct store *store, const unsigned char key[THROTTLE_KEY_SIZE]);
-/* The same for all servers of the store together, for posted forms: it writes, so on a worker. Without an answer of the
- * store it says what this process counted. */
+/* The same for all servers of the store together, for posted forms: it writes, so on a worker, but no more for whoever is beyond
+ * MAX with this one alone. Then, and without an answer of the store, it says what this process counted. */
 int64_t throttle_count_together(struct throttle *throttle, const char *kind, const void *key, size_t key_len,
-                                int64_t window_ms, int64_t now_ms, int64_t amount);
+                                int64_t window_ms, int64_t now_ms, int64_t amount, int64_t max);
 
 #endif

@@ -129,7 +129,7 @@ static int64_t forms_to_count(struct app *app, const struct submission *it)
     if (!it->hit_id)
         return 1;
     int64_t times = throttle_count_together(app->throttle, "lead of page", &it->hit_id, sizeof it->hit_id,
-                                            PAGE_AGE_MAX_MS, it->now_ms, 1);
+                                            PAGE_AGE_MAX_MS, it->now_ms, 1, 1);
     return times == 1 ? 1 : 0;
 }
 
@@ -137,15 +137,15 @@ static int64_t forms_of_network(struct app *app, const struct request *request, 
 {
     struct net_address network = address_network(&request->client);
     return throttle_count_together(app->throttle, "leads of network", &network, sizeof network, TEN_MINUTES_MS, now,
-                                   more);
+                                   more, FLOOD_MAX);
 }
 
 static bool is_crowded(struct app *app, const struct request *request, const struct submission *it)
 {
     int64_t amount = forms_to_count(app, it), card_id = it->card.id;
     int64_t of_network = forms_of_network(app, request, it->now_ms, amount);
-    int64_t of_card =
-        throttle_count_together(app->throttle, "leads of card", &card_id, sizeof card_id, HOUR_MS, it->now_ms, amount);
+    int64_t of_card = throttle_count_together(app->throttle, "leads of card", &card_id, sizeof card_id, HOUR_MS,
+                                              it->now_ms, amount, CARD_MAX);
     return of_network > NETWORK_MAX || of_card > CARD_MAX;
 }
 
@@ -163,7 +163,7 @@ static bool has_worked(struct app *app, struct request *request, const struct su
     struct proof_of_work terms;
     return proof_of_work_check(request_form(request, "challenge"), request_form(request, "answer"), app->keys.work,
                                it->card.id, PURPOSE, it->now_ms, &terms) == RESULT_OK &&
-           throttle_count_together(app->throttle, "work", terms.nonce, sizeof terms.nonce, WORK_TIME_MS, it->now_ms,
+           throttle_count_together(app->throttle, "work", terms.nonce, sizeof terms.nonce, WORK_TIME_MS, it->now_ms, 1,
                                    1) == 1;
 }
 

@@ -100,10 +100,11 @@ static bool is_too_much(struct app *app, const struct request *request, int64_t 
 {
     struct net_address network = address_network(&request->client);
     int64_t now = now_ms();
-    if (throttle_count_together(app->throttle, "pass on", &network, sizeof network, HOUR_MS, now, 1) > NETWORK_MAX)
+    if (throttle_count_together(app->throttle, "pass on", &network, sizeof network, HOUR_MS, now, 1, NETWORK_MAX) >
+        NETWORK_MAX)
         return true;
-    return hit_id && throttle_count_together(app->throttle, "pass on of page", &hit_id, sizeof hit_id, HOUR_MS, now,
-                                             1) > VISITOR_MAX;
+    return hit_id && throttle_count_together(app->throttle, "pass on of page", &hit_id, sizeof hit_id, HOUR_MS, now, 1,
+                                             VISITOR_MAX) > VISITOR_MAX;
 }
 
 enum result visitor_pass_on(struct app *app, struct request *request)

@@ -85,9 +85,10 @@ enum result sign_in_page(struct app *app, struct request *request)
 static bool count_network(struct app *app, const struct request *request, int64_t now, int amount)
 {
     struct net_address network = address_network(&request->client);
-    int64_t near = throttle_count_together(app->throttle, "sign in", &network, sizeof network, NETWORK_MS, now, amount);
-    int64_t wide =
-        throttle_count_together(app->throttle, "sign in, wide", network.bytes, SITE_BYTES, NETWORK_MS, now, amount);
+    int64_t near = throttle_count_together(app->throttle, "sign in", &network, sizeof network, NETWORK_MS, now, amount,
+                                           NETWORK_MAX);
+    int64_t wide = throttle_count_together(app->throttle, "sign in, wide", network.bytes, SITE_BYTES, NETWORK_MS, now,
+                                           amount, SITE_MAX);
     static const unsigned char V4[SITE_BYTES]; /* mapped addresses all begin so: they have no /48 */
     return near >= NETWORK_MAX || (wide >= SITE_MAX && memcmp(network.bytes, V4, SITE_BYTES) != 0);
 }
@@ -297,13 +298,13 @@ enum result sign_in_mail(struct app *app, struct request *request)
         return show(request, 422, &view);
     }
     struct net_address network = address_network(&request->client);
-    if (throttle_count_together(app->throttle, "link", &network, sizeof network, NETWORK_MS, now, 1) >
-        LINKS_NETWORK_MAX)
+    if (throttle_count_together(app->throttle, "link", &network, sizeof network, NETWORK_MS, now, 1,
+                                LINKS_NETWORK_MAX) > LINKS_NETWORK_MAX)
         return too_many(request, &view, "Your network asked for many links. Please wait ten minutes and try again.",
                         NETWORK_MS / 1000);
     const char *key = account_key(view.who, arena);
-    bool again = throttle_count_together(app->throttle, "link to", key, strlen(key), LINKS_ACCOUNT_MS, now, 1) >
-                 LINKS_ACCOUNT_MAX;
+    bool again = throttle_count_together(app->throttle, "link to", key, strlen(key), LINKS_ACCOUNT_MS, now, 1,
+                                         LINKS_ACCOUNT_MAX) > LINKS_ACCOUNT_MAX;
     if (!again && mailer_post(app->mailer, write_link, app, view.who) != RESULT_OK)
         return RESULT_BUSY;
     view.said = arena_printf(arena,

@@ -280,13 +280,30 @@ static void throttle__counts_forms_of_all_servers(void **state)
     throttle_share(throttles[2], town->servers[1], another);
     int64_t all = 0;
     for (int i = 0; i < 30; i++)
-        all = throttle_count_together(throttles[i % 2], "form", "1.2.3.4", 7, 600000, now, 1);
+        all = throttle_count_together(throttles[i % 2], "form", "1.2.3.4", 7, 600000, now, 1, 100);
     assert_int_equal(all, 30);
-    assert_int_equal(throttle_count_together(throttles[1], "form", "1.2.3.5", 7, 600000, now, 0), 0);
-    assert_int_equal(throttle_count_together(throttles[1], "other", "1.2.3.4", 7, 600000, now, 0), 0);
-    assert_int_equal(throttle_count_together(throttles[2], "form", "1.2.3.4", 7, 600000, now, 0), 0);
+    assert_int_equal(throttle_count_together(throttles[1], "form", "1.2.3.5", 7, 600000, now, 0, 100), 0);
+    assert_int_equal(throttle_count_together(throttles[1], "other", "1.2.3.4", 7, 600000, now, 0, 100), 0);
+    assert_int_equal(throttle_count_together(throttles[2], "form", "1.2.3.4", 7, 600000, now, 0, 100), 0);
     assert_int_equal(throttle_count(throttles[0], "form", "1.2.3.4", 7, 600000, now, 0), 15); /* its own */
     for (int i = 0; i < 3; i++)
+        throttle_close(throttles[i]);
+}
+
+static void throttle__writes_no_more_for_whoever_is_beyond_the_limit(void **state)
+{
+    struct town *town = *state;
+    static const unsigned char key[THROTTLE_KEY_SIZE] = "of the key file";
+    struct throttle *throttles[2] = {throttle_open(), throttle_open()};
+    int64_t now = now_ms(), own = 0;
+    for (int i = 0; i < 2; i++)
+        throttle_share(throttles[i], town->servers[i], key);
+    for (int i = 0; i < 9; i++)
+        own = throttle_count_together(throttles[0], "form", "1.2.3.4", 7, 600000, now, 1, 3);
+    assert_int_equal(own, 9);
+    assert_int_equal(throttle_count_together(throttles[1], "form", "1.2.3.4", 7, 600000, now, 1, 3),
+                     4); /* refused too */
+    for (int i = 0; i < 2; i++)
         throttle_close(throttles[i]);
 }
 
@@ -411,6 +428,7 @@ int main(void)
         TEST(outbox__knows_at_once_whom_another_server_added),
         TEST(outbox__wakes_the_senders_of_other_servers),
         TEST(throttle__counts_forms_of_all_servers),
+        TEST(throttle__writes_no_more_for_whoever_is_beyond_the_limit),
         TEST(salt__of_a_day_is_one_and_goes_with_the_day),
         TEST(locks__are_held_by_one_or_shared_by_many),
     };
