@@ -1,12 +1,13 @@
 /* meishi worker, which sends webhooks and nothing else.
  *
- * Where several processes share a database it is a sender like that of a server: it claims deliveries, hands them to a locked-up
- * process of its own, and records what came of them. Start as many as it takes.
+ * Where several processes share a database it is a sender like that of a server: it claims deliveries, hands them
+ * to a locked-up process of its own, and records what came of them. Start as many as it takes.
  *
- * Of a store that is a folder it is that locked-up process itself (server/notify/sending.h), started by the operator, so that it
- * can have a user, a unit and a firewall of its own. It asks the server that has the store to be used, by the control socket, and wants nothing else
- * of the store; then it gives up its user and becomes that process, with the socket, standard output and error, and no
- * environment. The server keeps a process of its own at hand and goes back to it when the worker leaves. */
+ * Of a store that is a folder it is that locked-up process itself (server/notify/sending.h), started by the
+ * operator, so that it can have a user, a unit and a firewall of its own. It asks the server that has the store to
+ * be used, by the control socket, and wants nothing else of the store; then it gives up its user and becomes that
+ * process, with the socket, standard output and error, and no environment. The server keeps a process of its own at
+ * hand and goes back to it when the worker leaves. */
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>

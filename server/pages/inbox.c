@@ -1,5 +1,5 @@
-/* GET /inbox: people, referrals and leads apart, newest first. Those who only scanned are folded together by share and day;
- * what was set aside waits in its own list. */
+/* GET /inbox: people, referrals and leads apart, newest first. Those who only scanned are folded together by share and
+ * day; what was set aside waits in its own list. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,61 +225,89 @@ static enum result offer_card(struct app *app, struct arena *arena, int64_t memb
     return result;
 }
 
+/* The list that was asked for, by a tab or by who is searched for, and the page of it that is shown. */
+struct listing {
+    enum tab tab;
+    const char *q; /* NULL: nobody is searched for */
+    bool is_older; /* a page beyond the first */
+    struct lead_totals totals;
+    struct lead *leads; /* latest first */
+    size_t count;
+    const char *next_href;
+};
+
+static enum result read_listing(struct app *app, struct request *request, struct listing *out)
+{
+    struct arena *arena = &request->arena;
+    int64_t member_id = request_caller(request)->member.id;
+    const char *before = request_query(request, "before");
+    *out = (struct listing){0};
+    enum result result = store_lead_totals(app->store, member_id, &out->totals);
+    if (result != RESULT_OK)
+        return result;
+    if (text_clean(request_query(request, "q"), TEXT_LINE, arena, &out->q) == RESULT_OK && out->q)
+        out->q = text_cut(out->q, QUERY_MAX, arena);
+    out->tab = out->q ? TAB_FOUND : open_tab(request_query(request, "tab"), &out->totals);
+    struct lead_filter filter = filter_of(out->tab, out->q);
+    filter.before = before ? id_parse("led", before) : 0;
+    out->is_older = filter.before != 0;
+    result = store_lead_list(app->store, arena, member_id, &filter, &out->leads, &out->count);
+    if (result != RESULT_OK)
+        return result;
+    /* One more than is shown says that there are older ones; scans are read to the limit. */
+    size_t shown = out->tab == TAB_POTENTIAL ? SCANS_READ : PEOPLE_SHOWN;
+    if (out->tab == TAB_POTENTIAL ? out->count == shown : out->count > shown) {
+        out->count = shown;
+        out->next_href = next_href(arena, out->tab, out->q, out->leads[shown - 1].id);
+    }
+    qsort(out->leads, out->count, sizeof *out->leads, latest_first);
+    return RESULT_OK;
+}
+
+static void fill_listing(struct inbox_view *view, const struct listing *list, struct ways *ways, struct arena *arena)
+{
+    if (list->tab == TAB_POTENTIAL)
+        fill_potential(view, list->leads, list->count, ways, arena);
+    else
+        fill_people(view, list->leads, list->count,
+                    list->tab <= TAB_LEADS       ? NULL
+                    : list->tab == TAB_CUSTOMERS ? ORIGINS
+                                                 : KINDS,
+                    ways, arena);
+}
+
 enum result inbox_page(struct app *app, struct request *request)
 {
     struct arena *arena = &request->arena;
     const struct member *member = &request_caller(request)->member;
-    const char *q = NULL, *before = request_query(request, "before");
-    struct lead_totals totals;
-    struct lead *leads;
-    size_t count;
-    if (text_clean(request_query(request, "q"), TEXT_LINE, arena, &q) == RESULT_OK && q)
-        q = text_cut(q, QUERY_MAX, arena);
-    enum result result = store_lead_totals(app->store, member->id, &totals);
+    struct listing list;
+    enum result result = read_listing(app, request, &list);
     if (result != RESULT_OK)
         return result;
-    enum tab tab = q ? TAB_FOUND : open_tab(request_query(request, "tab"), &totals);
-    struct lead_filter filter = filter_of(tab, q);
-    filter.before = before ? id_parse("led", before) : 0;
-    result = store_lead_list(app->store, arena, member->id, &filter, &leads, &count);
-    if (result != RESULT_OK)
-        return result;
+    enum tab tab = list.tab;
     struct inbox_view view = {
         .desk = desk_frame(request, TABS[tab].name, "people"),
         .hello = arena_printf(arena, "Hello, %s", first_name(member->name, arena)),
-        .today = to_answer(&totals, arena),
+        .today = to_answer(&list.totals, arena),
         .heading = TABS[tab].name,
-        .q = q,
-        .none = count           ? NULL
-                : filter.before ? "There are no older ones."
+        .q = list.q,
+        .none = list.count      ? NULL
+                : list.is_older ? "There are no older ones."
                                 : TABS[tab].none,
+        .next_href = list.next_href,
         .junk_href = tab == TAB_SET_ASIDE ? "/inbox?tab=junk" : NULL,
         .back_href = tab == TAB_FOUND || tab == TAB_JUNK ? "/inbox" : NULL,
     };
-    /* One more than is shown says that there are older ones; scans are read to the limit. */
-    size_t shown = tab == TAB_POTENTIAL ? SCANS_READ : PEOPLE_SHOWN;
-    if (tab == TAB_POTENTIAL ? count == shown : count > shown) {
-        count = shown;
-        view.next_href = next_href(arena, tab, q, leads[count - 1].id);
-    }
-    qsort(leads, count, sizeof *leads, latest_first);
-    fill_tabs(&view, tab, &totals, arena);
+    fill_tabs(&view, tab, &list.totals, arena);
     result = offer_card(app, arena, member->id, &view);
     struct followup_view *due;
-    if (result == RESULT_OK && !q && !filter.before) {
+    if (result == RESULT_OK && !list.q && !list.is_older) {
         result = followup_views_due(app, member->id, arena, &due, &view.due_count);
         view.due = due;
     }
     if (result != RESULT_OK)
         return result;
-    if (tab == TAB_POTENTIAL)
-        fill_potential(&view, leads, count, ways_begin(app, arena), arena);
-    else
-        fill_people(&view, leads, count,
-                    tab <= TAB_LEADS       ? NULL
-                    : tab == TAB_CUSTOMERS ? ORIGINS
-                                           : KINDS,
-                    ways_begin(app, arena), arena);
+    fill_listing(&view, &list, ways_begin(app, arena), arena);
     struct str html;
     desk_begin(request, &html);
     template_inbox(&html, &view);

@@ -7,7 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "cards/card.h"
-#include "server/pages/views_desk.h"
+#include "server/pages/views_account.h"
+#include "server/pages/views_cards.h"
+#include "server/pages/views_people.h"
+#include "server/pages/views_shares.h"
 #include "server/pages/views_webhooks.h"
 
 struct error_view {

@@ -1,8 +1,15 @@
-/* What the templates of the webhooks' pages are given; read together with views_desk.h, which it builds on. */
+/* What the templates of the webhooks' pages are given: the list, a webhook, its form, and one delivery of it.
+ * Read together with views_desk.h, which it builds on. */
 #ifndef MEISHI_VIEWS_WEBHOOKS_H
 #define MEISHI_VIEWS_WEBHOOKS_H
 
 #include "server/pages/views_desk.h"
+
+/* What went to a webhook in a day, hour by hour: what arrived above the line, what did not below. */
+struct day_view {
+    const char *arrived, *missed; /* SVG path data in 95 by 22; NULL: there was nothing */
+    const char *words;
+};
 
 /* One webhook of the list. */
 struct hook_view {
