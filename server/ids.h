@@ -4,12 +4,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include "cards/base/id.h"
 
 int64_t now_ms(void);              /* wall clock, milliseconds since 1970 */
 int64_t monotonic_ms(void);        /* never steps back: deadlines and intervals */
 int64_t monotonic_coarse_ms(void); /* the same to a few milliseconds, and cheaper: no clock of the hardware's is read */
 int64_t monotonic_us(void);        /* the same in microseconds, for figures */
+/* In so many milliseconds, by the monotonic clock: for conditions that wait by it. */
+struct timespec monotonic_in(int64_t ms);
 /* Random bytes from the kernel; a machine without them cannot go on: aborts. */
 void random_bytes(void *out, size_t len);
 uint64_t random_u64(void);

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "server/app.h"
 #include "server/auth/caller.h"
@@ -132,11 +131,7 @@ static void look(struct waiting_room *room, struct listener_place *places, struc
 /* Sleeps with the lock held: until somebody comes, or for MS. */
 static void nap(struct waiting_room *room, int ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t nanoseconds = until.tv_nsec + (int64_t)ms * 1000000;
-    until.tv_sec += nanoseconds / 1000000000;
-    until.tv_nsec = nanoseconds % 1000000000;
+    struct timespec until = monotonic_in(ms);
     pthread_cond_timedwait(&room->changed, &room->lock, &until);
 }
 

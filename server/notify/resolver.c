@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "server/ids.h"
 #include "server/log.h"
 
@@ -286,11 +285,7 @@ void resolver_close(struct resolver *resolver)
 {
     if (!resolver)
         return;
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_nsec += (RESOLVER_CLOSE_MS % 1000) * 1000000;
-    end.tv_sec += RESOLVER_CLOSE_MS / 1000 + end.tv_nsec / 1000000000;
-    end.tv_nsec %= 1000000000;
+    struct timespec end = monotonic_in(RESOLVER_CLOSE_MS);
     pthread_mutex_lock(&resolver->lock);
     resolver->closing = true;
     pthread_cond_broadcast(&resolver->work);

@@ -32,16 +32,6 @@ _Atomic int64_t *hit_log_slot(struct hit_log *log, int64_t owner_id)
     return &log->latest[((uint64_t)owner_id * 0x9e3779b97f4a7c15u) >> 54 & (OWNER_SLOTS - 1)];
 }
 
-struct timespec hit_log_in(int64_t ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    int64_t ns = at.tv_nsec + ms % 1000 * 1000000;
-    at.tv_sec += (time_t)(ms / 1000 + ns / 1000000000);
-    at.tv_nsec = (long)(ns % 1000000000);
-    return at;
-}
-
 /* Conditions that wait by the monotonic clock: a step of the wall clock must not stop the fold. */
 static void cond_init(pthread_cond_t *cond)
 {
@@ -208,7 +198,7 @@ static bool wait_to_fold(struct hit_log *log, int64_t not_before_ms, bool soon, 
         int64_t now = monotonic_ms(), rest_ms = (look ? not_before_ms : clean_ms) - now;
         if ((soon && waiting >= FOLD_SOON_ROWS) || rest_ms <= 0 || now >= clean_ms)
             break;
-        struct timespec until = hit_log_in(rest_ms);
+        struct timespec until = monotonic_in(rest_ms);
         pthread_cond_timedwait(&log->folder_wanted, &log->folder_lock, &until);
     }
     bool go_on = !log->folder_stops;

@@ -22,7 +22,7 @@ struct hit_log {
     struct months *months;
 
     pthread_mutex_t queue_lock;
-    pthread_cond_t queue_filled;
+    pthread_cond_t queue_filled; /* as all its conditions, it waits by the monotonic clock */
     struct hit *first, **last;
     size_t queued;
     struct repeats *repeats;
@@ -60,7 +60,6 @@ struct hit_log {
 _Atomic int64_t *hit_log_slot(struct hit_log *log, int64_t owner_id);
 /* From now on the lane that the writer holds, standing so. By the writer, or before it runs. */
 void hit_log_enter(struct hit_log *log, const struct lane *lane);
-struct timespec hit_log_in(int64_t ms); /* on the monotonic clock, by which all its conditions wait */
 /* The writer's thread: commits until the queue is closed and empty. */
 void *hit_log_write(void *log);
 /* Sweeps what is folded out of the inbox, or when nothing is left tidies up. True when there is more to do. For the

@@ -116,7 +116,7 @@ static struct hit *wait_for_hits(struct hit_log *log, bool housekeeping, size_t 
         until_ms = repeats_ms < house_ms ? repeats_ms : house_ms;
         if (until_ms <= now_ms || (!housekeeping && atomic_load(&log->mark) > log->swept))
             break;
-        struct timespec until = hit_log_in(until_ms == INT64_MAX ? 0 : until_ms - now_ms);
+        struct timespec until = monotonic_in(until_ms == INT64_MAX ? 0 : until_ms - now_ms);
         if (until_ms == INT64_MAX)
             pthread_cond_wait(&log->queue_filled, &log->queue_lock);
         else

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <time.h>
 #include "server/ids.h"
 
 void pool_init(struct pool *pool, const struct db_driver *driver, const char *url, int size, bool patient)
@@ -37,11 +36,6 @@ void pool_adopt(struct pool *pool, struct db *db)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static struct timespec at_ms(int64_t monotonic)
-{
-    return (struct timespec){.tv_sec = (time_t)(monotonic / 1000), .tv_nsec = (long)(monotonic % 1000 * 1000000)};
-}
-
 /* A database that lets nobody in holds up the one who knocks: the others wait for what comes back, and no longer than they would
  * for that. */
 static bool must_wait(const struct pool *pool)
@@ -53,7 +47,7 @@ static bool must_wait(const struct pool *pool)
 static bool wait_for_one(struct pool *pool)
 {
     int64_t start_ms = monotonic_ms(), patience_ms = pool->driver->patience_ms;
-    struct timespec until = at_ms(start_ms + patience_ms);
+    struct timespec until = monotonic_in(patience_ms);
     bool in_time = true;
     pool->waits++;
     while (in_time && must_wait(pool)) {

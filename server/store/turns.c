@@ -2,7 +2,7 @@
 #include "server/store/turns.h"
 
 #include <errno.h>
-#include <time.h>
+#include "server/ids.h"
 
 struct place {
     struct place *next;
@@ -24,16 +24,6 @@ void turns_destroy(struct turns *turns)
 {
     pthread_cond_destroy(&turns->called);
     pthread_mutex_destroy(&turns->lock);
-}
-
-static struct timespec in_ms(int64_t ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    int64_t ns = at.tv_nsec + ms % 1000 * 1000000;
-    at.tv_sec += (time_t)(ms / 1000 + ns / 1000000000);
-    at.tv_nsec = (long)(ns % 1000000000);
-    return at;
 }
 
 static void join(struct turns *turns, struct place *own)
@@ -59,7 +49,7 @@ static void leave(struct turns *turns, const struct place *own)
 bool turns_take(struct turns *turns, int64_t patience_ms)
 {
     struct place own = {0};
-    struct timespec until = in_ms(patience_ms);
+    struct timespec until = monotonic_in(patience_ms);
     bool in_time = true;
     pthread_mutex_lock(&turns->lock);
     if (!turns->taken) {
