@@ -1,20 +1,13 @@
 /* See copy_keys.h. */
 #include "server/store/copy_keys.h"
 
-#include <string.h>
-
 struct foreign_key {
     const char *table, *name, *words;
 };
 
-static bool is_postgres(const struct db *db)
-{
-    return strcmp(db->driver->scheme, "postgres") == 0;
-}
-
 enum result copy_keys_wait_long(struct db *db)
 {
-    if (!is_postgres(db))
+    if (!db_is_postgres(db))
         return RESULT_OK;
     enum result result = db_run(db, "SET LOCAL statement_timeout = 0", NULL, 0);
     return result == RESULT_OK ? db_run(db, "SET LOCAL idle_in_transaction_session_timeout = 0", NULL, 0) : result;
@@ -23,7 +16,7 @@ enum result copy_keys_wait_long(struct db *db)
 /* Not as a prepared statement: SQLite does it while it compiles. */
 enum result copy_keys_off(struct db *db)
 {
-    return is_postgres(db) ? RESULT_OK : db->driver->script(db, "PRAGMA foreign_keys=OFF");
+    return db_is_postgres(db) ? RESULT_OK : db->driver->script(db, "PRAGMA foreign_keys=OFF");
 }
 
 static enum result read_keys(struct db *db, const char *sql, struct arena *arena, struct foreign_key **out,
@@ -67,7 +60,7 @@ enum result copy_keys_aside(struct db *db)
 {
     struct arena arena;
     arena_init(&arena);
-    enum result result = is_postgres(db) ? set_aside(db, &arena) : RESULT_OK;
+    enum result result = db_is_postgres(db) ? set_aside(db, &arena) : RESULT_OK;
     arena_free(&arena);
     return result;
 }
@@ -101,7 +94,7 @@ enum result copy_keys_back(struct db *db)
 {
     struct arena arena;
     arena_init(&arena);
-    enum result result = is_postgres(db) ? put_back(db, &arena) : prove_keys(db);
+    enum result result = db_is_postgres(db) ? put_back(db, &arena) : prove_keys(db);
     arena_free(&arena);
     return result;
 }

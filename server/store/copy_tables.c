@@ -15,11 +15,6 @@ enum { SQL_MAX = 16384, PAGE_BYTES = 1 << 20, PAGE_ROWS = 2048 };
 static const char *const NOT_COPIED[] = {"schema_version", "schema_beside", "copy_progress", "copy_keys", "hit_inbox",
                                          "fold_mark",      "changes",       "change_marks",  "tallies",   "day_salts"};
 
-static bool is_postgres(const struct db *db)
-{
-    return strcmp(db->driver->scheme, "postgres") == 0;
-}
-
 /* ---- what the catalogue says ---- */
 
 static const char SQLITE_TABLES[] = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND "
@@ -66,7 +61,7 @@ static enum result read_columns(struct db *db, struct arena *arena, struct copy_
 {
     struct db_rows *rows;
     enum result result =
-        db_query(db, is_postgres(db) ? POSTGRES_COLUMNS : SQLITE_COLUMNS, DB_ARGS(db_text(table->name)), &rows);
+        db_query(db, db_is_postgres(db) ? POSTGRES_COLUMNS : SQLITE_COLUMNS, DB_ARGS(db_text(table->name)), &rows);
     table->columns = arena_alloc(arena, COPY_COLUMNS_MAX * sizeof *table->columns);
     bool good = true;
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK && good) {
@@ -84,7 +79,7 @@ static enum result read_columns(struct db *db, struct arena *arena, struct copy_
         *why = arena_printf(arena,
                             "The table \"%s\" is none of Meishi's: a store must be alone in its %s. Move that table "
                             "to another place.",
-                            table->name, is_postgres(db) ? "schema" : "file");
+                            table->name, db_is_postgres(db) ? "schema" : "file");
         return RESULT_INVALID;
     }
     if (result != RESULT_NOT_FOUND)
@@ -159,7 +154,7 @@ enum result copy_tables_read(struct db *db, struct arena *arena, struct copy_tab
     struct db_rows *rows;
     size_t room = 0;
     *out = (struct copy_tables){0};
-    enum result result = db_query(db, is_postgres(db) ? POSTGRES_TABLES : SQLITE_TABLES, NULL, 0, &rows);
+    enum result result = db_query(db, db_is_postgres(db) ? POSTGRES_TABLES : SQLITE_TABLES, NULL, 0, &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         const char *name = db_column_text(rows, 0, arena);
         if (!is_copied(name))
@@ -178,7 +173,7 @@ enum result copy_tables_read(struct db *db, struct arena *arena, struct copy_tab
     }
     if (result != RESULT_OK || !out->count)
         return result;
-    if (!is_postgres(db)) {
+    if (!db_is_postgres(db)) {
         out->list = db_rows_grow(arena, out->list, out->count, &room, sizeof *out->list);
         out->list[out->count++] = words_on_sqlite(arena);
     }
@@ -197,8 +192,8 @@ enum result copy_tables_has(struct db *db, const char *name, bool *out)
     struct db_rows *rows;
     enum result result =
         db_one(db,
-               is_postgres(db) ? "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1"
-                               : "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1",
+               db_is_postgres(db) ? "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1"
+                                  : "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1",
                DB_ARGS(db_text(name)), &rows);
     db_finish(&rows);
     *out = result == RESULT_OK;

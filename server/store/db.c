@@ -40,6 +40,11 @@ const struct db_driver *db_driver_of(const char *url)
     return NULL;
 }
 
+bool db_is_postgres(const struct db *db)
+{
+    return strcmp(db->driver->scheme, "postgres") == 0;
+}
+
 enum result db_query(struct db *db, const char *sql, const struct db_value *args, int arg_count, struct db_rows **out)
 {
     *out = NULL;

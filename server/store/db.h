@@ -119,6 +119,7 @@ extern const struct db_driver db_postgres_unsafe; /* writes also where what is a
 
 /* The driver of a store URL: NULL when no engine has that scheme. */
 const struct db_driver *db_driver_of(const char *url);
+bool db_is_postgres(const struct db *db); /* for what the two engines do not do alike */
 
 /* For drivers: where in the INSERT of an append the rows belong. */
 size_t db_append_place(const char *insert);

@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include "cards/base/id.h"
 #include "server/store/db.h"
 
@@ -150,7 +149,7 @@ enum result months_drop(struct db *db, const struct month *month)
     enum result result = db_run(db, "DELETE FROM hit_months WHERE month = $1", DB_ARGS(DB_INT(month->month)));
     if (result != RESULT_OK || db_changes(db) == 0)
         return result;
-    if (strcmp(db->driver->scheme, "postgres") == 0)
+    if (db_is_postgres(db))
         result = db_run(db, "SET LOCAL lock_timeout = '200ms'", NULL, 0);
     return result == RESULT_OK ? db_run(db, month->drop, NULL, 0) : result;
 }

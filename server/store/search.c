@@ -15,11 +15,6 @@
 
 enum { WORDS_MAX = 8, TRIGRAM = 3, MATCH_MAX = 2000 };
 
-static bool is_postgres(const struct db *db)
-{
-    return strcmp(db->driver->scheme, "postgres") == 0;
-}
-
 /* An index on an expression: what is in it follows from the words alone, whoever writes them. With fastupdate each search
  * would read a list of what was not indexed yet. */
 static const char PREPARE_POSTGRES[] =
@@ -37,7 +32,7 @@ static const char PREPARE_POSTGRES[] =
 
 enum result search_prepare(struct db *db)
 {
-    if (is_postgres(db))
+    if (db_is_postgres(db))
         return db->driver->script(db, PREPARE_POSTGRES);
     return db->driver->script(db, "CREATE VIRTUAL TABLE IF NOT EXISTS lead_search USING fts5("
                                   "words, owner_id UNINDEXED, tokenize = 'trigram case_sensitive 1')");
@@ -45,7 +40,7 @@ enum result search_prepare(struct db *db)
 
 enum result search_put(struct db *db, int64_t owner_id, int64_t lead_id, const char *words)
 {
-    if (is_postgres(db))
+    if (db_is_postgres(db))
         return db_run(db,
                       "INSERT INTO lead_search (owner_id, lead_id, words) VALUES ($1, $2, $3) "
                       "ON CONFLICT (owner_id, lead_id) DO UPDATE SET words = excluded.words",
@@ -61,7 +56,7 @@ enum result search_put(struct db *db, int64_t owner_id, int64_t lead_id, const c
  * forgotten, so they are merged now. */
 enum result search_remove(struct db *db, int64_t owner_id, int64_t lead_id)
 {
-    if (is_postgres(db))
+    if (db_is_postgres(db))
         return db_run(db, "DELETE FROM lead_search WHERE owner_id = $1 AND lead_id = $2",
                       DB_ARGS(DB_INT(owner_id), DB_INT(lead_id)));
     enum result result = db_run(db, "DELETE FROM lead_search WHERE rowid = $1", DB_ARGS(DB_INT(lead_id)));
@@ -226,7 +221,7 @@ enum result search_find(struct db *db, struct arena *arena, int64_t owner_id, co
     split(q, arena, &words);
     if (words.match.failed || (!words.match.len && !words.brief_count))
         return RESULT_OK;
-    if (is_postgres(db))
+    if (db_is_postgres(db))
         return find_in_postgres(db, arena, owner_id, &words, before, max, out, count);
     enum result result = RESULT_OK;
     if (words.match.len)
