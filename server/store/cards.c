@@ -6,7 +6,9 @@
 #include <string.h>
 #include "server/ids.h"
 #include "server/log.h"
+#include "server/store/changes_inside.h"
 #include "server/store/internal.h"
+#include "server/store/share_rows.h"
 
 enum { HANDLE_TRIES_MAX = 1000 };
 

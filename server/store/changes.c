@@ -6,7 +6,9 @@
 
 #include <string.h>
 #include "server/ids.h"
+#include "server/store/changes_inside.h"
 #include "server/store/internal.h"
+#include "server/store/outbox.h"
 
 enum { MARK_OF_ALL = 0 };
 

@@ -12,6 +12,8 @@
 #include "server/store/copy_keys.h"
 #include "server/store/copy_tables.h"
 #include "server/store/internal.h"
+#include "server/store/lock.h"
+#include "server/store/migrate.h"
 #include "server/store/months.h"
 
 struct copying {

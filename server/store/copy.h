@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include "cards/base/arena.h"
 
+struct db;
+
 enum copy_phase { COPY_ROWS, COPY_CHECK };
 struct copy_progress {
     enum copy_phase phase;
@@ -35,5 +37,8 @@ struct copy_outcome {
  * two open, DENIED the target holds something else, INVALID the two differ, FAILED the rest; run again, it goes on. */
 enum result store_copy(const struct copy_options *options, struct arena *arena, struct copy_outcome *out,
                        const char **why) MUST_CHECK;
+
+/* For store_open: FAILED with a sentence in *WHY while the store is a copy that is not finished. */
+enum result copy_refuse_unfinished(struct db *db, struct arena *arena, const char **why) MUST_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
 /* See endpoints.h: the row of an endpoint, which line it stands in and when it is looked at, and turning it off. */
 #include "server/store/endpoints.h"
+#include "server/store/changes_inside.h"
 
 enum { BALANCE_STEP = 16, TURN_AHEAD_MAX_MS = 1000 };
 

@@ -48,6 +48,15 @@ void replay_begin(struct endpoint *endpoint, int64_t since_ms, int64_t now_ms);
 /* replay.c: brings the next of what it missed back, five a second. Does not write the endpoint. */
 enum result replay_step(struct db *db, struct endpoint *endpoint, int64_t now_ms) MUST_CHECK;
 
+/* webhooks.c: an endpoint from row columns selected as WEBHOOK_COLUMNS from webhooks. */
+#define WEBHOOK_COLUMNS                                                                                             \
+    "owner_id, id, url, events, created_ms, disabled_ms, disabled_why, format, thin, listener, old_until_ms, "      \
+    "pending, paused, sequence, public_key, last_success_ms, last_failure_ms, last_latency_ms, failures_in_a_row, " \
+    "failing_since_ms, certificate_since_ms, refusals_in_a_row, window_ms, window_tries, window_failures, "         \
+    "breaker_until_ms, breaker_ms, replay_due_ms"
+enum { WEBHOOK_COLUMN_COUNT = 28 };
+void webhook_from_row(const struct db_rows *rows, struct arena *arena, struct webhook *out);
+
 #define ENDPOINT_COLUMNS \
     WEBHOOK_COLUMNS ", lane, removed_ms, next_due_ms, turn_ms, waits_for, replay_after_id, replay_until_id"
 enum { ENDPOINT_COLUMN_COUNT = WEBHOOK_COLUMN_COUNT + 7 };

@@ -7,8 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cards/base/id.h"
+#include "server/store/changes_inside.h"
+#include "server/store/guards.h"
 #include "server/store/internal.h"
+#include "server/store/lead_steps.h"
 #include "server/store/lead_trays.h"
+#include "server/store/outbox.h"
+#include "server/store/search.h"
 
 /* Of a lead, or of the form that joined one. */
 static void hash_of(int64_t id, unsigned char out[HASH_SIZE])

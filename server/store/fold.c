@@ -27,6 +27,9 @@
 #include "server/store/db.h"
 #include "server/store/inbox.h"
 #include "server/store/internal.h"
+#include "server/store/lead_steps.h"
+#include "server/store/outbox.h"
+#include "server/store/share_rows.h"
 
 enum {
     APPEND_ROWS = 1024,

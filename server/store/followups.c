@@ -3,6 +3,8 @@
 
 #include "server/ids.h"
 #include "server/store/internal.h"
+#include "server/store/lead_steps.h"
+#include "server/store/outbox.h"
 
 enum { TOLD_AT_ONCE = 100 };
 

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 #include "server/ids.h"
+#include "server/store/guards.h"
 #include "server/store/internal.h"
 
 enum {

@@ -57,6 +57,12 @@ struct hit_log {
     struct histogram commit_rows, commit_us;
 };
 
+/* Open is called last in store_open, close first in store_close; it commits and folds what is queued. */
+enum result hits_open(struct store *store, struct hit_log **out) MUST_CHECK;
+enum result hits_start(struct hit_log *log) MUST_CHECK;
+void hits_close(struct hit_log *log); /* of NULL: nothing */
+void hits_figures(struct hit_log *log, struct store_figures *out);
+
 _Atomic int64_t *hit_log_slot(struct hit_log *log, int64_t owner_id);
 /* From now on the lane that the writer holds, standing so. By the writer, or before it runs. */
 void hit_log_enter(struct hit_log *log, const struct lane *lane);

@@ -6,6 +6,7 @@
  * the numbers above those that were given out since. */
 #include "server/ids.h"
 #include "server/store/internal.h"
+#include "server/store/lead_steps.h"
 
 enum result lead_change_next(struct db *db, int64_t owner_id, int64_t *out)
 {

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "server/store/internal.h"
+#include "server/store/lead_steps.h"
 #include "server/store/lead_trays.h"
+#include "server/store/search.h"
+#include "server/store/share_rows.h"
 
 #define LEAD_COLUMNS                                                                                                              \
     "id, card_id, share_id, visitor_hit_id, referral, stage, endorser_member_id, endorser_lead_id, name, email, phone, company, " \

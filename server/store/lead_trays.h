@@ -2,6 +2,7 @@
 #ifndef MEISHI_LEAD_TRAYS_H
 #define MEISHI_LEAD_TRAYS_H
 
+#include <jansson.h>
 #include "server/store/internal.h"
 
 /* leads.tray: which list a lead lies in. The numbers stand in the migration and in the SQL. */

@@ -11,7 +11,11 @@
 #include "server/ids.h"
 #include "server/store/fold.h"
 #include "server/store/internal.h"
+#include "server/store/lead_steps.h"
 #include "server/store/lead_trays.h"
+#include "server/store/outbox.h"
+#include "server/store/search.h"
+#include "server/store/share_rows.h"
 
 json_t *lead_event_data(const struct lead *lead)
 {

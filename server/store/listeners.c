@@ -6,6 +6,7 @@
 #include "server/ids.h"
 #include "server/store/deliveries.h"
 #include "server/store/endpoints.h"
+#include "server/store/lead_steps.h"
 #include "server/store/seal.h"
 
 enum {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include "server/store/lock.h"
 #include "server/store/internal.h"
 #include "server/store/paths.h"
 

@@ -1,7 +1,9 @@
 /* Members, see members.h. What lets them in lies in sign_in.c. Never deletes one: a member who leaves is disabled, because
  * their name stands in other people's chains. */
 #include "server/ids.h"
+#include "server/store/changes_inside.h"
 #include "server/store/internal.h"
+#include "server/store/member_rows.h"
 
 void member_from_row(struct member *out, const struct db_rows *rows, int first, struct arena *arena)
 {

@@ -5,12 +5,15 @@
  * whether programs from before it can go on beside it (migrations.h). If not, it is refused while such a one is there; if it
  * can, that is noted in schema_beside, so that an older program which is started once more knows that it may. Steps that it
  * does not know and that are not in there it refuses. */
+#include "server/store/migrate.h"
 #include "server/store/migrations.h"
 
 #include <string.h>
 #include "server/ids.h"
 #include "server/log.h"
 #include "server/store/internal.h"
+#include "server/store/presence.h"
+#include "server/store/search.h"
 
 /* Steps whose name begins so belong to the inbox. */
 #define INBOX_PREFIX "inbox"

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "server/ids.h"
+#include "server/store/outbox.h"
+#include "server/store/changes_inside.h"
 #include "server/store/endpoints.h"
 
 static const int64_t KEPT_WHILE_OFF_MS = 30LL * 24 * 60 * 60 * 1000;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "server/ids.h"
 #include "server/log.h"
+#include "server/store/presence.h"
 #include "server/store/internal.h"
 
 enum { KNOCK_US = 50 * 1000, KNOCKS_UNTIL_TOLD = 40 };

@@ -10,6 +10,7 @@
 #include "server/ids.h"
 #include "server/store/deliveries.h"
 #include "server/store/endpoints.h"
+#include "server/store/lead_steps.h"
 
 enum { CALLED_AT_ONCE = 2 };
 

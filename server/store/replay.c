@@ -3,6 +3,7 @@
  * five a second, oldest first, beside what is fresh. */
 #include "server/ids.h"
 #include "server/store/endpoints.h"
+#include "server/store/guards.h"
 
 enum { REPLAY_STEP = 50, REPLAY_PACE_MS = 200, BY_HAND_MAX = 10, MINUTE_MS = 60 * 1000 };
 

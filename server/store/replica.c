@@ -10,6 +10,7 @@
 #include <string.h>
 #include "server/ids.h"
 #include "server/log.h"
+#include "server/store/replica.h"
 #include "server/store/internal.h"
 
 enum { REST_MS = 1000, REST_SPREAD_MS = 1000 /* after it did not answer */ };

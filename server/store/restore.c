@@ -10,6 +10,9 @@
 #include <unistd.h>
 #include "server/ids.h"
 #include "server/store/internal.h"
+#include "server/store/lead_steps.h"
+#include "server/store/lock.h"
+#include "server/store/migrate.h"
 #include "server/store/paths.h"
 #include "server/store/restore.h"
 

@@ -13,7 +13,9 @@
 #include "server/store/copy_keys.h"
 #include "server/store/db_postgres_archive.h"
 #include "server/store/internal.h"
+#include "server/store/migrate.h"
 #include "server/store/restore.h"
+#include "server/store/search.h"
 #include "server/store/tool.h"
 
 struct restoring {

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "cards/base/str.h"
+#include "server/store/search.h"
 #include "server/store/internal.h"
 
 enum { WORDS_MAX = 8, TRIGRAM = 3, MATCH_MAX = 2000 };

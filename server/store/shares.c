@@ -3,7 +3,11 @@
 #include <string.h>
 #include "cards/event.h"
 #include "server/ids.h"
+#include "server/store/changes_inside.h"
 #include "server/store/internal.h"
+#include "server/store/lead_steps.h"
+#include "server/store/outbox.h"
+#include "server/store/share_rows.h"
 
 #define SHARE_COLUMNS                                                                                                         \
     "s.id, s.owner_id, s.card_id, s.parent_id, s.sharer_member_id, s.sharer_lead_id, s.sharer_hit_id, s.created_ms, "         \

@@ -2,6 +2,7 @@
  * has expired of the same member, so nothing else must. */
 #include "server/ids.h"
 #include "server/store/internal.h"
+#include "server/store/member_rows.h"
 
 enum {
     SESSIONS_KEPT = 9, /* beside a new one */

@@ -10,8 +10,17 @@
 #include <time.h>
 #include "server/ids.h"
 #include "server/log.h"
+#include "server/store/changes_inside.h"
+#include "server/store/copy.h"
+#include "server/store/hit_log.h"
 #include "server/store/internal.h"
+#include "server/store/lock.h"
+#include "server/store/migrate.h"
+#include "server/store/outbox.h"
 #include "server/store/paths.h"
+#include "server/store/presence.h"
+#include "server/store/replica.h"
+#include "server/store/store_key.h"
 
 enum {
     READERS_DEFAULT = 4,

@@ -2,6 +2,7 @@
  * that nobody learns the key, and a server with another key is refused before it seals what the others cannot open. */
 #include <sodium.h>
 #include <string.h>
+#include "server/store/store_key.h"
 #include "server/store/internal.h"
 
 enum { DIGEST_SIZE = 32 };

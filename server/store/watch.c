@@ -13,7 +13,10 @@
 #include "server/ids.h"
 #include "server/log.h"
 #include "server/store/changes.h"
+#include "server/store/changes_inside.h"
+#include "server/store/guards.h"
 #include "server/store/internal.h"
+#include "server/store/migrate.h"
 
 enum { LOOK_MS = 1000, CHANGES_READ_MAX = 1024, DAY_MS = 24 * 60 * 60 * 1000, SALT_AHEAD_MS = 10 * 60 * 1000 };
 

@@ -2,7 +2,9 @@
 #include <sodium.h>
 #include <string.h>
 #include "server/ids.h"
+#include "server/store/changes_inside.h"
 #include "server/store/endpoints.h"
+#include "server/store/outbox.h"
 #include "server/store/seal.h"
 
 static const unsigned char NO_SECRET[WEBHOOK_SECRET_SIZE];

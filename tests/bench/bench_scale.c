@@ -14,6 +14,7 @@
 #include "server/store/internal.h"
 #include "server/store/lead_trays.h"
 #include "server/store/months.h"
+#include "server/store/search.h"
 #include "tests/support/fill_store.h"
 #include "tests/support/plans.h"
 

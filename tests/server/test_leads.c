@@ -12,6 +12,7 @@
 #include <string.h>
 #include "server/ids.h"
 #include "server/store/internal.h"
+#include "server/store/lead_steps.h"
 #include "tests/support/fresh_store.h"
 
 static int setup(void **state)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "server/store/endpoints.h"
+#include "server/store/outbox.h"
 #include "tests/support/fake_road.h"
 
 enum { MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS };

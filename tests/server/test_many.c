@@ -14,7 +14,10 @@
 #include "server/auth/throttle.h"
 #include "server/ids.h"
 #include "server/pages/page_cache.h"
+#include "server/store/changes_inside.h"
 #include "server/store/endpoints.h"
+#include "server/store/guards.h"
+#include "server/store/outbox.h"
 #include "tests/support/town.h"
 
 static void edit(struct town *town, int server)

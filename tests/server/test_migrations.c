@@ -12,6 +12,7 @@
 #include "server/ids.h"
 #include "server/store/internal.h"
 #include "server/store/migrations.h"
+#include "server/store/presence.h"
 #include "tests/support/engine.h"
 
 static const unsigned char SEAL_KEY[32] = "thirty-two bytes that seal well";

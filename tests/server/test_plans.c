@@ -12,6 +12,7 @@
 #include "server/ids.h"
 #include "server/store/hit_log.h"
 #include "server/store/endpoints.h"
+#include "server/store/outbox.h"
 #include "tests/support/fresh_store.h"
 #include "tests/support/plans.h"
 

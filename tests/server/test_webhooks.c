@@ -10,6 +10,7 @@
 #include <string.h>
 #include "server/ids.h"
 #include "server/store/internal.h"
+#include "server/store/outbox.h"
 #include "tests/support/deliveries.h"
 
 static int setup(void **state)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "server/store/fold.h"
 #include "server/store/internal.h"
+#include "server/store/outbox.h"
 
 enum { RUN_ROWS = 40000 }; /* what one fold would have brought: rows lie in sorted runs of this length */
 
