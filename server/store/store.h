@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include "cards/base/histogram.h"
 #include "server/store/cards.h"
+#include "server/store/claims.h"
 #include "server/store/changes.h"
 #include "server/store/followups.h"
 #include "server/store/hits.h"
