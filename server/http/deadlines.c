@@ -7,7 +7,7 @@
  * Lingering is for a refusal sent before its body was read. Closing at once would make the kernel send a reset, which can
  * throw the refusal away before the client has read it; so a second descriptor of the same socket is kept for a moment and
  * what still comes is thrown away (as RFC 9112 9.6 advises). */
-#include "server/http/exchange.h"
+#include "server/http/deadlines.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,6 +11,8 @@
  * us spin; wait_ms in listener.c lets it ask every millisecond at most. A held connection can break under its request, a
  * suspended one cannot: the exchange then stays, without a connection, until whoever has it finishes it. */
 #include "server/http/exchange.h"
+#include "server/http/deadlines.h"
+#include "server/http/workers.h"
 
 #include <stddef.h>
 #include <stdlib.h>

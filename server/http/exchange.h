@@ -20,7 +20,6 @@ enum {
     BODY_SMALL_MAX = 64 * 1024,           /* what any form may have; a larger body is a picture */
     SMALL_BODIES_MAX = 256 * 1024 * 1024, /* bytes that bodies under way may have together, a loop: */
     LARGE_BODIES_MAX = 64 * 1024 * 1024,  /* nobody knows yet who sends them */
-    LISTENERS_MAX = 16,                   /* sockets that systemd may pass */
     LOOPS_MAX = 64
 };
 
@@ -159,31 +158,7 @@ bool request_has_too_many_fields(const struct request *request);
 /* A cookie's value in the text of one Cookie header (RFC 6265 4.2). */
 const char *request_cookie_in(struct arena *arena, const char *cookies, const char *name);
 
-/* deadlines.c: all from the loop's thread. */
-void deadline_set(struct connection *connection, int64_t in_ms, const struct loop *loop);
-void deadlines_sweep(struct loop *loop);
-void deadlines_close_idle(struct loop *loop);
-void linger_start(struct loop *loop, const struct connection *connection);
-void linger_read(struct loop *loop, struct leaver *linger);
-void linger_sweep(struct loop *loop, bool all);
-
 /* starved.c: called after the library had its turn. True: somebody waits to be accepted; look again soon. */
 bool starved_revive(struct loop *loop);
-
-/* workers.c: a bounded FIFO queue and its threads. */
-struct worker_pool *workers_start(int threads, int queue_max, void (*run)(struct exchange *exchange));
-bool workers_take(struct worker_pool *pool, struct exchange *exchange); /* false: the queue is full */
-int workers_queue_len(const struct worker_pool *pool);
-void workers_stop(struct worker_pool *pool); /* finishes what is queued */
-
-/* sockets.c */
-struct sockets {
-    int fds[LISTENERS_MAX];
-    int count;
-    bool from_systemd;
-    int port;
-    char *address, *unix_path; /* from malloc; NULL if none */
-};
-enum result sockets_open(const char *listen, int want, struct sockets *out, const char **why) MUST_CHECK;
 
 #endif

@@ -3,7 +3,10 @@
  * not used: they stall when exactly 128 connections are ready at once.
  *
  * Requests have a file of their own, exchange.c. */
+#include "server/http/deadlines.h"
 #include "server/http/exchange.h"
+#include "server/http/sockets.h"
+#include "server/http/workers.h"
 
 #include <assert.h>
 #include <signal.h>

@@ -4,6 +4,7 @@
  * Building a response object costs as much as sending a small page, most of it for the headers, each of which the library
  * checks and copies. So what is sent often is built once: a ready reply is one object for all, and a mould keeps a few
  * objects, each with its own copy of the page, of which a reply borrows one while it is sent and writes only the holes. */
+#include "server/http/deadlines.h"
 #include "server/http/exchange.h"
 
 #include <assert.h>

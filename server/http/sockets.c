@@ -1,7 +1,7 @@
 /* Where the server listens: TCP over IPv4 and IPv6, a unix socket, or what systemd passes (sd_listen_fds(3): LISTEN_PID,
  * LISTEN_FDS, descriptors from 3). All sockets are non-blocking and close on exec. A unix socket that nobody answers at is
  * left over from a crash and is replaced; a live one, or another kind of file, never. */
-#include "server/http/exchange.h"
+#include "server/http/sockets.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* The pool that runs what waits: a hash, an image, the database. First come, first served: a stack would starve those at
  * its bottom as long as work keeps coming. The queue is bounded; what does not fit is refused at once, by the caller. */
+#include "server/http/workers.h"
 #include "server/http/exchange.h"
 
 #include <assert.h>
