@@ -4,10 +4,10 @@
 # CLUSTER_PLACE. CLUSTER_OPTIONS go to the server.
 CLUSTER_BIN=${CLUSTER_BIN:-/usr/lib/postgresql/15/bin}
 
-# PostgreSQL refuses to be run by root.
+# PostgreSQL refuses to be run by root, and nobody may not look into every folder that root stands in.
 cluster_run() {
     if [ "$(id -u)" -eq 0 ]; then
-        setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
+        (cd / && setpriv --reuid=nobody --regid=nogroup --clear-groups "$@")
     else
         "$@"
     fi
