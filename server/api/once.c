@@ -26,7 +26,10 @@ static void hash_request(const struct request *request, unsigned char out[HASH_S
 static void replay(struct request *request, const struct remembered *answer)
 {
     if (!answer->body) {
-        problem_reply(request, answer->status, "What was answered to this Idempotency-Key has been erased since.",
+        problem_reply(request, answer->status,
+                      answer->status == 409 ? "A request with this Idempotency-Key was carried out, and its answer is not "
+                                              "known: look for what it made before you send it under another key."
+                                            : "What was answered to this Idempotency-Key has been erased since.",
                       NULL);
         return;
     }

@@ -79,6 +79,8 @@ enum result changes_write(struct db *db, void *context)
     store->noted_count = 0;
     memset(store->ended, 0, sizeof store->ended);
     enum result result = writing->body(db, writing->context);
+    if (result == RESULT_OK && writing->once.key)
+        result = once_mark(db, &writing->once);
     return result == RESULT_OK ? tell_others(store, db) : result;
 }
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include "server/store/changes.h"
 #include "server/store/db.h"
+#include "server/store/once.h"
 
 struct watch;
 
@@ -17,6 +18,7 @@ struct writing {
     struct store *store;
     db_body *body;
     void *context;
+    struct once once;
 };
 enum result changes_write(struct db *db, void *writing) MUST_CHECK;
 /* Calls back whoever is to hear of these changes, and of the outbox. */

@@ -11,6 +11,7 @@ enum {
     DAY_MS = 24 * 60 * 60 * 1000,
     THROTTLE_KEPT_DAYS = 8,
     IDEMPOTENCY_STALE_MS = 2 * 60 * 1000, /* no request runs so long: its process died */
+    STATUS_CONFLICT = 409,
     STATUS_GONE = 410
 };
 
@@ -227,6 +228,9 @@ static enum result recall(struct db *db, struct answering *answering)
         result = RESULT_INVALID;
     } else if (db_column_int(rows, 1) == 0) {
         result = RESULT_CONFLICT;
+    } else if (db_column_int(rows, 1) == ONCE_DONE) {
+        *answering->out = (struct remembered){.status = STATUS_CONFLICT};
+        result = RESULT_LIMITED;
     } else {
         const char *sealed = db_column_text(rows, 3, answering->arena);
         if (!sealed) {
@@ -278,7 +282,11 @@ enum result store_idempotency_begin(struct store *store, struct arena *arena, in
                                   .now_ms = now_ms,
                                   .out = out};
     *out = (struct remembered){0};
-    return store_write(store, "idempotency-begin", begin_answer, &answering);
+    once_end(&store->onces);
+    enum result result = store_write(store, "idempotency-begin", begin_answer, &answering);
+    if (result == RESULT_OK)
+        once_begin(&store->onces, member_id, key);
+    return result;
 }
 
 static enum result finish_answer(struct db *db, void *context)
@@ -286,7 +294,7 @@ static enum result finish_answer(struct db *db, void *context)
     const struct answering *answering = context;
     const struct remembered *answer = answering->answer;
     if (answer->status >= 500)
-        return db_run(db, "DELETE FROM idempotency WHERE member_id = $1 AND key = $2",
+        return db_run(db, "DELETE FROM idempotency WHERE member_id = $1 AND key = $2 AND status IS NULL",
                       DB_ARGS(DB_INT(answering->member_id), db_text(answering->key)));
     return db_run(db,
                   "UPDATE idempotency SET status = $3, content_type = $4, body = $5, location = $6 "
@@ -304,6 +312,7 @@ enum result store_idempotency_finish(struct store *store, int64_t member_id, con
     arena_init(&arena);
     struct answering answering = {
         .store = store, .arena = &arena, .member_id = member_id, .key = key, .answer = answer};
+    once_end(&store->onces);
     enum result result = store_write(store, "idempotency-finish", finish_answer, &answering);
     arena_free(&arena);
     return result;

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "server/store/db.h"
+#include "server/store/once.h"
 #include "server/store/pool.h"
 #include "server/store/replica.h"
 #include "server/store/store.h"
@@ -39,6 +40,7 @@ struct store {
     struct pool readers;    /* of DB_MAIN */
     struct replica replica; /* where lists may be read; replica.c */
 
+    struct onces onces; /* once.c */
     pthread_mutex_t tell_lock; /* guards the callbacks below: who took theirs back is not called any more */
     void (*wake_outbox)(void *context);
     void *wake_context;

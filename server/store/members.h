@@ -96,7 +96,8 @@ enum result store_tally(struct store *store, const unsigned char key[TALLY_KEY_S
 
 /* Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07), kept 24 h. begin: OK go on and finish later; CONFLICT
  * still running; INVALID used with another body; LIMITED (answered before) fills status and body to replay: 410 and no body
- * when what was answered then has been erased. */
+ * when what was answered then has been erased, 409 and no body when it was done and the answer is not known (yet).
+ * From OK on, what the calling thread writes is the key's work, until it finishes (once.c). */
 struct remembered {
     int status;
     const char *content_type, *body, *location; /* body only is never NULL when one is given to be kept */
@@ -104,7 +105,7 @@ struct remembered {
 enum result store_idempotency_begin(struct store *store, struct arena *arena, int64_t member_id, const char *key,
                                     const unsigned char request_hash[HASH_SIZE], int64_t now_ms,
                                     struct remembered *out) MUST_CHECK;
-/* A failed request (status >= 500) is forgotten instead, so it may be tried again. */
+/* A failed request (status >= 500) is forgotten instead, so it may be tried again, unless it wrote something. */
 enum result store_idempotency_finish(struct store *store, int64_t member_id, const char *key,
                                      const struct remembered *answer) MUST_CHECK;
 

@@ -53,7 +53,7 @@ static enum result write_so(struct store *store, const char *name, db_body *body
 {
     if (!store->writer || atomic_load(&store->broken))
         return RESULT_FAILED;
-    struct writing writing = {store, body, context};
+    struct writing writing = {store, body, context, once_of_thread(&store->onces)};
     if (!turns_take(&store->writing, TURN_PATIENCE * store->driver->patience_ms)) {
         log_warning("store-busy", "verb=%s words=\"others were writing for too long\"", name);
         return RESULT_FAILED;
@@ -178,6 +178,7 @@ static struct store *store_new(const struct store_options *options, const struct
     store->broken_context = options->broken_context;
     turns_init(&store->writing);
     pthread_mutex_init(&store->tell_lock, NULL);
+    once_init(&store->onces);
     int readers = options->readers > 0 ? options->readers : READERS_DEFAULT;
     if (readers > STORE_READERS_MAX)
         readers = STORE_READERS_MAX;
@@ -290,6 +291,7 @@ static void give_up(struct store *store)
         store->writer->driver->close(store->writer);
     lock_release(store->lock, store->clean && !atomic_load(&store->broken));
     pthread_mutex_destroy(&store->tell_lock);
+    once_destroy(&store->onces);
     turns_destroy(&store->writing);
     free(store->url);
     free(store->base_url);

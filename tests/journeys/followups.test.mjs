@@ -17,7 +17,7 @@ before(async () => {
   const link = new URL(jane.member.sign_in_url).pathname
   const { form } = await meishi.open(link)
   const signed = await meishi.post(link, form)
-  cookie = signed.headers.getSetCookie().map(one => one.split(';')[0]).join('; ')
+  cookie = signed.headers.get('set-cookie').split(';')[0]
 })
 after(async () => {
   await meishi?.stop()

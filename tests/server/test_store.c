@@ -252,6 +252,32 @@ static void idempotency__forgets_what_failed_or_died(void **state)
                      RESULT_OK);
 }
 
+/* The process died after the work, or the commit's answer was lost. */
+static void idempotency__never_does_again_what_was_done(void **state)
+{
+    struct store_place *place = *state;
+    static const unsigned char body[HASH_SIZE] = {1};
+    int64_t id = place->jane.id, now = 1000 * (int64_t)DAY_MS, tries;
+    struct remembered out, failed = {.status = 503}, answer = {.status = 201, .content_type = "application/json", .body = "{}"};
+    assert_int_equal(store_idempotency_begin(place->store, &place->arena, id, "k", body, now, &out), RESULT_OK);
+    assert_int_equal(store_throttle_count(place->store, "the work", 1000, now, &tries), RESULT_OK);
+    assert_int_equal(store_idempotency_finish(place->store, id, "k", &failed), RESULT_OK);
+    for (int minutes = 0; minutes < 4; minutes += 3) {
+        assert_int_equal(
+            store_idempotency_begin(place->store, &place->arena, id, "k", body, now + minutes * MINUTE_MS, &out),
+            RESULT_LIMITED);
+        assert_int_equal(out.status, 409);
+        assert_null(out.body);
+    }
+    assert_int_equal(store_idempotency_begin(place->store, &place->arena, id, "other", body, now, &out), RESULT_OK);
+    assert_int_equal(store_throttle_count(place->store, "the work", 1000, now, &tries), RESULT_OK);
+    assert_int_equal(store_idempotency_finish(place->store, id, "other", &answer), RESULT_OK);
+    assert_int_equal(store_throttle_count(place->store, "nobody's work", 1000, now, &tries), RESULT_OK);
+    assert_int_equal(store_idempotency_begin(place->store, &place->arena, id, "other", body, now, &out), RESULT_LIMITED);
+    assert_int_equal(out.status, 201);
+    assert_string_equal(out.body, "{}");
+}
+
 int main(void)
 {
 #define IN_A_STORE(test) cmocka_unit_test_setup_teardown(test, make_place, drop_place)
@@ -268,6 +294,7 @@ int main(void)
         IN_A_STORE(throttle__counts_within_its_window),
         IN_A_STORE(idempotency__replays_what_was_answered),
         IN_A_STORE(idempotency__forgets_what_failed_or_died),
+        IN_A_STORE(idempotency__never_does_again_what_was_done),
     };
     int failed = 0;
     for (size_t i = 0; i < STORE_ENGINES; i++) {
