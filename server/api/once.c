@@ -27,9 +27,10 @@ static void replay(struct request *request, const struct remembered *answer)
 {
     if (!answer->body) {
         problem_reply(request, answer->status,
-                      answer->status == 409 ? "A request with this Idempotency-Key was carried out, and its answer is not "
-                                              "known: look for what it made before you send it under another key."
-                                            : "What was answered to this Idempotency-Key has been erased since.",
+                      answer->status == 409
+                          ? "A request with this Idempotency-Key was carried out, and its answer is not "
+                            "known: look for what it made before you send it under another key."
+                          : "What was answered to this Idempotency-Key has been erased since.",
                       NULL);
         return;
     }

@@ -40,7 +40,7 @@ struct store {
     struct pool readers;    /* of DB_MAIN */
     struct replica replica; /* where lists may be read; replica.c */
 
-    struct onces onces; /* once.c */
+    struct onces onces;        /* once.c */
     pthread_mutex_t tell_lock; /* guards the callbacks below: who took theirs back is not called any more */
     void (*wake_outbox)(void *context);
     void *wake_context;

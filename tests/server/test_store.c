@@ -258,7 +258,8 @@ static void idempotency__never_does_again_what_was_done(void **state)
     struct store_place *place = *state;
     static const unsigned char body[HASH_SIZE] = {1};
     int64_t id = place->jane.id, now = 1000 * (int64_t)DAY_MS, tries;
-    struct remembered out, failed = {.status = 503}, answer = {.status = 201, .content_type = "application/json", .body = "{}"};
+    struct remembered out, failed = {.status = 503},
+                           answer = {.status = 201, .content_type = "application/json", .body = "{}"};
     assert_int_equal(store_idempotency_begin(place->store, &place->arena, id, "k", body, now, &out), RESULT_OK);
     assert_int_equal(store_throttle_count(place->store, "the work", 1000, now, &tries), RESULT_OK);
     assert_int_equal(store_idempotency_finish(place->store, id, "k", &failed), RESULT_OK);
@@ -273,7 +274,8 @@ static void idempotency__never_does_again_what_was_done(void **state)
     assert_int_equal(store_throttle_count(place->store, "the work", 1000, now, &tries), RESULT_OK);
     assert_int_equal(store_idempotency_finish(place->store, id, "other", &answer), RESULT_OK);
     assert_int_equal(store_throttle_count(place->store, "nobody's work", 1000, now, &tries), RESULT_OK);
-    assert_int_equal(store_idempotency_begin(place->store, &place->arena, id, "other", body, now, &out), RESULT_LIMITED);
+    assert_int_equal(store_idempotency_begin(place->store, &place->arena, id, "other", body, now, &out),
+                     RESULT_LIMITED);
     assert_int_equal(out.status, 201);
     assert_string_equal(out.body, "{}");
 }
