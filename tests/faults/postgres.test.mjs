@@ -153,6 +153,8 @@ test('a server that begins to forget is refused from then on, unless it is said 
 })
 
 test('who finds every connection lent is told to come back, and is not kept waiting', async () => {
+  const ask = () => meishi.api(jane.token, 'GET', '/leads')
+  await until(async () => (await Promise.all([ask(), ask(), ask(), ask()])).every(answer => answer.status === 200)) // all are back after the cut
   const held = cluster.psql('BEGIN; LOCK TABLE leads IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3.5); COMMIT')
   await until(async () => await cluster.psql(`SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'leads'::regclass AND granted`) === '1')
   const answers = await Promise.all(Array.from({ length: 4 }, async () => {
