@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 #include "server/ids.h"
 
 void pool_init(struct pool *pool, const struct db_driver *driver, const char *url, int size, bool patient)
@@ -100,6 +101,19 @@ void pool_give(struct pool *pool, struct db *db)
     pool->idle[pool->idle_count++] = db;
     pthread_cond_signal(&pool->returned);
     pthread_mutex_unlock(&pool->lock);
+}
+
+struct db *pool_swap(struct pool *pool, struct db *db)
+{
+    struct db *other = NULL;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->idle_count > 0) {
+        other = pool->idle[pool->idle_count - 1];
+        memmove(&pool->idle[1], &pool->idle[0], (size_t)(pool->idle_count - 1) * sizeof *pool->idle);
+        pool->idle[0] = db;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return other;
 }
 
 void pool_figures(struct pool *pool, struct store_figures *out)

@@ -29,6 +29,9 @@ void pool_adopt(struct pool *pool, struct db *db);
  * opened at a time. */
 enum result pool_borrow(struct pool *pool, struct db **out) MUST_CHECK;
 void pool_give(struct pool *pool, struct db *db);
+/* Another idle connection in place of DB, which was lost and is the last to be lent from now on; NULL, and DB is still the
+ * caller's, when no other is idle. */
+struct db *pool_swap(struct pool *pool, struct db *db);
 void pool_figures(struct pool *pool, struct store_figures *out);
 
 #endif

@@ -123,6 +123,12 @@ enum result store_read_begin(struct store *store, struct db **out)
     if (result != RESULT_OK)
         return result;
     result = (*out)->driver->begin(*out);
+    /* One that was lost is still on its way back; another may be well. */
+    struct db *other = result == RESULT_OK || (*out)->broken ? NULL : pool_swap(&store->readers, *out);
+    if (other) {
+        *out = other;
+        result = other->driver->begin(other);
+    }
     if (result == RESULT_OK)
         return result;
     give_back(store, *out);

@@ -71,8 +71,32 @@ static void pool__opens_one_connection_at_a_time(void **state)
     pool_destroy(&pool);
 }
 
+static void pool__lends_a_lost_connection_last(void **state)
+{
+    (void)state;
+    struct pool pool;
+    struct db *lent[SIZE], *again;
+    atomic_store(&knocks, 0);
+    sem_init(&door, 0, SIZE);
+    pool_init(&pool, &slow, "slow:", SIZE, false);
+    for (int i = 0; i < SIZE; i++)
+        assert_int_equal(pool_borrow(&pool, &lent[i]), RESULT_OK);
+    assert_null(pool_swap(&pool, lent[0])); /* no other is idle, and it stays the borrower's */
+    pool_give(&pool, lent[1]);
+    pool_give(&pool, lent[2]);
+    assert_ptr_equal(pool_swap(&pool, lent[0]), lent[2]);
+    assert_int_equal(pool_borrow(&pool, &again), RESULT_OK);
+    assert_ptr_equal(again, lent[1]);
+    assert_int_equal(pool_borrow(&pool, &again), RESULT_OK);
+    assert_ptr_equal(again, lent[0]);
+    for (int i = 0; i < SIZE; i++)
+        pool_give(&pool, lent[i]);
+    pool_destroy(&pool);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(pool__opens_one_connection_at_a_time)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(pool__opens_one_connection_at_a_time),
+                                       cmocka_unit_test(pool__lends_a_lost_connection_last)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
