@@ -304,6 +304,11 @@ enum result config_read(int *argc, char **argv, char **environment, struct arena
     return result == RESULT_OK ? check_mail(out, arena, why) : result;
 }
 
+const char *config_flag(int number)
+{
+    return number < SETTING_COUNT ? SETTINGS[number].flag : NULL;
+}
+
 void config_to_environment(const struct config *config)
 {
     for (int i = 0; i < SETTING_COUNT; i++) {

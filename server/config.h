@@ -34,6 +34,8 @@ struct config {
  * a sentence that names the setting: an unknown MEISHI_* variable is an error (MEISHI_TOKEN is known, and meishi listen's). */
 enum result config_read(int *argc, char **argv, char **environment, struct arena *arena, struct config *out,
                         const char **why) MUST_CHECK;
+/* "--listen": the flag of the setting of that number, from 0 on; NULL beyond the last. */
+const char *config_flag(int number);
 /* Puts every setting into this process's environment, for the program it is to become. */
 void config_to_environment(const struct config *config);
 /* A URL without the passwords that it holds. NULL stays NULL. */

@@ -63,7 +63,7 @@ static const struct command COMMANDS[] = {
      "forward a member's events to a program under development, until Ctrl-C (MEISHI_TOKEN does in place of a file)"},
     {"demo", cli_demo, NOTHING, "", "fill a store with an example to look around in"},
 };
-enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS, WORD_MAX = 64 };
+enum { COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS, WORD_MAX = 64, HELP_WIDTH = 100 };
 
 /* How many of the words name COMMAND: 0 if they do not. */
 static int words_taken(const struct command *command, int argc, char **argv)
@@ -199,11 +199,16 @@ static void print_help(FILE *to, const char *group)
         if (!group || !strncmp(COMMANDS[i].words, group, strlen(group)))
             fprintf(to, "  %-14s %s\n", COMMANDS[i].words, COMMANDS[i].help);
     fputs(
-        "\nSettings are flags (--listen, --url, --store, --store-pool, --store-unsafe, --trusted-proxies, --key-file,\n"
-        "--webhook-allow, --send-webhooks, --api-origins, --keep-hits-months, --smtp-url, --mail-from) or\n"
-        "variables of the same name (MEISHI_LISTEN, …); `meishi config` prints those in force.\n"
-        "`meishi COMMAND --help` says what a command takes.\n",
+        "\nSettings are flags or variables of the same name (MEISHI_LISTEN, …); `meishi config` prints those in force:\n ",
         to);
+    size_t width = 0;
+    const char *flag;
+    for (int i = 0; (flag = config_flag(i)); i++) {
+        width += strlen(flag) + 1;
+        fprintf(to, "%s%s", width > HELP_WIDTH ? "\n  " : " ", flag);
+        width = width > HELP_WIDTH ? strlen(flag) + 1 : width;
+    }
+    fputs("\n`meishi COMMAND --help` says what a command takes.\n", to);
 }
 
 static int refuse_words(int argc, char **argv)

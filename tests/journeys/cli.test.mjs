@@ -257,6 +257,8 @@ test('--help and --version answer everywhere, whatever the settings', async () =
   assert.equal(all.code, OK)
   assert.equal(all.words, '')
   for (const command of COMMANDS) assert.match(all.out, new RegExp(`^  ${command} `, 'm'))
+  for (const name of Object.keys(JSON.parse((await run(['config', '--json'])).out))) // every setting there is
+    assert.ok(all.out.split(/\s+/).includes(name.replace('MEISHI_', '--').toLowerCase().replaceAll('_', '-')), name)
   assert.equal((await run([])).out, all.out)
   const listed = JSON.parse((await run(['--help', '--json'], settings)).out)
   assert.deepEqual(listed.map(one => one.command).filter(name => !COMMANDS.includes(name)), [])
