@@ -4,7 +4,7 @@
 // own; that its checker finds losses is shown by a standby which is promoted without being synchronous.
 //
 // Runs alone: it measures how long a recovery takes, and three servers with two databases fill a small machine.
-// FLEET_ROUNDS (1) repeats each fault; `make faults` does it ten times.
+// FLEET_ROUNDS (1) repeats each fault but the promotion, which leaves no standby; `make faults` does it ten times.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Fleet, Visitors, compare, enterWorld, stored } from '../support/fleet.mjs'
