@@ -148,6 +148,8 @@ enum result counts_add(struct db *db, struct kept *const *hits, size_t count, st
 
 struct day_list {
     struct arena *arena;
+    int64_t owner_id;
+    int32_t first_day, last_day;
     struct day_count *days;
     size_t count, room;
 };
@@ -166,14 +168,16 @@ static struct day_count *day_list_add(struct day_list *list)
     return day;
 }
 
-static enum result read_days(struct day_list *list, struct db *db, int64_t owner_id, int32_t first_day,
-                             int32_t last_day)
+static enum result read_days(struct db *db, void *context)
 {
+    struct day_list *list = context;
     struct db_rows *rows;
-    enum result result = db_query(db,
-                                  "SELECT day, channel, " VERDICT_COLUMNS ", saves, forms FROM day_counts "
-                                  "WHERE owner_id = $1 AND day >= $2 AND day <= $3 ORDER BY day, channel",
-                                  DB_ARGS(DB_INT(owner_id), DB_INT(first_day), DB_INT(last_day)), &rows);
+    list->count = 0;
+    enum result result =
+        db_query(db,
+                 "SELECT day, channel, " VERDICT_COLUMNS ", saves, forms FROM day_counts "
+                 "WHERE owner_id = $1 AND day >= $2 AND day <= $3 ORDER BY day, channel",
+                 DB_ARGS(DB_INT(list->owner_id), DB_INT(list->first_day), DB_INT(list->last_day)), &rows);
     if (result != RESULT_OK)
         return result;
     while ((result = db_next(rows)) == RESULT_OK) {
@@ -197,7 +201,7 @@ static int compare_day_counts(const void *a, const void *b)
     return (one->channel > other->channel) - (one->channel < other->channel);
 }
 
-static void add_tail(struct day_list *list, struct kept **hits, size_t hit_count, int32_t first_day, int32_t last_day)
+static void add_tail(struct day_list *list, struct kept **hits, size_t hit_count)
 {
     if (!hit_count)
         return;
@@ -206,7 +210,7 @@ static void add_tail(struct day_list *list, struct kept **hits, size_t hit_count
     for (size_t at = 0; at < hit_count;) {
         const struct kept *first = hits[at];
         struct difference by = sum_group(hits, hit_count, &at, same_day);
-        if (first->day < first_day || first->day > last_day || is_nothing(&by))
+        if (first->day < list->first_day || first->day > list->last_day || is_nothing(&by))
             continue;
         struct day_count key = {.day = first->day, .channel = first->channel};
         struct day_count *day = counted ? bsearch(&key, list->days, counted, sizeof key, compare_day_counts) : NULL;
@@ -224,17 +228,12 @@ static void add_tail(struct day_list *list, struct kept **hits, size_t hit_count
 enum result store_day_counts(struct store *store, struct arena *arena, int64_t owner_id, int32_t first_day,
                              int32_t last_day, struct day_count **out, size_t *count)
 {
-    struct day_list list = {.arena = arena};
+    struct day_list list = {.arena = arena, .owner_id = owner_id, .first_day = first_day, .last_day = last_day};
     struct batch batch;
-    struct db *db;
-    enum result result = tail_read(store, &batch, owner_id, 0, &db);
+    enum result result = tail_read(store, &batch, owner_id, 0, read_days, &list);
     if (result == RESULT_OK) {
-        result = read_days(&list, db, owner_id, first_day, last_day);
-        store_read_end(store, db);
-    }
-    if (result == RESULT_OK) {
-        add_tail(&list, batch.hits, batch.hit_count, first_day, last_day);
-        add_tail(&list, batch.older, batch.older_count, first_day, last_day);
+        add_tail(&list, batch.hits, batch.hit_count);
+        add_tail(&list, batch.older, batch.older_count);
         *out = list.days;
         *count = list.count;
     }

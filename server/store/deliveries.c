@@ -109,6 +109,7 @@ static enum result list_body(struct db *db, void *context)
                                     DB_INT(showing->lead_id ? showing->lead_id : showing->webhook_id),
                                     DB_INT(showing->before), DB_INT((int64_t)showing->limit), DB_INT(showing->state)};
     showing->deliveries = arena_alloc(showing->arena, sizeof *showing->deliveries * showing->limit);
+    showing->count = 0;
     enum result result = db_query(db, list_sql(showing), args, showing->state < 0 ? 4 : 5, &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         struct delivery *delivery = &showing->deliveries[showing->count++];

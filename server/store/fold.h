@@ -9,12 +9,10 @@
 #include "cards/base/arena.h"
 #include "cards/share.h"
 #include "cards/verdict.h"
+#include "server/store/db.h"
 #include "server/store/lanes.h"
 #include "server/store/months.h"
 
-struct db;
-struct db_rows;
-struct db_value;
 struct store;
 
 /* A hit with all that followed it. */
@@ -110,11 +108,10 @@ enum result fold_pass(struct store *store, struct db *inbox, struct folding *fol
 /* In counts.c: adds to the counters of days and shares what became of these hits, which are sorted as kept_compare does. */
 enum result counts_add(struct db *db, struct kept *const *hits, size_t count, struct arena *arena) MUST_CHECK;
 
-/* In tail.c: what is not folded yet of an owner's hits (of one share unless 0), settled against the snapshot of *OUT. On OK
- * that snapshot and the batch make a whole, and the caller gives it back with store_read_end. The batch is to be freed
- * in any case. */
-enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id,
-                      struct db **out) MUST_CHECK;
+/* In tail.c: what is not folded yet of an owner's hits (of one share unless 0), settled against a snapshot in which BODY then
+ * reads the tables: both make a whole. BODY may be called twice, as by store_list. The batch is to be freed in any case. */
+enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id, db_body *body,
+                      void *context) MUST_CHECK;
 
 /* In hit_log.c: what was folded, for the figures. */
 void hits_note_fold(struct store *store, const struct batch *batch);

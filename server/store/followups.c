@@ -96,6 +96,7 @@ struct reading {
 
 static enum result gather(struct reading *reading, enum result result, struct db_rows *rows)
 {
+    reading->count = 0;
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         reading->found =
             db_rows_grow(reading->arena, reading->found, reading->count, &reading->room, sizeof *reading->found);

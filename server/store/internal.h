@@ -78,9 +78,9 @@ enum result store_read(struct store *store, db_body *body, void *context) MUST_C
 enum result store_read_begin(struct store *store, struct db **out) MUST_CHECK;
 void store_read_end(struct store *store, struct db *db);
 /* The same for lists and reports of a member, which may be read from a standby: what the owner wrote is there in any case, what
- * others wrote may come a moment later (replica.c). */
+ * others wrote may come a moment later (replica.c). When that breaks off BODY is called once more, on the main database: it
+ * begins with an empty list each time. */
 enum result store_list(struct store *store, int64_t owner_id, db_body *body, void *context) MUST_CHECK;
-enum result store_list_begin(struct store *store, int64_t owner_id, struct db **out) MUST_CHECK; /* store_read_end */
 /* Checkpoints the main part if it is worth it, or empties its WAL when IDLE. For the fold's thread, after each round, and
  * with IDLE after an erasure. */
 void store_tidy(struct store *store, bool idle);

@@ -272,6 +272,20 @@ static enum result list_found(struct listing *listing, const char *q, int64_t be
     return RESULT_OK;
 }
 
+static enum result list(struct db *db, void *context)
+{
+    struct listing *listing = context;
+    const struct lead_filter *filter = listing->filter;
+    int64_t before = filter->before ? filter->before : INT64_MAX;
+    const char *q = filter->q ? search_fold(filter->q, listing->arena) : "";
+    listing->db = db;
+    listing->count = 0;
+    if (q[strspn(q, " ")])
+        return list_found(listing, q, before);
+    enum result result = list_trays(listing, before);
+    return result == RESULT_OK ? read_shares(db, listing->arena, listing->leads, listing->count) : result;
+}
+
 enum result store_lead_list(struct store *store, struct arena *arena, int64_t owner_id,
                             const struct lead_filter *filter, struct lead **out, size_t *count)
 {
@@ -279,20 +293,8 @@ enum result store_lead_list(struct store *store, struct arena *arena, int64_t ow
                               .owner_id = owner_id,
                               .filter = filter,
                               .limit = filter->limit && filter->limit < LIST_MAX ? filter->limit : LIST_MAX};
-    int64_t before = filter->before ? filter->before : INT64_MAX;
     choose_trays(&listing);
-    enum result result = store_list_begin(store, owner_id, &listing.db);
-    if (result != RESULT_OK)
-        return result;
-    const char *q = filter->q ? search_fold(filter->q, arena) : "";
-    if (q[strspn(q, " ")]) {
-        result = list_found(&listing, q, before);
-    } else {
-        result = list_trays(&listing, before);
-        if (result == RESULT_OK)
-            result = read_shares(listing.db, arena, listing.leads, listing.count);
-    }
-    store_read_end(store, listing.db);
+    enum result result = store_list(store, owner_id, list, &listing);
     *out = listing.leads;
     *count = listing.count;
     return result;
@@ -359,39 +361,59 @@ static void merge(const struct listing *listing, const struct gone *gone, size_t
     out->more = out->count < listing->count || out->gone_count < gone_count;
 }
 
+struct feeding {
+    struct listing listing;
+    int64_t after;
+    struct gone *gone;
+    struct lead_feed *out;
+};
+
+static enum result feed(struct db *db, void *context)
+{
+    struct feeding *feeding = context;
+    struct listing *listing = &feeding->listing;
+    struct lead_feed *out = feeding->out;
+    size_t gone_count;
+    *out = (struct lead_feed){.leads = listing->leads, .gone = feeding->gone, .last = feeding->after};
+    listing->db = db;
+    listing->count = 0;
+    enum result result = read_changed(listing, feeding->after);
+    if (result == RESULT_OK)
+        result = read_gone(listing, feeding->after, feeding->gone, &gone_count);
+    if (result != RESULT_OK)
+        return result;
+    merge(listing, feeding->gone, gone_count, out);
+    return read_shares(db, listing->arena, out->leads, out->count);
+}
+
 enum result store_lead_feed(struct store *store, struct arena *arena, int64_t owner_id,
                             const struct lead_filter *filter, int64_t after, struct lead_feed *out)
 {
-    struct listing listing = {.arena = arena, .owner_id = owner_id, .filter = filter, .limit = filter->limit + 1};
-    struct gone *gone = arena_alloc(arena, listing.limit * sizeof *gone);
-    size_t gone_count = 0;
-    listing.leads = arena_alloc(arena, listing.limit * sizeof *listing.leads);
-    *out = (struct lead_feed){.leads = listing.leads, .gone = gone, .last = after};
-    enum result result = store_list_begin(store, owner_id, &listing.db);
-    if (result != RESULT_OK)
-        return result;
-    result = read_changed(&listing, after);
-    if (result == RESULT_OK)
-        result = read_gone(&listing, after, gone, &gone_count);
-    if (result == RESULT_OK) {
-        merge(&listing, gone, gone_count, out);
-        result = read_shares(listing.db, arena, out->leads, out->count);
-    }
-    store_read_end(store, listing.db);
-    return result;
+    size_t limit = filter->limit + 1;
+    struct feeding feeding = {.listing = {.arena = arena, .owner_id = owner_id, .filter = filter, .limit = limit},
+                              .after = after,
+                              .gone = arena_alloc(arena, limit * sizeof *feeding.gone),
+                              .out = out};
+    feeding.listing.leads = arena_alloc(arena, limit * sizeof *feeding.listing.leads);
+    return store_list(store, owner_id, feed, &feeding);
 }
 
-enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead_totals *out)
+/* ---- totals ---- */
+
+struct totalling {
+    int64_t owner_id;
+    struct lead_totals *out;
+};
+
+static enum result total(struct db *db, void *context)
 {
-    struct db *db;
+    const struct totalling *totalling = context;
+    struct lead_totals *out = totalling->out;
     struct db_rows *rows;
     *out = (struct lead_totals){0};
-    enum result result = store_list_begin(store, owner_id, &db);
-    if (result != RESULT_OK)
-        return result;
-    result = db_query(
+    enum result result = db_query(
         db, "SELECT tray, stage, COUNT(*) FROM leads WHERE owner_id = $1 AND tray IN (0, 1, 4) GROUP BY tray, stage",
-        DB_ARGS(DB_INT(owner_id)), &rows);
+        DB_ARGS(DB_INT(totalling->owner_id)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
         int64_t tray = db_column_int(rows, 0), stage = db_column_int(rows, 1), number = db_column_int(rows, 2);
         if (tray == TRAY_SET_ASIDE) {
@@ -409,13 +431,18 @@ enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead
     if (result == RESULT_NOT_FOUND)
         result = db_one(
             db, "SELECT COUNT(*) FROM (SELECT 1 FROM leads WHERE owner_id = $1 AND tray = 2 LIMIT $2) AS counted",
-            DB_ARGS(DB_INT(owner_id), DB_INT(POTENTIAL_COUNTED_MAX)), &rows);
+            DB_ARGS(DB_INT(totalling->owner_id), DB_INT(POTENTIAL_COUNTED_MAX)), &rows);
     if (result == RESULT_OK) {
         out->potential = db_column_int(rows, 0);
         db_finish(&rows);
     }
-    store_read_end(store, db);
     return result;
+}
+
+enum result store_lead_totals(struct store *store, int64_t owner_id, struct lead_totals *out)
+{
+    struct totalling totalling = {owner_id, out};
+    return store_list(store, owner_id, total, &totalling);
 }
 
 /* ---- the timeline ---- */
@@ -443,20 +470,31 @@ static enum result read_timeline(struct db *db, struct arena *arena, const struc
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
+struct telling {
+    struct arena *arena;
+    int64_t owner_id, lead_id;
+    struct lead_moment *moments;
+    size_t count;
+};
+
+static enum result tell(struct db *db, void *context)
+{
+    struct telling *telling = context;
+    struct lead lead;
+    enum result result = read_row(db, telling->arena, telling->owner_id, telling->lead_id, &lead);
+    if (result != RESULT_OK)
+        return result;
+    telling->moments = arena_alloc(telling->arena, sizeof *telling->moments * TIMELINE_MAX);
+    return read_timeline(db, telling->arena, &lead, telling->moments, &telling->count);
+}
+
 enum result store_lead_timeline(struct store *store, struct arena *arena, int64_t owner_id, int64_t lead_id,
                                 struct lead_moment **out, size_t *count)
 {
-    struct db *db;
-    struct lead lead;
-    enum result result = store_list_begin(store, owner_id, &db);
-    if (result != RESULT_OK)
-        return result;
-    result = read_row(db, arena, owner_id, lead_id, &lead);
-    if (result == RESULT_OK) {
-        *out = arena_alloc(arena, sizeof **out * TIMELINE_MAX);
-        result = read_timeline(db, arena, &lead, *out, count);
-    }
-    store_read_end(store, db);
+    struct telling telling = {.arena = arena, .owner_id = owner_id, .lead_id = lead_id};
+    enum result result = store_list(store, owner_id, tell, &telling);
+    *out = telling.moments;
+    *count = telling.count;
     return result;
 }
 

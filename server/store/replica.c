@@ -4,7 +4,8 @@
  * only if it shows there, in the very snapshot that is read, the number that stands in the main database. That asks the main one
  * for a row by its key, and needs neither clocks nor positions in a log, so any kind of replication will do.
  *
- * A standby that is away or behind costs nothing but the main database's time. It is asked again a second or two later. */
+ * A standby that is away or behind, or that breaks off in the middle of a list, costs nothing but the main database's time: the
+ * list is then read there from its beginning. The standby is asked again a second or two later. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,12 +127,8 @@ static enum result begin_on_standby(struct store *store, int64_t owner_id, struc
         return RESULT_FAILED;
     }
     result = read_number(*out, owner_id, &number);
-    if (result == RESULT_OK && number >= asking.number) {
-        if (atomic_exchange(&replica->rests_until_ms, 0))
-            log_info("standby-again", "words=\"lists are read from it\"");
-        atomic_fetch_add(&replica->reads, 1);
+    if (result == RESULT_OK && number >= asking.number)
         return RESULT_OK;
-    }
     store_read_end(store, *out);
     if (result == RESULT_OK)
         atomic_fetch_add(&replica->behind, 1);
@@ -140,24 +137,36 @@ static enum result begin_on_standby(struct store *store, int64_t owner_id, struc
     return RESULT_FAILED;
 }
 
-enum result store_list_begin(struct store *store, int64_t owner_id, struct db **out)
+/* FAILED: nothing was read, or not to the end. */
+static enum result list_on_standby(struct store *store, int64_t owner_id, db_body *body, void *context)
 {
     struct replica *replica = &store->replica;
-    bool may_ask = replica->is_there && monotonic_ms() >= atomic_load(&replica->rests_until_ms);
-    if (may_ask && begin_on_standby(store, owner_id, out) == RESULT_OK)
-        return RESULT_OK;
-    return store_read_begin(store, out);
+    struct db *db;
+    if (begin_on_standby(store, owner_id, &db) != RESULT_OK)
+        return RESULT_FAILED;
+    enum result result = body(db, context);
+    store_read_end(store, db);
+    if (result == RESULT_BUSY) { /* it took away what was being read, since it must keep up */
+        atomic_fetch_add(&replica->failures, 1);
+        return RESULT_FAILED;
+    }
+    if (result == RESULT_FAILED) {
+        rest(replica);
+        return RESULT_FAILED;
+    }
+    if (atomic_exchange(&replica->rests_until_ms, 0))
+        log_info("standby-again", "words=\"lists are read from it\"");
+    atomic_fetch_add(&replica->reads, 1);
+    return result;
 }
 
 enum result store_list(struct store *store, int64_t owner_id, db_body *body, void *context)
 {
-    struct db *db;
-    enum result result = store_list_begin(store, owner_id, &db);
-    if (result != RESULT_OK)
-        return result;
-    result = body(db, context);
-    store_read_end(store, db);
-    return result == RESULT_BUSY ? RESULT_FAILED : result;
+    struct replica *replica = &store->replica;
+    enum result result = RESULT_FAILED;
+    if (replica->is_there && monotonic_ms() >= atomic_load(&replica->rests_until_ms))
+        result = list_on_standby(store, owner_id, body, context);
+    return result == RESULT_FAILED ? store_read(store, body, context) : result;
 }
 
 void replica_figures(struct replica *replica, struct store_figures *out)

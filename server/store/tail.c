@@ -23,20 +23,33 @@ static enum result read_inbox(struct store *store, struct batch *batch, const st
     return result;
 }
 
-static enum result read_two_files(struct store *store, struct batch *batch, const struct tail *tail, struct db **out)
+struct tail_reading {
+    struct store *store;
+    struct batch *batch;
+    struct tail tail;
+    db_body *body;
+    void *context;
+};
+
+static enum result settle(struct db *db, const struct tail_reading *reading)
 {
-    lanes_one(&batch->arena, hits_mark(store), &batch->lanes);
-    enum result result = read_inbox(store, batch, tail);
-    if (result == RESULT_OK)
-        result = store_read_begin(store, out);
-    if (result != RESULT_OK)
-        return result;
-    result = batch_trim(batch, *out);
-    if (result == RESULT_OK)
-        result = batch_settle(batch, *out, hits_months(store));
-    if (result != RESULT_OK)
-        store_read_end(store, *out);
-    return result;
+    enum result result = batch_settle(reading->batch, db, hits_months(reading->store));
+    return result == RESULT_OK ? reading->body(db, reading->context) : result;
+}
+
+static enum result trim_and_settle(struct db *db, void *context)
+{
+    const struct tail_reading *reading = context;
+    enum result result = batch_trim(reading->batch, db);
+    return result == RESULT_OK ? settle(db, reading) : result;
+}
+
+static enum result read_two_files(struct tail_reading *reading)
+{
+    struct batch *batch = reading->batch;
+    lanes_one(&batch->arena, hits_mark(reading->store), &batch->lanes);
+    enum result result = read_inbox(reading->store, batch, &reading->tail);
+    return result == RESULT_OK ? store_read(reading->store, trim_and_settle, reading) : result;
 }
 
 /* Of its own lane a server knows whose hits may wait there; of others' it reads what is beyond the mark: what all servers take
@@ -52,45 +65,53 @@ static enum result read_all_lanes(struct store *store, struct batch *batch, cons
     return result == RESULT_OK ? batch_read(batch, db, tail) : result;
 }
 
-static enum result read_one_database(struct store *store, struct batch *batch, const struct tail *tail, struct db **out)
+static enum result read_one_database(struct db *db, void *context)
 {
-    enum result result = store_list_begin(store, tail->owner_id, out);
-    if (result != RESULT_OK)
-        return result;
-    result = read_all_lanes(store, batch, tail, *out);
-    if (result == RESULT_OK)
-        result = batch_settle(batch, *out, hits_months(store));
-    if (result != RESULT_OK)
-        store_read_end(store, *out);
-    return result;
+    const struct tail_reading *reading = context;
+    batch_free(reading->batch);
+    batch_start(reading->batch);
+    enum result result = read_all_lanes(reading->store, reading->batch, &reading->tail, db);
+    return result == RESULT_OK ? settle(db, reading) : result;
 }
 
-enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id, struct db **out)
+enum result tail_read(struct store *store, struct batch *batch, int64_t owner_id, int64_t share_id, db_body *body,
+                      void *context)
 {
-    struct tail tail = {.limit = INT64_MAX, .acts_max = SIZE_MAX, .owner_id = owner_id, .share_id = share_id};
+    struct tail_reading reading = {
+        .store = store,
+        .batch = batch,
+        .tail = {.limit = INT64_MAX, .acts_max = SIZE_MAX, .owner_id = owner_id, .share_id = share_id},
+        .body = body,
+        .context = context,
+    };
     batch_start(batch);
-    return store->driver->shared ? read_one_database(store, batch, &tail, out)
-                                 : read_two_files(store, batch, &tail, out);
+    return store->driver->shared ? store_list(store, owner_id, read_one_database, &reading) : read_two_files(&reading);
 }
 
 struct listing {
+    struct store *store;
+    struct batch *batch;
+    int64_t owner_id, share_id, before;
+    size_t limit, count;
     struct kept **rows;
-    size_t count;
 };
 
 /* At most LIMIT of the tables, newest first, walking the months back. */
-static enum result read_tables(struct listing *listing, struct store *store, struct db *db, struct arena *arena,
-                               const struct kept *before, size_t limit)
+static enum result read_tables(struct db *db, void *context)
 {
+    struct listing *listing = context;
+    struct arena *arena = &listing->batch->arena;
     struct month_list months;
+    listing->rows = arena_alloc_raw(arena, (listing->limit + listing->batch->hit_count + 1) * sizeof *listing->rows);
+    listing->count = 0;
     enum result result = months_list(db, arena, &months);
-    for (size_t i = 0; i < months.count && result == RESULT_OK && listing->count < limit; i++) {
-        if (months.months[i] > month_of(before->id))
+    for (size_t i = 0; i < months.count && result == RESULT_OK && listing->count < listing->limit; i++) {
+        if (months.months[i] > month_of(listing->before))
             continue;
         struct db_rows *rows;
-        result = db_query(db, months_get(hits_months(store), months.months[i])->list,
-                          DB_ARGS(DB_INT(before->owner_id), DB_INT(before->share_id), DB_INT(before->id),
-                                  DB_INT((int64_t)(limit - listing->count))),
+        result = db_query(db, months_get(hits_months(listing->store), months.months[i])->list,
+                          DB_ARGS(DB_INT(listing->owner_id), DB_INT(listing->share_id), DB_INT(listing->before),
+                                  DB_INT((int64_t)(listing->limit - listing->count))),
                           &rows);
         if (result != RESULT_OK)
             return result;
@@ -113,14 +134,15 @@ static int compare_newest(const void *a, const void *b)
 }
 
 /* Puts the tail's hits in, and in place of those that its acts changed what they have become. */
-static void add_tail(struct listing *listing, const struct batch *batch, int64_t before)
+static void add_tail(struct listing *listing)
 {
+    const struct batch *batch = listing->batch;
     for (size_t i = 0; i < batch->older_count; i++)
         for (size_t j = 0; j < listing->count; j++)
             if (listing->rows[j]->id == batch->older[i]->id)
                 listing->rows[j] = batch->older[i];
     for (size_t i = 0; i < batch->hit_count; i++)
-        if (batch->hits[i]->id < before)
+        if (batch->hits[i]->id < listing->before)
             listing->rows[listing->count++] = batch->hits[i];
     if (listing->count)
         qsort(listing->rows, listing->count, sizeof *listing->rows, compare_newest);
@@ -146,18 +168,16 @@ static void show(struct hit_row *out, const struct kept *hit, struct arena *aren
 enum result store_hit_list(struct store *store, struct arena *arena, int64_t owner_id, int64_t share_id, int64_t before,
                            size_t limit, struct hit_row **out, size_t *count)
 {
-    struct kept cursor = {.owner_id = owner_id, .share_id = share_id, .id = before ? before : INT64_MAX};
-    struct listing listing = {NULL, 0};
     struct batch batch;
-    struct db *db;
-    enum result result = tail_read(store, &batch, owner_id, share_id, &db);
+    struct listing listing = {.store = store,
+                              .batch = &batch,
+                              .owner_id = owner_id,
+                              .share_id = share_id,
+                              .before = before ? before : INT64_MAX,
+                              .limit = limit};
+    enum result result = tail_read(store, &batch, owner_id, share_id, read_tables, &listing);
     if (result == RESULT_OK) {
-        listing.rows = arena_alloc_raw(&batch.arena, (limit + batch.hit_count + 1) * sizeof *listing.rows);
-        result = read_tables(&listing, store, db, &batch.arena, &cursor, limit);
-        store_read_end(store, db);
-    }
-    if (result == RESULT_OK) {
-        add_tail(&listing, &batch, cursor.id);
+        add_tail(&listing);
         *count = listing.count < limit ? listing.count : limit;
         *out = arena_alloc_raw(arena, (*count + 1) * sizeof **out);
         for (size_t i = 0; i < *count; i++)

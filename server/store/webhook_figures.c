@@ -23,6 +23,7 @@ static enum result stats_body(struct db *db, void *context)
     struct webhook_stats *stats = counting->stats;
     int64_t latencies[STATS_ATTEMPTS_MAX];
     struct db_rows *rows;
+    *stats = (struct webhook_stats){0};
     enum result result = db_query(db,
                                   "SELECT latency_ms, error FROM delivery_attempts WHERE owner_id = $1 AND "
                                   "webhook_id = $2 AND id >= $3 ORDER BY id DESC LIMIT $4",
@@ -46,7 +47,6 @@ static enum result stats_body(struct db *db, void *context)
 enum result store_webhook_stats(struct store *store, int64_t owner_id, int64_t id, int64_t now_ms,
                                 struct webhook_stats *out)
 {
-    *out = (struct webhook_stats){0};
     struct counting counting = {.owner_id = owner_id, .id = id, .now_ms = now_ms, .stats = out};
     return store_list(store, owner_id, stats_body, &counting);
 }

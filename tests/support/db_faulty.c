@@ -46,8 +46,11 @@ static struct faulty *faulty_of(const struct db *db)
     return (struct faulty *)(uintptr_t)db;
 }
 
-static bool strikes(void)
+/* FAULTY NULL: a connection that is still to be opened. */
+static bool strikes(const struct faulty *faulty)
 {
+    if (now.plan.on_standby && !(faulty && faulty->db.standby))
+        return false;
     now.calls++;
     bool strikes =
         now.plan.fail_at && (now.plan.sticky ? now.calls >= now.plan.fail_at : now.calls == now.plan.fail_at);
@@ -68,7 +71,7 @@ static enum result fault(struct faulty *faulty)
 static bool strikes_on(struct faulty *faulty)
 {
     now.violations += faulty->failed_inside;
-    return strikes();
+    return strikes(faulty);
 }
 
 static enum result noted(struct faulty *faulty, enum result result)
@@ -83,7 +86,7 @@ static enum result noted(struct faulty *faulty, enum result result)
 static enum result open_faulty(const char *url, enum db_part part, enum db_mode mode, struct db **out)
 {
     *out = NULL;
-    if (strikes())
+    if (strikes(NULL))
         return fault(NULL);
     struct faulty *faulty = calloc(1, sizeof *faulty);
     if (!faulty)
@@ -126,7 +129,7 @@ static enum result end(struct db *db, bool commit)
 {
     struct faulty *faulty = faulty_of(db);
     now.violations += commit && faulty->failed_inside;
-    bool struck = strikes();
+    bool struck = strikes(faulty);
     enum result result = engine_driver()->end(faulty->inner, commit && (!struck || now.plan.too_late));
     faulty->in_transaction = faulty->failed_inside = false;
     return struck ? fault(faulty) : result;

@@ -14,6 +14,7 @@ struct fault_plan {
     bool sticky;      /* and all that follow */
     bool too_late;    /* commits only: the engine does it and yet we say it failed */
     bool breaks;      /* the connection calls itself broken, as after an fsync that failed */
+    bool on_standby;  /* counts and fails only the calls on connections to a standby */
     enum result with; /* FAILED when 0 */
 };
 
