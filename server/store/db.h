@@ -25,6 +25,7 @@ struct db {
     bool broken; /* what is on disk cannot be trusted (a failed fsync, damage): nothing more is written, restart */
     bool lazy;   /* said before begin: this transaction need not be on disk when it ends, only whole and in its order */
     bool standby;        /* of a database that follows another: said after open, by who lends it */
+    bool lost;           /* its server could not be reached the last time: said by who lends it */
     bool patient;        /* said after open: nobody waits for what it does, and it may take its time */
     bool claimed;        /* holds what claim gave it */
     const char *forgets; /* why what it acknowledges may be lost in a crash; NULL: it is not */

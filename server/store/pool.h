@@ -15,7 +15,9 @@ struct pool {
     pthread_mutex_t lock;
     pthread_cond_t returned;
     struct db *idle[STORE_READERS_MAX];
-    int idle_count, open_count, size;
+    int idle_count, open_count, size; /* those that are lost are the first of the idle, and lent when no other is */
+    int well_count;                   /* lent, and not lost as far as is known */
+    int seekers;                      /* who wait for one of those */
     bool opening;                     /* one more is on its way, and counted as open */
     int64_t waits, wait_ms, timeouts; /* how often somebody waited, how long in all, and how often in vain */
 };
@@ -29,9 +31,9 @@ void pool_adopt(struct pool *pool, struct db *db);
  * opened at a time. */
 enum result pool_borrow(struct pool *pool, struct db **out) MUST_CHECK;
 void pool_give(struct pool *pool, struct db *db);
-/* Another idle connection in place of DB, which was lost and is the last to be lent from now on; NULL, and DB is still the
- * caller's, when no other is idle. */
-struct db *pool_swap(struct pool *pool, struct db *db);
+/* Borrows and begins. A connection that was lost is given back for another that is well, which is waited for as long as one
+ * waits to borrow. FAILED: none began, or none came in time; *OUT is to be given back all the same unless it is NULL. */
+enum result pool_begin(struct pool *pool, struct db **out) MUST_CHECK;
 void pool_figures(struct pool *pool, struct store_figures *out);
 
 #endif

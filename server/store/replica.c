@@ -75,6 +75,14 @@ struct asking {
     int64_t owner_id, number;
 };
 
+static enum result begin_snapshot(struct replica *replica, struct db **out)
+{
+    enum result result = pool_begin(&replica->pool, out);
+    if (result != RESULT_OK && *out)
+        pool_give(&replica->pool, *out);
+    return result;
+}
+
 enum result store_ping_standby(struct store *store)
 {
     struct replica *replica = &store->replica;
@@ -82,14 +90,11 @@ enum result store_ping_standby(struct store *store)
     int64_t number;
     if (!replica->is_there)
         return RESULT_NOT_FOUND;
-    if (pool_borrow(&replica->pool, &db) != RESULT_OK)
+    enum result result = begin_snapshot(replica, &db);
+    if (result != RESULT_OK)
         return RESULT_FAILED;
-    enum result result = db->driver->begin(db);
-    if (result == RESULT_OK) {
-        result = read_number(db, 0, &number); /* of nobody: whether it can be read at all */
-        store_read_end(store, db);
-    } else
-        pool_give(&replica->pool, db);
+    result = read_number(db, 0, &number); /* of nobody: whether it can be read at all */
+    store_read_end(store, db);
     return result == RESULT_OK ? RESULT_OK : RESULT_FAILED;
 }
 
@@ -117,11 +122,7 @@ static enum result begin_on_standby(struct store *store, int64_t owner_id, struc
     int64_t number = 0;
     if (store_read(store, ask, &asking) != RESULT_OK)
         return RESULT_FAILED;
-    enum result result = pool_borrow(&replica->pool, out);
-    if (result == RESULT_OK && (*out)->driver->begin(*out) != RESULT_OK) {
-        pool_give(&replica->pool, *out);
-        result = RESULT_FAILED;
-    }
+    enum result result = begin_snapshot(replica, out);
     if (result != RESULT_OK) {
         rest(replica);
         return RESULT_FAILED;

@@ -119,21 +119,12 @@ static void give_back(struct store *store, struct db *db)
 
 enum result store_read_begin(struct store *store, struct db **out)
 {
-    enum result result = pool_borrow(&store->readers, out);
-    if (result != RESULT_OK)
-        return result;
-    result = (*out)->driver->begin(*out);
-    /* One that was lost is still on its way back; another may be well. */
-    struct db *other = result == RESULT_OK || (*out)->broken ? NULL : pool_swap(&store->readers, *out);
-    if (other) {
-        *out = other;
-        result = other->driver->begin(other);
+    enum result result = pool_begin(&store->readers, out);
+    if (result != RESULT_OK && *out) {
+        give_back(store, *out);
+        *out = NULL;
     }
-    if (result == RESULT_OK)
-        return result;
-    give_back(store, *out);
-    *out = NULL;
-    return RESULT_FAILED;
+    return result;
 }
 
 void store_read_end(struct store *store, struct db *db)

@@ -113,8 +113,7 @@ static enum result tell_due(struct world *world, FILE *words)
     struct fresh *fresh = world->fresh;
     struct followup *found = NULL;
     size_t count = 0;
-    enum result result =
-        store_followup_due(fresh->store, &fresh->arena, fresh->jane.id, INT64_MAX, 20, &found, &count);
+    enum result result = store_followup_due(fresh->store, &fresh->arena, fresh->jane.id, INT64_MAX, 20, &found, &count);
     for (size_t i = 0; i < count; i++)
         fprintf(words, "%s, ", found[i].note);
     return result;
