@@ -105,14 +105,19 @@ enum result migrate_find_newer(struct db *db, int64_t *out)
     return result;
 }
 
+static const char *unread_words(struct db *db, struct arena *arena)
+{
+    return arena_printf(arena,
+                        "The database could not be read: %s. If it is damaged, put a backup in its place with "
+                        "meishi restore FILE.",
+                        db->driver->error(db));
+}
+
 static enum result refuse_newer(struct db *db, struct arena *arena, const char **why)
 {
     int64_t number;
     if (migrate_find_newer(db, &number) != RESULT_OK) {
-        *why = arena_printf(arena,
-                            "The database could not be read: %s. If it is damaged, put a backup in its place with "
-                            "meishi restore FILE.",
-                            db->driver->error(db));
+        *why = unread_words(db, arena);
         return RESULT_FAILED;
     }
     if (!number)
@@ -195,10 +200,12 @@ enum result migrate_check(struct db *db, enum db_part part, struct arena *arena,
     if (refuse_newer(db, arena, why) != RESULT_OK)
         return RESULT_FAILED;
     for (int i = 0; i < migrations_count; i++) {
-        if (part_of(&migrations[i]) != part || find_step(db, migrations[i].number) == RESULT_OK)
+        enum result result = part_of(&migrations[i]) == part ? find_step(db, migrations[i].number) : RESULT_OK;
+        if (result == RESULT_OK)
             continue;
-        *why =
-            "The database is older than this program: start meishi serve or meishi migrate once, which bring it up to date.";
+        *why = result == RESULT_NOT_FOUND ? "The database is older than this program: start meishi serve or meishi "
+                                            "migrate once, which bring it up to date."
+                                          : unread_words(db, arena);
         return RESULT_FAILED;
     }
     return RESULT_OK;

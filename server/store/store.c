@@ -222,7 +222,10 @@ static enum result open_to_read(struct store *store, const struct store_options 
         result = migrate_check(db, DB_MAIN, arena, why);
     if (result == RESULT_OK && options->seal_key)
         result = store_key_check(db, options->seal_key, false, false, why);
-    return result == RESULT_OK ? hits_open(store, &store->hits) : result;
+    if (result != RESULT_OK || hits_open(store, &store->hits) == RESULT_OK)
+        return result;
+    *why = "The hits that wait in the inbox could not be read. The log says why.";
+    return RESULT_FAILED;
 }
 
 static enum result migrate_inbox(struct store *store, struct arena *arena, const char **why)

@@ -386,6 +386,35 @@ static void store_open__fails_with_a_sentence_and_can_be_tried_again(void **stat
     fail_msg("it never opened");
 }
 
+/* A command that only reads must not send its caller to bring up to date what cannot be read. */
+static void store_open__calls_a_store_older_only_if_it_is(void **state)
+{
+    struct store_place *place = *state;
+    const struct store_options options = {.url = place->url, .driver = &db_faulty, .read_only = true};
+    struct store *store;
+    const char *why;
+    int refused = 0;
+    store_close(place->store);
+    place->store = NULL;
+    for (int n = 1; n < FAULTS_MAX; n++) {
+        faults_plan(&(struct fault_plan){.fail_at = n});
+        enum result result = store_open(&options, &place->arena, &store, &why);
+        int struck = faults_struck();
+        faults_plan(&(struct fault_plan){0});
+        if (result == RESULT_OK)
+            store_close(store);
+        else {
+            refused++;
+            assert_non_null(why);
+            assert_null(strstr(why, "older"));
+        }
+        if (!struck)
+            break;
+    }
+    assert_in_range(refused, 10, FAULTS_MAX); /* each step is looked for */
+    store_place_open(place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +427,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(store__that_could_not_write_says_so_until_it_can, make_place, drop_place),
         cmocka_unit_test_setup_teardown(store_open__fails_with_a_sentence_and_can_be_tried_again, make_place,
                                         drop_place),
+        cmocka_unit_test_setup_teardown(store_open__calls_a_store_older_only_if_it_is, make_place, drop_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
