@@ -82,6 +82,12 @@ void id_set_node(int32_t number)
     atomic_store(&node, (uint32_t)number | 1u << NODE_BITS);
 }
 
+bool id_is_own(int64_t id)
+{
+    uint32_t made_by = (uint32_t)(id >> COUNTER_BITS) & ((1u << NODE_BITS) - 1);
+    return atomic_load(&node) == (made_by | 1u << NODE_BITS);
+}
+
 int64_t id_new(void)
 {
     static _Atomic uint64_t last;

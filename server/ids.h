@@ -2,6 +2,7 @@
 #ifndef MEISHI_IDS_H
 #define MEISHI_IDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -21,6 +22,8 @@ int64_t id_new(void);
 /* The node, below ID_NODES, that no other process of the store has: before the first id. Without it a random one is drawn. */
 enum { ID_NODES = 1024 };
 void id_set_node(int32_t node);
+/* Whether this process made the id, or one that had its node before: then its time is by this machine's clock. */
+bool id_is_own(int64_t id);
 /* A share token: 80 random bits. */
 void token_new(char out[TOKEN_SIZE]);
 

@@ -115,6 +115,12 @@ static void check_store(struct report *report, const struct config *config)
                  ? "Lists can be read from the standby."
                  : "The standby of MEISHI_STORE_READ does not answer, or has not this version's tables: "
                    "lists are read from the main database.");
+    if (store_compare_clocks(app.store) == RESULT_OK) {
+        const char *off = store_clock_off(app.store, arena);
+        note(report, !off, "clocks",
+             off ? arena_printf(arena, "Leases and limits go wrong: %s.", off)
+                 : "This machine's clock agrees with the database's.");
+    }
     const char *forgets = store_forgets(app.store);
     if (forgets)
         note(report, config->store_unsafe, "durable",

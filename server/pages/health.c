@@ -13,9 +13,9 @@ enum result health_alive(struct app *app, struct request *request)
 enum result health_ready(struct app *app, struct request *request)
 {
     bool ready = store_ping(app->store) == RESULT_OK;
-    const char *forgets = store_forgets(app->store);
+    const char *forgets = store_forgets(app->store), *clock = store_clock_off(app->store, &request->arena);
     reply_text(request, ready ? 200 : 503,
-               arena_printf(&request->arena, "%s\n%s%s", ready ? "ready" : "the store does not answer",
-                            forgets ? forgets : "", forgets ? "\n" : ""));
+               arena_printf(&request->arena, "%s\n%s%s%s%s", ready ? "ready" : "the store does not answer",
+                            forgets ? forgets : "", forgets ? "\n" : "", clock ? clock : "", clock ? "\n" : ""));
     return RESULT_OK;
 }

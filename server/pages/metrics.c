@@ -124,6 +124,9 @@ static void add_store(struct str *out, const struct store_figures *store)
              {"store_standby_reads_total", "Lists that were read from the standby.", store->standby_reads},
              {"store_standby_behind_total", "Lists that were not, since it was behind.", store->standby_behind},
              {"store_standby_failures_total", "Times the standby did not answer.", store->standby_failures});
+    begin(out, "store_clock_ahead_seconds", "gauge",
+          "This machine's clock ahead of the database's, or behind it, as far as that is certain.");
+    str_addf(out, "meishi_store_clock_ahead_seconds %.3f\n", (double)store->clock_ahead_ms / 1000);
     begin(out, "store_pool_wait_seconds_total", "counter", "Time spent waiting for a connection for reading.");
     str_addf(out, "meishi_store_pool_wait_seconds_total %.3f\n", (double)store->pool_wait_ms / 1000);
 }

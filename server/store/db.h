@@ -112,6 +112,8 @@ struct db_driver {
      * have it. Outside transactions. */
     enum result (*hold)(struct db *db, enum db_lock what, int32_t number, bool shared);
     void (*release)(struct db *db, enum db_lock what, int32_t number);
+    /* The clock of the database's machine, in milliseconds since 1970. Outside transactions. */
+    enum result (*clock)(struct db *db, int64_t *out_ms);
 };
 
 extern const struct db_driver db_sqlite;

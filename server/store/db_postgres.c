@@ -266,7 +266,7 @@ static const char *error(const struct db *db)
         .finish = db_postgres_finish, .changes = changes, .append = db_postgres_append, .tidy = tidy,                 \
         .copy_to = db_postgres_dump, .check = check, .error = error, .shared = true, .notify = db_postgres_notify,    \
         .listen = db_postgres_listen, .wait = db_postgres_wait, .claim = db_postgres_claim, .hold = db_postgres_hold, \
-        .release = db_postgres_release,                                                                               \
+        .release = db_postgres_release, .clock = db_postgres_clock,                                                   \
     }
 
 const struct db_driver db_postgres = DRIVER(open_session);

@@ -116,7 +116,8 @@ void db_postgres_forget(struct prepared *prepared);
 /* Forgets every kept statement: the connection they were made on is gone. */
 void db_postgres_forget_statements(struct session *session);
 
-/* In db_postgres_session.c; the first six are members of struct db_driver. */
+/* In db_postgres_session.c; the first seven are members of struct db_driver. */
+enum result db_postgres_clock(struct db *db, int64_t *out_ms) MUST_CHECK;
 enum result db_postgres_notify(struct db *db, const char *word) MUST_CHECK;
 enum result db_postgres_listen(struct db *db) MUST_CHECK;
 enum result db_postgres_wait(struct db *db, int fd, int wait_ms, char out[DB_WORD_SIZE]) MUST_CHECK;

@@ -12,6 +12,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "server/ids.h"
@@ -81,6 +82,18 @@ enum result db_postgres_wait(struct db *db, int fd, int wait_ms, char out[DB_WOR
         if (left_ms <= 0 || poll(fds, 2, (int)left_ms) == 0 || fds[1].revents)
             return RESULT_NOT_FOUND;
     }
+}
+
+enum result db_postgres_clock(struct db *db, int64_t *out_ms)
+{
+    struct session *session = (struct session *)db;
+    char told[24];
+    if (db->broken || !db_postgres_is_there(session))
+        return RESULT_FAILED;
+    enum result result = db_postgres_tell(session, "SELECT trunc(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+                                          told, sizeof told);
+    *out_ms = result == RESULT_OK ? strtoll(told, NULL, 10) : 0;
+    return result;
 }
 
 /* ---- holding ---- */

@@ -55,6 +55,7 @@ struct store {
     void *broken_context;
     atomic_bool broken;
     _Atomic(const char *) forgets; /* as its connections say */
+    atomic_llong clock_ahead_ms;   /* this machine's of the database's, as it was measured last; clocks.c */
     atomic_llong write_failures;
 
     atomic_bool last_write_failed;
@@ -87,6 +88,8 @@ void store_tidy(struct store *store, bool idle);
 /* upkeep.c: takes away what ended long ago: kept answers, tries, sessions, links, deliveries, and hits beyond the months that
  * are to be kept. For the fold's thread, at its start and every hour. */
 enum result store_clean(struct store *store, int64_t now_ms) MUST_CHECK;
+/* clocks.c: compares the clocks by a connection that is in no transaction. Only where several processes may serve. */
+enum result clocks_compare(struct store *store, struct db *db) MUST_CHECK;
 /* Called by whoever meets a broken connection; from any thread, as often as one likes. */
 void store_broken(struct store *store);
 

@@ -406,6 +406,7 @@ void store_figures(struct store *store, struct store_figures *out)
     out->write_failures += atomic_load(&store->write_failures);
     pool_figures(&store->readers, out);
     replica_figures(&store->replica, out);
+    out->clock_ahead_ms = atomic_load(&store->clock_ahead_ms);
 }
 
 const char *store_folder(const char *url, struct arena *arena)

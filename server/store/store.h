@@ -60,6 +60,11 @@ const char *store_base_url(const struct store *store);
 enum result store_ping(struct store *store) MUST_CHECK;
 /* Why what the database acknowledges may be lost in a crash, as a sentence's part; NULL when it is not. */
 const char *store_forgets(struct store *store);
+/* Compares this machine's clock with the database's, which a server does by itself every ten seconds. NOT_FOUND: it is the same. */
+enum { STORE_CLOCKS_DIFFER_MS = 2000 /* they may, so much */ };
+enum result store_compare_clocks(struct store *store) MUST_CHECK;
+/* That they differed by more when they were last compared, as a sentence's part; NULL when they did not. */
+const char *store_clock_off(struct store *store, struct arena *arena);
 /* When it says OK, what verbs wrote lazily before is on disk. */
 enum result store_sync(struct store *store) MUST_CHECK;
 /* Whether lists can be read from the standby; NOT_FOUND: there is none. */
@@ -91,6 +96,7 @@ struct store_figures { /* for /metrics: monotonic counts since start unless said
     /* The pool of connections that read: how many there may be, how many are lent now; how often somebody waited for one, how
      * long in all, and how often in vain. */
     int64_t pool_size, pool_in_use /* now */, pool_waits, pool_wait_ms, pool_timeouts;
+    int64_t clock_ahead_ms /* now */; /* this machine's clock of the database's, or behind it */
     /* Lists that were read from a standby; that were not because it was behind; and how often it did not answer. */
     int64_t standby_reads, standby_behind, standby_failures;
 };

@@ -18,15 +18,22 @@
 #include "server/store/internal.h"
 #include "server/store/migrate.h"
 
-enum { LOOK_MS = 1000, CHANGES_READ_MAX = 1024, DAY_MS = 24 * 60 * 60 * 1000, SALT_AHEAD_MS = 10 * 60 * 1000 };
+enum {
+    LOOK_MS = 1000,
+    CLOCK_MS = 10 * 1000, /* from one look at the database's clock to the next */
+    CHANGES_READ_MAX = 1024,
+    DAY_MS = 24 * 60 * 60 * 1000,
+    SALT_AHEAD_MS = 10 * 60 * 1000
+};
 
 struct watch {
     struct store *store;
     struct db *db;
-    bool there;   /* connected, and it hears */
-    int64_t mark; /* the number of the last change that was told */
-    int64_t day;  /* the last whose salt was told */
-    int stop;     /* an eventfd */
+    bool there;           /* connected, and it hears */
+    int64_t mark;         /* the number of the last change that was told */
+    int64_t day;          /* the last whose salt was told */
+    int64_t clock_due_ms; /* when the clocks are compared next (monotonic) */
+    int stop;             /* an eventfd */
     pthread_t thread;
     struct change changes[CHANGES_READ_MAX];
 };
@@ -108,6 +115,15 @@ static void tell_salt(struct watch *watch)
     explicit_bzero(salt, sizeof salt);
 }
 
+static void compare_clocks(struct watch *watch)
+{
+    if (monotonic_ms() < watch->clock_due_ms)
+        return;
+    watch->clock_due_ms = monotonic_ms() + CLOCK_MS;
+    if (clocks_compare(watch->store, watch->db) != RESULT_OK)
+        watch->there = false;
+}
+
 static bool is_told_to_stop(const struct watch *watch)
 {
     struct pollfd stop = {.fd = watch->stop, .events = POLLIN};
@@ -134,6 +150,8 @@ static void *run(void *context)
             catch_up(watch);
         if (watch->there && looks)
             tell_salt(watch);
+        if (watch->there && looks)
+            compare_clocks(watch);
         if (watch->there && (looks || !strcmp(word, WORD_OUTBOX)))
             changes_tell(watch->store, NULL, 0, true);
     }

@@ -1,4 +1,5 @@
-/* A disk that fails on demand: preloaded into the server by the fault tests. While the file named by FAULT_FILE holds
+/* A disk that fails on demand, and a clock that is wrong by CLOCK_AHEAD_MS: preloaded into the server by the fault tests. While
+ * the file named by FAULT_FILE holds
  *   full    writes to the store's files fail with ENOSPC
  *   sync    one sync of the store's files fails with EIO, then the file is emptied
  *   hang    syncs of the store's files wait until the word is gone
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { HANG_LOOK_US = 10000 };
@@ -21,6 +23,7 @@ static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
 static int (*real_ftruncate)(int, off_t);
+static int (*real_clock_gettime)(clockid_t, struct timespec *);
 
 __attribute__((constructor)) static void find_real(void)
 {
@@ -29,6 +32,7 @@ __attribute__((constructor)) static void find_real(void)
     real_fsync = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
     real_fdatasync = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
     real_ftruncate = (int (*)(int, off_t))dlsym(RTLD_NEXT, "ftruncate64");
+    real_clock_gettime = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
 }
 
 static bool is_of_store(int fd)
@@ -118,4 +122,19 @@ int fdatasync(int fd)
 {
     int fault = sync_fault(fd);
     return fault ? (fault < 0 ? -1 : 0) : real_fdatasync(fd);
+}
+
+/* What is preloaded before this may ask for the time before this is ready. */
+int clock_gettime(clockid_t clock, struct timespec *at)
+{
+    const char *ahead = getenv("CLOCK_AHEAD_MS");
+    if (!real_clock_gettime)
+        find_real();
+    int result = real_clock_gettime(clock, at);
+    if (result == 0 && clock == CLOCK_REALTIME && ahead) {
+        long long ns = at->tv_nsec + strtoll(ahead, NULL, 10) % 1000 * 1000000;
+        at->tv_sec += strtoll(ahead, NULL, 10) / 1000 + (ns < 0 ? -1 : ns / 1000000000);
+        at->tv_nsec = (ns + 1000000000) % 1000000000;
+    }
+    return result;
 }

@@ -260,6 +260,12 @@ static void release(struct db *db, enum db_lock what, int32_t number)
     engine_driver()->release(faulty_of(db)->inner, what, number);
 }
 
+static enum result read_clock(struct db *db, int64_t *out_ms)
+{
+    struct faulty *faulty = faulty_of(db);
+    return strikes_on(faulty) ? fault(faulty) : noted(faulty, engine_driver()->clock(faulty->inner, out_ms));
+}
+
 static const char *error(const struct db *db)
 {
     return now.struck ? "a fault of the plan" : engine_driver()->error(faulty_of(db)->inner);
@@ -290,4 +296,5 @@ struct db_driver db_faulty = {
     .wait = wait,
     .hold = hold,
     .release = release,
+    .clock = read_clock,
 };
