@@ -89,6 +89,8 @@ bool db_postgres_is_lost(struct session *session);
 /* Sends text of our own without parameters, in whatever transaction there is; the last statement's first value into OUT unless
  * that is NULL. */
 enum result db_postgres_tell(struct session *session, const char *sql, char *out, size_t size) MUST_CHECK;
+/* Says COPY, "COPY t (a, b) FROM STDIN (FORMAT binary)", and sends what it takes, as tell does. */
+enum result db_postgres_pour(struct session *session, const char *copy, const void *bytes, size_t len) MUST_CHECK;
 /* Adds to what is awaited. */
 void db_postgres_expect(struct session *session, enum expected what, struct prepared *prepared);
 /* Waits for all that is awaited, which ends with a sync; the EXPECT_ANSWER, for PQclear, into OUT unless that is NULL. The first

@@ -17,7 +17,9 @@ enum {
     PARAMETERS_MAX = 64,
     PREPARED_MAX = 512, /* kept a connection; beyond them statements are run without being kept */
     NAME_SIZE = 24,
-    ARRAY_HEADER = 20
+    ARRAY_HEADER = 20,
+    COPY_ROWS_MIN = 64, /* fewer are put by unnest quicker than a COPY begins */
+    COPY_HEADER = 19
 };
 
 /* Types by their numbers, which are part of the protocol (pg_type.dat). */
@@ -411,9 +413,24 @@ static unsigned char *put(unsigned char *at, uint32_t number)
     return mempcpy(at, &number, sizeof number);
 }
 
+static unsigned char *put_short(unsigned char *at, uint16_t number)
+{
+    number = htobe16(number);
+    return mempcpy(at, &number, sizeof number);
+}
+
 static size_t size_of(const struct db_value *value)
 {
     return value->type == DB_INTEGER ? sizeof(uint64_t) : value->type == DB_NULL ? 0 : value->len;
+}
+
+/* Behind its length. */
+static unsigned char *put_value(unsigned char *at, const struct db_value *value)
+{
+    size_t len = size_of(value);
+    uint64_t number = htobe64((uint64_t)value->integer);
+    at = put(at, value->type == DB_NULL ? UINT32_MAX : (uint32_t)len);
+    return len ? mempcpy(at, value->type == DB_INTEGER ? (const void *)&number : value->bytes, len) : at;
 }
 
 /* The binary form of an array of one dimension, from 1. */
@@ -435,30 +452,20 @@ static void write_array(struct message *message, struct arena *arena, const stru
     }
     unsigned char *bytes = arena_alloc_raw(arena, size), *at = bytes;
     at = put(put(put(put(put(at, 1), has_null), element), (uint32_t)row_count), 1);
-    for (int row = 0; row < row_count; row++) {
-        const struct db_value *value = &values[row * column_count + column];
-        uint64_t number = htobe64((uint64_t)value->integer);
-        at = put(at, value->type == DB_NULL ? UINT32_MAX : (uint32_t)size_of(value));
-        if (size_of(value))
-            at = mempcpy(at, value->type == DB_INTEGER ? (const void *)&number : value->bytes, size_of(value));
-    }
+    for (int row = 0; row < row_count; row++)
+        at = put_value(at, &values[row * column_count + column]);
     assert((size_t)(at - bytes) == size);
     message->values[column] = (const char *)bytes;
     message->lengths[column] = (int)size;
     message->formats[column] = 1;
 }
 
-enum result db_postgres_append(struct db *db, const char *insert, const struct db_value *values, int column_count,
-                               int row_count)
+static enum result append_arrays(struct session *session, const char *insert, const struct db_value *values,
+                                 int column_count, int row_count)
 {
-    struct session *session = (struct session *)db;
-    struct message message;
+    struct message message = {.types = {0}};
     struct arena arena;
     assert(column_count <= PARAMETERS_MAX);
-    if (!row_count)
-        return RESULT_OK;
-    if (!db_postgres_is_there(session))
-        return RESULT_FAILED;
     arena_init(&arena);
     const char *sql = append_text(&arena, insert, column_count, true);
     struct prepared **slot = find_slot(session, insert);
@@ -482,4 +489,46 @@ enum result db_postgres_append(struct db *db, const char *insert, const struct d
     PQclear((PGresult *)added);
     arena_free(&arena);
     return result;
+}
+
+/* ---- many rows at once: COPY ---- */
+
+/* The engine takes rows this way for half of what unnested arrays cost it: it fills a page with them and logs it once. But it
+ * knows no ON CONFLICT. */
+static enum result append_copy(struct session *session, const char *insert, const struct db_value *values,
+                               int column_count, int row_count)
+{
+    static const unsigned char HEADER[COPY_HEADER] = "PGCOPY\n\377\r\n";
+    size_t cells = (size_t)column_count * (size_t)row_count;
+    size_t size = COPY_HEADER + (size_t)row_count * sizeof(uint16_t) + cells * sizeof(uint32_t) + sizeof(uint16_t);
+    struct arena arena;
+    for (size_t i = 0; i < cells; i++)
+        size += size_of(&values[i]);
+    arena_init(&arena);
+    unsigned char *bytes = arena_alloc_raw(&arena, size), *at = mempcpy(bytes, HEADER, COPY_HEADER);
+    for (int row = 0; row < row_count; row++) {
+        at = put_short(at, (uint16_t)column_count);
+        for (int column = 0; column < column_count; column++)
+            at = put_value(at, values++);
+    }
+    at = put_short(at, UINT16_MAX); /* the end */
+    assert((size_t)(at - bytes) == size && size <= INT32_MAX);
+    const char *copy = arena_printf(&arena, "COPY %s FROM STDIN (FORMAT binary)", insert + strlen("INSERT INTO "));
+    enum result result = db_postgres_pour(session, copy, bytes, size);
+    if (result == RESULT_OK)
+        session->changes = row_count;
+    arena_free(&arena);
+    return result;
+}
+
+enum result db_postgres_append(struct db *db, const char *insert, const struct db_value *values, int column_count,
+                               int row_count)
+{
+    struct session *session = (struct session *)db;
+    if (!row_count)
+        return RESULT_OK;
+    if (!db_postgres_is_there(session))
+        return RESULT_FAILED;
+    bool copies = row_count >= COPY_ROWS_MIN && db_append_place(insert) == strlen(insert);
+    return (copies ? append_copy : append_arrays)(session, insert, values, column_count, row_count);
 }

@@ -83,6 +83,12 @@ static PGresult *next_result(PGconn *handle, int64_t until_ms, bool *in_time)
     return *in_time ? PQgetResult(handle) : NULL;
 }
 
+static bool is_good(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
 /* What came too late, or never. */
 static enum result give_up(struct session *session, int64_t until_ms, const char *doing)
 {
@@ -94,34 +100,66 @@ static enum result give_up(struct session *session, int64_t until_ms, const char
     return result;
 }
 
-/* ---- text of our own: several statements without parameters ---- */
+/* ---- text of our own: statements without parameters, outside the pipeline ---- */
 
-enum result db_postgres_tell(struct session *session, const char *sql, char *out, size_t size)
+static enum result say(struct session *session, const char *sql, int64_t until_ms, bool *in_time)
 {
-    int64_t until_ms = deadline_of(session);
     PGconn *handle = handle_of(session);
-    PGresult *last = NULL;
-    if (out)
-        *out = '\0';
     if (session->begins &&
         (db_postgres_send_begin(session) != RESULT_OK || db_postgres_send_sync(session) != RESULT_OK))
         return RESULT_FAILED;
     enum result result = db_postgres_settle(session);
-    if (result != RESULT_OK)
-        return result;
-    bool in_time = (PQpipelineStatus(handle) == PQ_PIPELINE_OFF || PQexitPipelineMode(handle)) &&
-                   PQsendQuery(handle, sql) && send_out(handle, until_ms);
+    *in_time = result == RESULT_OK && (PQpipelineStatus(handle) == PQ_PIPELINE_OFF || PQexitPipelineMode(handle)) &&
+               PQsendQuery(handle, sql) && send_out(handle, until_ms);
+    return result;
+}
+
+/* The last of the answers to what was said, after LAST, into OUT, for PQclear. */
+static enum result hear(struct session *session, PGresult *last, int64_t until_ms, bool in_time, PGresult **out)
+{
+    PGconn *handle = handle_of(session);
+    *out = NULL;
     for (PGresult *next; (next = next_result(handle, until_ms, &in_time)); last = next)
         PQclear(last);
     if (!in_time || PQstatus(handle) != CONNECTION_OK) {
         PQclear(last);
         return give_up(session, until_ms, "run");
     }
-    ExecStatusType status = PQresultStatus(last);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-        result = db_postgres_fail(session, (const struct pg_result *)last, "run");
+    *out = last;
+    return is_good(last) ? RESULT_OK : db_postgres_fail(session, (const struct pg_result *)last, "run");
+}
+
+enum result db_postgres_tell(struct session *session, const char *sql, char *out, size_t size)
+{
+    int64_t until_ms = deadline_of(session);
+    PGresult *last;
+    bool in_time;
+    if (out)
+        *out = '\0';
+    enum result result = say(session, sql, until_ms, &in_time);
+    if (result != RESULT_OK)
+        return result;
+    result = hear(session, NULL, until_ms, in_time, &last);
     if (out && result == RESULT_OK && PQntuples(last) == 1)
         snprintf(out, size, "%s", PQgetvalue(last, 0, 0));
+    PQclear(last);
+    return result;
+}
+
+enum result db_postgres_pour(struct session *session, const char *copy, const void *bytes, size_t len)
+{
+    int64_t until_ms = deadline_of(session);
+    PGconn *handle = handle_of(session);
+    PGresult *last;
+    bool in_time;
+    enum result result = say(session, copy, until_ms, &in_time);
+    if (result != RESULT_OK)
+        return result;
+    last = next_result(handle, until_ms, &in_time);
+    if (PQresultStatus(last) == PGRES_COPY_IN)
+        in_time = PQputCopyData(handle, bytes, (int)len) == 1 && PQputCopyEnd(handle, NULL) == 1 &&
+                  send_out(handle, until_ms);
+    result = hear(session, last, until_ms, in_time, &last);
     PQclear(last);
     return result;
 }
@@ -132,12 +170,6 @@ void db_postgres_expect(struct session *session, enum expected what, struct prep
 {
     assert(session->awaited_count < AWAITED_MAX);
     session->awaited[session->awaited_count++] = (struct awaited){what, prepared};
-}
-
-static bool is_good(const PGresult *result)
-{
-    ExecStatusType status = PQresultStatus(result);
-    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
 /* What one of those that were sent came to; NOT_FOUND when it was passed over because one before it failed. */

@@ -33,6 +33,7 @@
 
 enum {
     APPEND_ROWS = 1024,
+    APPEND_SHARED_ROWS = 8192, /* each statement is a way there and back */
     PASS_ACTS_MAX =
         10000 /* an act may make a lead, which costs as much as a dozen hits: a pass stays within a second or so */
 };
@@ -56,7 +57,7 @@ void kept_values(struct db_value *at, const struct kept *hit)
     at[MONTH_TIMES] = DB_INT(hit->times);
 }
 
-static enum result append_month(struct db *db, const struct month *month, const struct batch *batch,
+static enum result append_month(struct db *db, const struct month *month, const struct batch *batch, int rows_max,
                                 struct db_value *values)
 {
     enum result result = months_ensure(db, month);
@@ -65,7 +66,7 @@ static enum result append_month(struct db *db, const struct month *month, const 
         if (batch->hits[i]->month != month->month)
             continue;
         kept_values(&values[rows * MONTH_COLUMNS], batch->hits[i]);
-        if (++rows < APPEND_ROWS)
+        if (++rows < rows_max)
             continue;
         result = db->driver->append(db, month->insert, values, MONTH_COLUMNS, rows);
         rows = 0;
@@ -78,7 +79,10 @@ static enum result append_hits(struct db *db, struct months *months, struct batc
 {
     if (!batch->hit_count)
         return RESULT_OK;
-    struct db_value *values = arena_alloc_raw(&batch->arena, APPEND_ROWS * MONTH_COLUMNS * sizeof *values);
+    int rows_max = db->driver->shared ? APPEND_SHARED_ROWS : APPEND_ROWS;
+    if (batch->hit_count < (size_t)rows_max)
+        rows_max = (int)batch->hit_count;
+    struct db_value *values = arena_alloc_raw(&batch->arena, (size_t)rows_max * MONTH_COLUMNS * sizeof *values);
     enum result result = RESULT_OK;
     for (int32_t month = 0; result == RESULT_OK;) {
         int32_t next = INT32_MAX;
@@ -88,7 +92,7 @@ static enum result append_hits(struct db *db, struct months *months, struct batc
         if (next == INT32_MAX)
             break;
         month = next;
-        result = append_month(db, months_get(months, month), batch, values);
+        result = append_month(db, months_get(months, month), batch, rows_max, values);
     }
     return result;
 }

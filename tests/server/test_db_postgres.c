@@ -90,6 +90,52 @@ static void db__gives_back_what_it_was_given(void **state)
     assert_true(number(db, "SELECT 1 = 1") == 1);
 }
 
+enum { MANY = 300 };
+
+/* Rows from FIRST on: their number, a text that is missing from each third, bytes with a zero among them. */
+static void make_rows(struct db_value rows[MANY][3], int64_t first)
+{
+    static const char words[] = "Ægir\t'n \\ N", bytes[] = {1, 0, -1};
+    for (int i = 0; i < MANY; i++) {
+        rows[i][0] = DB_INT(first + i);
+        rows[i][1] = db_text(i % 3 ? words : NULL);
+        rows[i][2] = db_blob(bytes, (size_t)(i % 4));
+    }
+}
+
+static enum result append_rows(struct db *db, void *context)
+{
+    return db->driver->append(db, "INSERT INTO t (id, words, bytes)", context, 3, MANY);
+}
+
+static void append__of_many_rows_keeps_all_or_none(void **state)
+{
+    const struct server *server = *state;
+    struct db *db = server->db;
+    static struct db_value rows[MANY][3];
+    make_rows(rows, 1);
+    assert_int_equal(db->driver->begin(db), RESULT_OK);
+    assert_int_equal(append_rows(db, rows), RESULT_OK); /* the first statement of its transaction */
+    assert_int_equal(db_changes(db), MANY);
+    assert_int_equal(insert(db, MANY + 1, "beside them"), RESULT_OK);
+    make_rows(rows, MANY);
+    assert_int_equal(db_attempt(db, append_rows, rows), RESULT_CONFLICT);
+    make_rows(rows, -MANY);
+    assert_int_equal(append_rows(db, rows), RESULT_OK);
+    assert_int_equal(db->driver->end(db, true), RESULT_OK);
+    assert_int_equal(number(db, "SELECT count(*) FROM t WHERE id > 0"), MANY + 1);
+    assert_int_equal(number(db, "SELECT count(*) FROM t WHERE id < 0"), MANY);
+    assert_int_equal(number(db, "SELECT count(*) FROM t WHERE words IS NULL AND id BETWEEN 1 AND 300"), MANY / 3);
+    assert_int_equal(number(db, "SELECT count(DISTINCT words) FROM t WHERE words <> 'beside them'"), 1);
+    assert_int_equal(number(db, "SELECT count(*) FROM t WHERE bytes = decode('0100ff', 'hex')"), 2 * (MANY / 4));
+    assert_int_equal(number(db, "SELECT count(*) FROM t WHERE octet_length(bytes) = 0"), 2 * (MANY / 4));
+    make_rows(rows, MANY + 1);
+    assert_int_equal(append_rows(db, rows), RESULT_CONFLICT); /* outside of a transaction: one of its own */
+    make_rows(rows, 1000);
+    assert_int_equal(append_rows(db, rows), RESULT_OK);
+    assert_int_equal(number(db, "SELECT count(*) FROM t WHERE id > 0"), 2 * MANY + 1);
+}
+
 static enum result insert_again(struct db *db, void *context)
 {
     (void)context;
@@ -137,6 +183,9 @@ static void connection__lost_in_a_transaction_fails_it_and_the_next_connects_ane
     kill_backend(server, number(db, "SELECT pg_backend_pid()"));
     assert_int_equal(insert(db, 2, "not outside of it"), RESULT_FAILED);
     assert_int_equal(insert(db, 3, "nor now"), RESULT_FAILED);
+    static struct db_value rows[MANY][3];
+    make_rows(rows, 1);
+    assert_int_equal(append_rows(db, rows), RESULT_FAILED);
     assert_int_equal(db->driver->end(db, true), RESULT_FAILED);
     assert_int_equal(db->driver->begin(db), RESULT_OK);
     assert_int_equal(insert(db, 4, "kept"), RESULT_OK); /* prepared anew */
@@ -224,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_TABLE(db__gives_back_what_it_was_given),
+        WITH_TABLE(append__of_many_rows_keeps_all_or_none),
         WITH_TABLE(conflict__in_an_attempt_leaves_the_transaction_whole),
         WITH_TABLE(connection__lost_in_a_transaction_fails_it_and_the_next_connects_anew),
         WITH_TABLE(connection__that_takes_no_writes_any_more_is_left),
