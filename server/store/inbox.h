@@ -1,5 +1,5 @@
-/* The inbox: hits that are on disk and not folded yet. One row is one group commit, its hits and acts packed one behind the
- * other. Each has a number, SEQ, which only grows within its lane (lanes.h). */
+/* The inbox: hits that are on disk and not folded yet. One row is one group commit or a stretch of it, its hits and acts packed one
+ * behind the other. Each has a number, SEQ, which only grows within its lane (lanes.h). */
 #ifndef MEISHI_STORE_INBOX_H
 #define MEISHI_STORE_INBOX_H
 

@@ -261,6 +261,49 @@ static void inbox__is_emptied_behind_the_fold(void **state)
     assert_int_equal(place_number(place, "SELECT seq FROM fold_mark"), 2);
 }
 
+static void inbox__gives_back_a_long_commit_in_rows_that_the_engine_takes_whole(void **state)
+{
+    enum { COUNT = 4096 };
+    struct place *place = *state;
+    struct hit *hits = calloc(COUNT, sizeof *hits), read;
+    struct inbox_room room = {0};
+    struct inbox_reader reader;
+    struct db *db;
+    int64_t seq;
+    for (int i = 0; i < COUNT; i++) {
+        hits[i] = hit_at(id_new(), i % PLACE_SHARES);
+        hits[i].next = i + 1 < COUNT ? &hits[i + 1] : NULL;
+        if (i % 7 == 0) /* as long as they come */
+            memset(hits[i].referrer, 'r', sizeof hits[i].referrer - 1);
+    }
+    assert_int_equal(engine_driver()->open(place->url, DB_INBOX, DB_WRITE, &db), RESULT_OK);
+    assert_int_equal(inbox_append(db, hits, COUNT, 1, &room), RESULT_OK);
+    assert_int_equal(inbox_append(db, &hits[COUNT - 1], 1, COUNT + 1, &room), RESULT_OK);
+    assert_int_equal(inbox_begin(db, 0, &reader), RESULT_OK);
+    for (int i = 0; i <= COUNT; i++) {
+        const struct hit *hit = &hits[i < COUNT ? i : COUNT - 1];
+        assert_int_equal(inbox_next(&reader, &read, &seq), RESULT_OK);
+        assert_int_equal(seq, i + 1);
+        assert_true(read.id == hit->id && read.share_id == hit->share_id && read.visitor_hash == hit->visitor_hash);
+        assert_string_equal(read.referrer, hit->referrer);
+    }
+    assert_int_equal(inbox_next(&reader, &read, &seq), RESULT_NOT_FOUND);
+    inbox_end(&reader);
+    if (!engine_is_sqlite()) {
+        struct db_rows *rows;
+        assert_int_equal(db_one(db,
+                                "SELECT max(pg_column_size(i.*)), min(pg_column_size(i.*)) FROM hit_inbox AS i "
+                                "WHERE last_seq < 4096",
+                                NULL, 0, &rows),
+                         RESULT_OK);
+        assert_true(db_column_int(rows, 0) <= 2032 && db_column_int(rows, 1) > 1000);
+        db_finish(&rows);
+    }
+    engine_driver()->close(db);
+    free(room.bytes);
+    free(hits);
+}
+
 /* ---- kill -9 ---- */
 
 struct load {
@@ -491,6 +534,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(queue__refuses_when_it_is_full_and_recovers, make, drop),
         cmocka_unit_test_setup_teardown(close__commits_and_folds_what_is_queued, make, drop),
         cmocka_unit_test_setup_teardown(inbox__is_emptied_behind_the_fold, make, drop),
+        cmocka_unit_test_setup_teardown(inbox__gives_back_a_long_commit_in_rows_that_the_engine_takes_whole, make,
+                                        drop),
         cmocka_unit_test_setup_teardown(kill__loses_no_acknowledged_hit_and_keeps_none_twice, make, drop),
         cmocka_unit_test_setup_teardown(kill__would_lose_hits_if_they_were_acknowledged_too_early, make, drop),
         cmocka_unit_test_setup_teardown(fault__at_any_call_folds_nothing_twice_and_loses_nothing, make, drop),
