@@ -7,7 +7,13 @@
  *
  * Claims of several senders take turns, as all writers do; where an engine lets two through, the second finds due_ms moved when
  * it comes to the row, and begins anew. Clocks must agree to within what a lease is longer than an attempt,
- * half a minute. */
+ * half a minute.
+ *
+ * What a killed sender had in hand waits for its lease to end while others serve the store, though they could see that its
+ * session with the database is over. That would prove too little. A session also ends when the line is cut or an administrator
+ * ends it; the sender hears of it only when it next asks, has requests out meanwhile, and nobody can call those back. To be sure it
+ * would have to stop by itself when it has not heard from the database for some time, and the others to wait for longer than that:
+ * which is a lease once more, of the length of an attempt and what clocks differ by. */
 #include <string.h>
 #include "cards/base/url.h"
 #include "server/store/deliveries.h"
