@@ -45,10 +45,13 @@ enum {
     ACT_SAVE = 1 << 2,
     ACT_FORM = 1 << 3,
     ACT_PASS_ON = 1 << 4,
-    ACT_AGAIN = 1 << 5
+    ACT_AGAIN = 1 << 5,
+    ACT_CROWDED = 1 << 6
 };
 /* ACT_AGAIN: the page named an earlier stamp: the same visitor opened it again. That hit is kept as unconfirmed by rule
- * "again", so one phone reloading is one scan. */
+ * "again", so one phone reloading is one scan.
+ * ACT_CROWDED, beside others: too many of one network acted on the share within the hour. The hit is judged and counted as any,
+ * but nobody is listed for it. */
 
 enum { REFERRER_HOST_SIZE = 64 };
 

@@ -10,6 +10,7 @@
 #include "cards/preview_image.h"
 #include "cards/qr.h"
 #include "cards/vcard.h"
+#include "server/pages/crowd.h"
 #include "server/pages/scan.h"
 #include "server/store/store.h"
 
@@ -224,7 +225,7 @@ enum result card_file_vcf(struct app *app, struct request *request)
     }
     int64_t hit_id = stamp_read(request_query(request, "s"), app->keys.stamp, share.share_id);
     if (hit_id && request->method == HTTP_GET)
-        scan_act(app, request, &share, hit_id, ACT_SAVE, 0);
+        scan_act(app, request, &share, hit_id, crowd_act(app, request, share.share_id, ACT_SAVE), 0);
     return RESULT_OK;
 }
 

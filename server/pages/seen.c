@@ -3,6 +3,7 @@
 #include "cards/stamp.h"
 #include "server/auth/caller.h"
 #include "server/http/request.h"
+#include "server/pages/crowd.h"
 #include "server/pages/pages.h"
 #include "server/pages/scan.h"
 
@@ -30,11 +31,12 @@ enum result visitor_seen(struct app *app, struct request *request)
         return RESULT_OK;
     const char *act = request_form(request, "act");
     if (act && !strcmp(act, "tap")) {
-        scan_act(app, request, &share, hit_id, ACT_TAP, 0);
+        scan_act(app, request, &share, hit_id, crowd_act(app, request, share.share_id, ACT_TAP), 0);
         return RESULT_OK;
     }
     int64_t earlier_id = stamp_read(request_form(request, "again"), app->keys.stamp, share.share_id);
     bool again = earlier_id && earlier_id < hit_id;
-    scan_act(app, request, &share, hit_id, again ? ACT_SEEN | ACT_AGAIN : ACT_SEEN, again ? earlier_id : 0);
+    uint32_t seen = crowd_act(app, request, share.share_id, ACT_SEEN);
+    scan_act(app, request, &share, hit_id, again ? seen | ACT_AGAIN : seen, again ? earlier_id : 0);
     return RESULT_OK;
 }

@@ -131,7 +131,7 @@ static enum result welcome(struct store *store, struct db *db, struct arena *are
     enum result result = share_read(db, arena, hit->owner_id, hit->share_id, &share);
     if (result == RESULT_NOT_FOUND)
         return RESULT_OK;
-    if (result == RESULT_OK && hit->visitor_id == hit->id)
+    if (result == RESULT_OK && hit->visitor_id == hit->id && !(hit->acts & ACT_CROWDED))
         result = lead_add_potential(store, db, arena, &share, hit->id,
                                     hit->act_at_ms ? hit->act_at_ms : id_time_ms(hit->id));
     if (result == RESULT_OK && outbox_wanted(store, db, hit->owner_id, EVENT_CARD_SCANNED))

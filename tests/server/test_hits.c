@@ -343,6 +343,16 @@ static void visitors__fifty_alike_are_fifty_and_one_reloading_is_one(void **stat
     assert_int_equal(list[0].visitor_id, rows[98].id);
 }
 
+static void crowd__is_counted_and_not_listed(void **state)
+{
+    struct place *place = *state;
+    struct hit one = hit_at(id_at_ms(NOON), 0), other = hit_at(id_at_ms(NOON + 1), 0);
+    struct hit rows[] = {one, act_on(&one, ACT_SEEN, 0), other, act_on(&other, ACT_SEEN | ACT_CROWDED, 0)};
+    bring_and_fold(place, rows, 4);
+    assert_int_equal(place_counts(place).by_verdict[VERDICT_PERSON], 2);
+    assert_int_equal(place_number(place, "SELECT count(*) FROM leads"), 1);
+}
+
 static void again__leads_back_to_the_first_hit_over_batches(void **state)
 {
     struct place *place = *state;
@@ -573,6 +583,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(act__on_a_hit_that_was_not_recorded_is_passed_over, make, drop),
         cmocka_unit_test_setup_teardown(act__naming_another_share_changes_nothing, make, drop),
         cmocka_unit_test_setup_teardown(visitors__fifty_alike_are_fifty_and_one_reloading_is_one, make, drop),
+        cmocka_unit_test_setup_teardown(crowd__is_counted_and_not_listed, make, drop),
         cmocka_unit_test_setup_teardown(again__leads_back_to_the_first_hit_over_batches, make, drop),
         cmocka_unit_test_setup_teardown(again__of_an_unknown_hit_is_a_new_visitor, make, drop),
         cmocka_unit_test_setup_teardown(lead__that_the_form_made_first_stays_the_only_one, make, drop),
