@@ -69,7 +69,7 @@ struct db_driver {
     void (*close)(struct db *db);
     enum result (*begin)(struct db *db);            /* DB_WRITE: takes the write lock at once; DB_READ: one snapshot */
     enum result (*end)(struct db *db, bool commit); /* commit: on disk when it returns OK, unless lazy */
-    enum result (*script)(struct db *db, const char *sql); /* several statements without parameters: migrations */
+    enum result (*script)(struct db *db, const char *sql); /* several statements without parameters: migrations.h */
     /* Runs SQL; *out gives its rows and must be finished, also after an error in next. A statement without rows is run
      * to its end by the first next, which answers NOT_FOUND. CONFLICT: a unique or foreign key was broken. */
     enum result (*query)(struct db *db, const char *sql, const struct db_value *args, int arg_count,

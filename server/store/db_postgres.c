@@ -184,13 +184,11 @@ static enum result end(struct db *db, bool commit)
     return commit && !commits ? RESULT_FAILED : result;
 }
 
-/* Words are compared byte by byte on every engine, whatever the database's own order. */
-static char *with_byte_order(const char *sql)
+static char *with(const char *sql, const char *portable, const char *own)
 {
-    static const char portable[] = " TEXT", own[] = " TEXT COLLATE \"C\"";
     size_t size = strlen(sql) + 1;
     for (const char *at = sql; (at = strstr(at, portable)); at += strlen(portable))
-        size += strlen(own) - strlen(portable);
+        size += strlen(own); /* and less what it takes the place of */
     char *text = calloc(1, size), *to = text;
     if (!text)
         abort();
@@ -202,13 +200,22 @@ static char *with_byte_order(const char *sql)
     return text;
 }
 
+/* What is for all engines, as this one is to read it: words are compared byte by byte, whatever the database's own order, and
+ * what other engines take for a remark is meant for it. */
+static char *in_own_words(const char *sql)
+{
+    char *plain = with(sql, "-- postgresql: ", ""), *text = with(plain, " TEXT", " TEXT COLLATE \"C\"");
+    free(plain);
+    return text;
+}
+
 /* A migration may rewrite a large table: it takes the time it takes. */
 static enum result script(struct db *db, const char *sql)
 {
     struct session *session = (struct session *)db;
     if (!db_postgres_is_there(session))
         return RESULT_FAILED;
-    char *text = with_byte_order(sql);
+    char *text = in_own_words(sql);
     bool patient = db->patient;
     db->patient = true;
     enum result result = db_postgres_tell(session, "SET statement_timeout = 0", NULL, 0);

@@ -1,5 +1,6 @@
 /* The steps that bring a database to today's tables, from server/store/migrations/NNN_name.sql, embedded at build time
- * by assets/embed.c: numbered from 1 without a gap, in order. One text for every engine. */
+ * by assets/embed.c: numbered from 1 without a gap, in order. One text for every engine; "-- postgresql: STATEMENT;" on a line
+ * is for that one alone, about how it stores rows, never about what they say. */
 #ifndef MEISHI_MIGRATIONS_H
 #define MEISHI_MIGRATIONS_H
 

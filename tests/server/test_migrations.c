@@ -169,6 +169,20 @@ static void steps__that_go_beside_old_servers_only_add(void **state)
     db->driver->close(db);
 }
 
+static void steps__say_to_one_engine_alone_how_it_stores_rows(void **state)
+{
+    struct place *place = *state;
+    struct store *store;
+    const char *why = NULL;
+    assert_int_equal(open_store(place, &store, &why), RESULT_OK); /* which the other takes for a remark */
+    store_close(store);
+    if (!engine_is_sqlite())
+        assert_int_equal(number(place,
+                                "SELECT count(*) FROM pg_class WHERE relname = 'share_counts' AND relnamespace = "
+                                "CAST(current_schema() AS regnamespace) AND 'fillfactor=50' = ANY (reloptions)"),
+                         1);
+}
+
 static void steps__that_take_away_are_seen(void **state)
 {
     struct place *place = *state;
@@ -327,6 +341,7 @@ int main(void)
 {
     const struct CMUnitTest of_all[] = {
         TEST(steps__that_go_beside_old_servers_only_add),
+        TEST(steps__say_to_one_engine_alone_how_it_stores_rows),
         TEST(steps__that_take_away_are_seen),
         TEST(store__goes_on_beside_newer_steps_that_let_it),
     };

@@ -1,0 +1,4 @@
+-- beside old servers: yes
+-- The counters of shares change with every fold. PostgreSQL keeps a changed row beside the old one and leaves the index alone as
+-- long as their page has room for both.
+-- postgresql: ALTER TABLE share_counts SET (fillfactor = 50);
