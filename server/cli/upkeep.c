@@ -66,6 +66,8 @@ int cli_forget(struct app *app, struct cli_call *call, int argc, char **argv)
         return cli_outcome(call, result, "The hits");
     if (call->json)
         cli_json(call, json_pack("{s:i}", "kept_months", (int)months));
-    return cli_say(call, EX_OK, "Visits of months that ended more than %ld months ago are gone; the counts stay.",
+    return cli_say(call, EX_OK,
+                   "Visits of months that ended more than %ld months ago are gone, with the potential leads that were "
+                   "no more than those; the counts stay.",
                    months);
 }

@@ -74,7 +74,7 @@ enum result store_rejudge(struct store *store, struct rejudged *out) MUST_CHECK;
 /* Folds everything that was committed before the call; returns when it is readable. For tests, backup and shutdown. */
 enum result store_fold_now(struct store *store) MUST_CHECK;
 /* Drops the months that ended more than MONTHS (1 to HITS_KEPT_MONTHS_MAX) of 31 days ago, so what is kept is never less than
- * was asked for; the counters stay. */
+ * was asked for, and the potential leads that those visits made, unless somebody made more of them; the counters stay. */
 enum { HITS_KEPT_MONTHS_MAX = 1200 };
 enum result store_hits_forget(struct store *store, int months, int64_t now_ms) MUST_CHECK;
 

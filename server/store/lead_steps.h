@@ -27,6 +27,9 @@ enum result lead_gone(struct db *db, int64_t owner_id, int64_t lead_id) MUST_CHE
 /* lead_rows.c: the lead with its share, chain and consent. */
 enum result lead_read(struct db *db, struct arena *arena, int64_t owner_id, int64_t lead_id,
                       struct lead *out) MUST_CHECK;
+/* lead_age.c: forgets the potential leads of visits from before the hit BEFORE_ID, unless somebody made more of them. In
+ * transactions of its own. */
+enum result leads_forget_visits(struct store *store, int64_t before_id, int64_t now_ms) MUST_CHECK;
 /* erasure.c: erases again the leads and joined forms that `erased` names, after a restore, in the running transaction; nobody
  * is told, and STORE is NULL. */
 enum result lead_erase_again(struct store *store, struct db *db, int64_t now_ms) MUST_CHECK;

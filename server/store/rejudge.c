@@ -4,10 +4,12 @@
  * them; the counters are restated in the transaction that changes the rows. What is folded meanwhile is judged by today's
  * rules anyway. No leads are made and nobody is told: what an old hit was is a matter of record. */
 #include <string.h>
+#include "cards/base/id.h"
 #include "server/store/db.h"
 #include "server/store/fold.h"
 #include "server/store/hits.h"
 #include "server/store/internal.h"
+#include "server/store/lead_steps.h"
 
 enum { STEP_ROWS = 10000 };
 static const int64_t LONGEST_MONTH_MS = 31LL * 24 * 3600 * 1000;
@@ -109,6 +111,17 @@ enum result store_rejudge(struct store *store, struct rejudged *out)
 
 /* ---- forgetting ---- */
 
+enum { DAY_MS = 24 * 60 * 60 * 1000 };
+
+/* The first id that a hit of the month of AT_MS may have. */
+static int64_t first_id_of_month(int64_t at_ms)
+{
+    int64_t start_ms = at_ms - at_ms % DAY_MS;
+    while (start_ms > DAY_MS && month_of(id_at_ms(start_ms - DAY_MS)) == month_of(id_at_ms(at_ms)))
+        start_ms -= DAY_MS;
+    return id_at_ms(start_ms);
+}
+
 static enum result forget_month(struct db *db, void *context)
 {
     return months_drop(db, context);
@@ -122,6 +135,9 @@ enum result store_hits_forget(struct store *store, int months, int64_t now_ms)
     int64_t before_ms = now_ms - months * LONGEST_MONTH_MS;
     int32_t first_kept = month_of(id_at_ms(before_ms > 0 ? before_ms : 0));
     enum result result = read_months(store, &arena, &list);
+    /* First the potential leads: the month's table is what tells that they are still to go. The list's last is the oldest. */
+    if (result == RESULT_OK && list.count && list.months[list.count - 1] < first_kept)
+        result = leads_forget_visits(store, first_id_of_month(before_ms), now_ms);
     for (size_t i = 0; result == RESULT_OK && i < list.count; i++)
         if (list.months[i] < first_kept)
             result = store_write(store, "forget", forget_month, (void *)months_get(hits_months(store), list.months[i]));

@@ -1,7 +1,8 @@
 /* What is not needed any more and nobody else takes away: answers kept for a day, tries, sessions and links that ended,
  * deliveries with their attempts and events a month after they ended, and the months of hits beyond those that the operator
- * keeps (all, unless told). In small steps, each a transaction of its own, so that no form waits for it. Counts outlive
- * their hits, and leads are never touched here: how long those stay is for people to say. */
+ * keeps (all, unless told), with the potential leads that are no more than such a hit (lead_age.c). In small steps, each a
+ * transaction of its own, so that no form waits for it. Counts outlive their hits, and leads who said who they are are never
+ * touched here: how long those stay is for people to say. */
 #include "server/ids.h"
 #include "server/store/internal.h"
 

@@ -186,9 +186,14 @@ static const char *all_counts(struct fresh *fresh)
         str_addf(&words, "day %d: %d %d %d, ", days[i].day, (int)days[i].by_verdict[VERDICT_PERSON],
                  (int)days[i].by_verdict[VERDICT_UNCONFIRMED], (int)days[i].saves);
     MUST(store_lead_totals(fresh->store, fresh->jane.id, &totals));
-    str_addf(&words, "potential %d", (int)totals.potential);
+    str_addf(&words, "named %d", (int)totals.leads);
     assert_false(words.failed);
     return words.data;
+}
+
+static int64_t potential(struct fresh *fresh)
+{
+    return count_rows(fresh, "SELECT count(*) FROM leads WHERE tray = 2");
 }
 
 static size_t count_visits(struct fresh *fresh)
@@ -211,12 +216,14 @@ static void upkeep__forgets_visits_of_older_months_and_no_count(void **state)
     }
     const char *before = all_counts(fresh);
     assert_non_null(strstr(before, "share 0: 6 6 0"));
-    assert_non_null(strstr(before, "potential 6"));
+    assert_int_equal(potential(fresh), 6);
     MUST(store_clean(fresh->store, now)); /* not told to */
     assert_int_equal(count_visits(fresh), 12);
+    assert_int_equal(potential(fresh), 6);
     fresh->store->keep_hits_months = 2;
     MUST(store_clean(fresh->store, now));
     assert_in_range(count_visits(fresh), 5, 6); /* an hour before may be the month before */
+    assert_int_equal(potential(fresh), 3);
     assert_string_equal(all_counts(fresh), before);
     MUST(store_clean(fresh->store, now + 400 * DAY_MS));
     assert_int_equal(count_visits(fresh), 0);
@@ -227,6 +234,118 @@ static void upkeep__forgets_visits_of_older_months_and_no_count(void **state)
     assert_string_not_equal(all_counts(fresh), before);
     MUST(store_clean(fresh->store, now));
     assert_int_equal(count_visits(fresh), 0);
+}
+
+/* The potential lead of the visitor who came then. */
+static struct lead lead_of_visit(struct fresh *fresh, int64_t at_ms)
+{
+    struct lead lead = {
+        .id = count_rows(fresh, arena_printf(&fresh->arena, "SELECT id FROM leads WHERE visitor_hit_id = %lld",
+                                             (long long)id_at_ms(at_ms) + 1))};
+    assert_true(lead.id > 0);
+    return lead;
+}
+
+static bool is_kept(struct fresh *fresh, const struct lead *lead)
+{
+    struct lead found;
+    return store_lead_find(fresh->store, &fresh->arena, fresh->jane.id, lead->id, &found) == RESULT_OK;
+}
+
+static void come_again(struct fresh *fresh, int64_t at_ms, int64_t earlier_ms)
+{
+    static struct hit again;
+    visit(fresh, at_ms, 0);
+    again = (struct hit){.id = id_at_ms(at_ms) + 1,
+                         .earlier_id = id_at_ms(earlier_ms) + 1,
+                         .owner_id = fresh->jane.id,
+                         .share_id = fresh->share.id,
+                         .acts = ACT_SEEN | ACT_AGAIN,
+                         .act_at_ms = at_ms + 1000,
+                         .done = ignore};
+    MUST(store_hit_submit(fresh->store, &again));
+    store_hits_wake(fresh->store);
+    visit(fresh, at_ms + 5000, 0); /* behind it, so it is folded too */
+}
+
+static void upkeep__keeps_a_potential_lead_that_somebody_made_more_of(void **state)
+{
+    enum { NOTED, PROMISED, PASSED_ON, AGAIN, FORGOTTEN, VISITS };
+    struct fresh *fresh = *state;
+    struct lead leads[VISITS], changed;
+    const int64_t now = now_ms(), then = now - 200 * DAY_MS;
+    struct complaints complaints = {0};
+    struct lead_feed feed;
+    MUST(store_start(fresh->store));
+    fresh_webhook(fresh, "https://one.example/hook"); /* that they came is told, which is forgotten too */
+    for (int i = 0; i < VISITS; i++) {
+        visit(fresh, then + i * 10000, 0);
+        visit(fresh, then + i * 10000, ACT_SEEN);
+        leads[i] = lead_of_visit(fresh, then + i * 10000);
+    }
+    struct share sent = {.owner_id = fresh->jane.id,
+                         .card_id = fresh->card.id,
+                         .sharer_member_id = fresh->jane.id,
+                         .channel = CHANNEL_EMAIL,
+                         .recipient = "Barry Jones"};
+    token_new(sent.token);
+    MUST(store_share_add(fresh->store, &fresh->arena, &sent, then));
+    MUST(store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, leads[NOTED].id,
+                           &(struct lead_change){.stage = -1, .note = "In the red hat", .set_aside = -1}, then,
+                           &changed));
+    struct followup promise = {
+        .owner_id = fresh->jane.id, .lead_id = leads[PROMISED].id, .due_ms = then, .note = "Find out who"};
+    MUST(store_followup_add(fresh->store, &promise, 1, then));
+    fresh_share(fresh, fresh->share.id, 0, id_at_ms(then + PASSED_ON * 10000) + 1);
+    come_again(fresh, now - 10000, then + AGAIN * 10000);
+    int64_t named = count_rows(fresh, "SELECT count(*) FROM leads WHERE recipient IS NOT NULL");
+    assert_int_equal(named, 1);
+    fresh->store->keep_hits_months = 2;
+    MUST(store_clean(fresh->store, now));
+    for (int i = 0; i < VISITS; i++)
+        if (is_kept(fresh, &leads[i]) != (i != FORGOTTEN))
+            fail_msg("lead %d", i);
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM leads WHERE recipient IS NOT NULL"), named);
+    const char *moments = arena_printf(&fresh->arena, "SELECT count(*) FROM events WHERE body <> '' AND lead_id = %lld",
+                                       (long long)leads[FORGOTTEN].id);
+    assert_int_equal(count_rows(fresh, moments), 0);
+    MUST(store_lead_feed(fresh->store, &fresh->arena, fresh->jane.id,
+                         &(struct lead_filter){.stage = -1, .channel = -1, .set_aside = -1, .limit = 50}, 0, &feed));
+    assert_int_equal(feed.gone_count, 1);
+    assert_int_equal(feed.gone[0].id, leads[FORGOTTEN].id);
+    MUST(store_check(fresh->store, &fresh->arena, &complaints));
+    assert_int_equal(complaints.count, 0);
+}
+
+enum { OLD_LEADS = 120 /* several steps */ };
+
+/* As if they had come long ago. */
+static enum result put_old_leads(struct db *db, void *context)
+{
+    const struct fresh *fresh = context;
+    enum result result = RESULT_OK;
+    for (int64_t i = 1; i <= OLD_LEADS && result == RESULT_OK; i++)
+        result = db_run(db,
+                        "INSERT INTO leads (owner_id, id, card_id, share_id, channel, visitor_hit_id, referral, stage, "
+                        "tray, created_ms, updated_ms, revision) VALUES ($1, $2, $3, $4, 0, $5, 0, 0, 2, 1, 1, 1)",
+                        DB_ARGS(DB_INT(fresh->jane.id), DB_INT(id_new()), DB_INT(fresh->card.id),
+                                DB_INT(fresh->share.id), DB_INT(id_at_ms(fresh->now_ms - 300 * DAY_MS) + i)));
+    return result;
+}
+
+static void upkeep__forgets_many_visitors_in_steps(void **state)
+{
+    struct fresh *fresh = *state;
+    MUST(store_start(fresh->store));
+    visit(fresh, fresh->now_ms - 300 * DAY_MS, 0);
+    MUST(store_write(fresh->store, "test", put_old_leads, fresh));
+    visit(fresh, fresh->now_ms, 0);
+    visit(fresh, fresh->now_ms, ACT_SEEN);
+    assert_int_equal(potential(fresh), OLD_LEADS + 1);
+    fresh->store->keep_hits_months = 2;
+    MUST(store_clean(fresh->store, fresh->now_ms));
+    assert_int_equal(potential(fresh), 1);
+    assert_int_equal(count_rows(fresh, "SELECT count(*) FROM leads_gone"), OLD_LEADS);
 }
 
 static enum result read_at_length(struct db *db, void *context)
@@ -263,6 +382,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(upkeep__ends_deliveries_a_month_after_they_ended, setup, teardown),
         cmocka_unit_test_setup_teardown(upkeep__forgets_visits_of_older_months_and_no_count, setup, teardown),
         cmocka_unit_test_setup_teardown(upkeep__does_not_wait_for_who_reads_a_month_at_length, setup, teardown),
+        cmocka_unit_test_setup_teardown(upkeep__keeps_a_potential_lead_that_somebody_made_more_of, setup, teardown),
+        cmocka_unit_test_setup_teardown(upkeep__forgets_many_visitors_in_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(upkeep__is_done_by_the_store_itself, setup, teardown),
     };
     return cmocka_run_group_tests_name("upkeep", tests, NULL, NULL);
