@@ -105,7 +105,7 @@ static void find_state(const char *words, char out[DB_POSTGRES_STATE_SIZE])
     }
 }
 
-/* The engine's words without the code, and without the hints and the place in its source that verbose words end with. */
+/* The engine's words without the code, the last full stop, and the hints and the place in its source that verbose words end with. */
 static const char *plain_words(const char *words, struct arena *arena)
 {
     char *plain = arena_strdup(arena, words), *to = plain;
@@ -125,6 +125,7 @@ static const char *plain_words(const char *words, struct arena *arena)
             to = mempcpy(to, at, (size_t)(end - at));
         at = end + (*end == '\n');
     }
+    to -= to > plain && to[-1] == '.';
     *to = '\0';
     return plain;
 }
@@ -139,6 +140,13 @@ static const char *advice(const char *words)
 {
     char state[DB_POSTGRES_STATE_SIZE];
     find_state(words, state);
+    if (strstr(words, "certificate"))
+        return "It cannot be told whom one would speak to: see to sslrootcert and the host's name in MEISHI_STORE, and to "
+               "the server's certificate.";
+    if (strstr(words, "no encryption"))
+        return "It takes encrypted connections only: add sslmode=verify-full&sslrootcert=FILE behind the \"?\" of MEISHI_STORE.";
+    if (strstr(words, "SSL"))
+        return "It does not speak TLS as sslmode wants it: turn ssl on at the server, or see to sslmode in MEISHI_STORE.";
     if (begins(state, "28"))
         return "It knows no such user, or another password: see to MEISHI_STORE, PGPASSWORD or ~/.pgpass, and pg_hba.conf.";
     if (strcmp(state, "3D000") == 0)
