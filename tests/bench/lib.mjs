@@ -57,9 +57,19 @@ export async function smallStore(name = 'small') {
 
 // ---- servers ----
 
+// What /proc says, or nothing of a process that has ended meanwhile: PostgreSQL's come and go.
+function told(path) {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ESRCH') return ''
+    throw error
+  }
+}
+
 function pidsOf(pid) {
   const pids = [pid]
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
+  const children = told(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean)
   for (const child of children) pids.push(...pidsOf(Number(child)))
   return pids
 }
@@ -70,7 +80,8 @@ const TICKS = Number((await run('getconf', ['CLK_TCK'])).stdout)
 export function cpuSecondsOf(root) {
   let ticks = 0
   for (const pid of pidsOf(root)) {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+    const fields = told(`/proc/${pid}/stat`).split(') ')[1]?.split(' ')
+    if (!fields) continue // its time is its parent's from then on
     ticks += Number(fields[11]) + Number(fields[12]) + (pid === root ? Number(fields[13]) + Number(fields[14]) : 0)
   }
   return ticks / TICKS
