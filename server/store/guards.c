@@ -271,6 +271,12 @@ static enum result begin_answer(struct db *db, void *context)
     return recall(db, answering);
 }
 
+enum result answers_let_go(struct db *db, void *context)
+{
+    (void)context;
+    return db_run(db, "DELETE FROM idempotency WHERE status IS NULL", NULL, 0);
+}
+
 enum result store_idempotency_begin(struct store *store, struct arena *arena, int64_t member_id, const char *key,
                                     const unsigned char request_hash[HASH_SIZE], int64_t now_ms, struct remembered *out)
 {

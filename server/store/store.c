@@ -12,6 +12,7 @@
 #include "server/log.h"
 #include "server/store/changes_inside.h"
 #include "server/store/copy.h"
+#include "server/store/guards.h"
 #include "server/store/hit_log.h"
 #include "server/store/internal.h"
 #include "server/store/lock.h"
@@ -266,6 +267,10 @@ static enum result open_to_write(struct store *store, const struct store_options
         store_key_check(store->writer, options->seal_key, true, options->accepts_key, why) != RESULT_OK)
         return RESULT_FAILED;
     store->alone_ms = presence_alone(store->writer) == RESULT_OK ? now_ms() : 0;
+    if (store->alone_ms && db_transaction(store->writer, "idempotency-release", answers_let_go, NULL) != RESULT_OK) {
+        *why = "What was under way when the last process ended could not be let go. The log says why.";
+        return RESULT_FAILED;
+    }
     presence_not_alone(store->writer);
     result = presence_stay(store->writer);
     if (result != RESULT_OK) {

@@ -76,3 +76,38 @@ test('no acknowledged lead is lost, and each is told of at least once by the sam
   }
   for (const [lead, messages] of ids) assert.equal(messages.size, 1, `${lead} was told under ${messages.size} ids`)
 })
+
+// Asks under one key until there is an answer, as a client does whose connection broke.
+async function makeOnce(label) {
+  for (let again = false; ; again = true) {
+    try {
+      const { status, body } = await meishi.api(jane.token, 'POST', `/cards/${jane.card.id}/shares`, { channel: 'print', label },
+        { 'Idempotency-Key': `"${label}"` })
+      if (status !== 503 && !/still running/.test(body.detail)) return { status, again }
+    } catch { /* it was killed, or is not there yet */ }
+    await sleep(5)
+  }
+}
+
+test('what is asked under a key is done once, however often kill -9 comes between the work and its answer', async () => {
+  const answers = [], labels = []
+  for (let round = 0; round < 2 * ROUNDS; round++) {
+    const mine = Array.from({ length: 8 }, (_, i) => `Key ${round}.${i}`)
+    labels.push(...mine)
+    const asked = mine.map(makeOnce)
+    await sleep(Math.random() * 15)
+    await meishi.kill('SIGKILL')
+    await meishi.serve()
+    answers.push(...await Promise.all(asked))
+  }
+  const shares = []
+  for (let after = ''; after !== null;) {
+    const { body } = await meishi.api(jane.token, 'GET', `/cards/${jane.card.id}/shares?limit=100${after}`)
+    shares.push(...body.data.map(one => one.label))
+    after = body.next_cursor ? `&cursor=${body.next_cursor}` : null
+  }
+  for (const label of labels) assert.equal(shares.filter(one => one === label).length, 1, label)
+  assert.ok(answers.some(one => one.again), 'no request was under way at a kill: the test kills too late')
+  // 201: made now, or told again; 409: made before the kill, and what was answered went down with it.
+  for (const one of answers) assert.ok(one.status === 201 || (one.status === 409 && one.again), JSON.stringify(one))
+})

@@ -280,6 +280,23 @@ static void idempotency__never_does_again_what_was_done(void **state)
     assert_string_equal(out.body, "{}");
 }
 
+/* Without a server that could still be at it. */
+static void idempotency__lets_go_what_went_down_with_its_process(void **state)
+{
+    struct store_place *place = *state;
+    static const unsigned char body[HASH_SIZE] = {1};
+    int64_t id = place->jane.id, now = 1000 * (int64_t)DAY_MS, tries;
+    struct remembered out;
+    assert_int_equal(store_idempotency_begin(place->store, &place->arena, id, "done", body, now, &out), RESULT_OK);
+    assert_int_equal(store_throttle_count(place->store, "the work", 1000, now, &tries), RESULT_OK);
+    assert_int_equal(store_idempotency_begin(place->store, &place->arena, id, "not done", body, now, &out), RESULT_OK);
+    store_close(place->store);
+    store_place_open(place);
+    assert_int_equal(store_idempotency_begin(place->store, &place->arena, id, "not done", body, now, &out), RESULT_OK);
+    assert_int_equal(store_idempotency_begin(place->store, &place->arena, id, "done", body, now, &out), RESULT_LIMITED);
+    assert_int_equal(out.status, 409);
+}
+
 int main(void)
 {
 #define IN_A_STORE(test) cmocka_unit_test_setup_teardown(test, make_place, drop_place)
@@ -297,6 +314,7 @@ int main(void)
         IN_A_STORE(idempotency__replays_what_was_answered),
         IN_A_STORE(idempotency__forgets_what_failed_or_died),
         IN_A_STORE(idempotency__never_does_again_what_was_done),
+        IN_A_STORE(idempotency__lets_go_what_went_down_with_its_process),
     };
     int failed = 0;
     for (size_t i = 0; i < STORE_ENGINES; i++) {
