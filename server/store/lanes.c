@@ -30,7 +30,7 @@
 
 int64_t lane_first(int64_t number)
 {
-    return number << LANE_BITS;
+    return number * ((int64_t)1 << LANE_BITS);
 }
 
 struct lane *lanes_find(const struct lanes *lanes, int64_t seq)
