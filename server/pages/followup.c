@@ -56,7 +56,8 @@ enum result followup_views_of_lead(struct app *app, const struct lead *lead, str
     enum result result = store_followup_list(app->store, arena, lead->owner_id, &filter, &followups, &found);
     if (result != RESULT_OK)
         return result;
-    qsort(followups, found, sizeof *followups, soonest_first);
+    if (found)
+        qsort(followups, found, sizeof *followups, soonest_first);
     *out = views_of(followups, found, arena);
     *count = (int)found;
     return RESULT_OK;

@@ -83,7 +83,8 @@ static enum result fill_moments(struct app *app, struct lead_view *view, const s
     if (result != RESULT_OK)
         return result;
     struct moment_view *lines = arena_alloc(arena, (count + 1) * sizeof *lines);
-    qsort(moments, count, sizeof *moments, newest_first);
+    if (count)
+        qsort(moments, count, sizeof *moments, newest_first);
     for (size_t i = 0; i < count; i++) {
         lines[i] = (struct moment_view){.what = moment_words(&moments[i]),
                                         .words = moments[i].words,
