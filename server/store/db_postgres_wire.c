@@ -161,6 +161,8 @@ enum result db_postgres_pour(struct session *session, const char *copy, const vo
                   send_out(handle, until_ms);
     result = hear(session, last, until_ms, in_time, &last);
     PQclear(last);
+    if (session->demoted)
+        db_postgres_hang_up(session);
     return result;
 }
 

@@ -206,6 +206,11 @@ static void connection__that_takes_no_writes_any_more_is_left(void **state)
     assert_int_equal(insert(db, 2, "on the next connection"), RESULT_OK);
     assert_int_equal(number(db, "SELECT sum(id) FROM t"), 2);
     assert_true(number(db, "SELECT pg_backend_pid()") != before);
+    static struct db_value rows[MANY][3];
+    make_rows(rows, 3);
+    assert_int_equal(db_run(db, "SET default_transaction_read_only = on", NULL, 0), RESULT_OK);
+    assert_int_equal(append_rows(db, rows), RESULT_FAILED);
+    assert_int_equal(append_rows(db, rows), RESULT_OK);
 }
 
 /* A reader whose last transaction nobody waited for, one whose statement failed inside, and one that said nothing at all. */
