@@ -88,6 +88,8 @@ void store_tidy(struct store *store, bool idle);
 /* upkeep.c: takes away what ended long ago: kept answers, tries, sessions, links, deliveries, and hits beyond the months that
  * are to be kept. For the fold's thread, at its start and every hour. */
 enum result store_clean(struct store *store, int64_t now_ms) MUST_CHECK;
+/* rejudge.c: store_hits_forget that ends at UNTIL_MS (monotonic) with potential leads still to go, and the months then too. */
+enum result hits_forget(struct store *store, int months, int64_t until_ms, int64_t now_ms) MUST_CHECK;
 /* clocks.c: compares the clocks by a connection that is in no transaction. Only where several processes may serve. */
 enum result clocks_compare(struct store *store, struct db *db) MUST_CHECK;
 /* Called by whoever meets a broken connection; from any thread, as often as one likes. */

@@ -33,12 +33,31 @@ enum result lead_changed(struct db *db, int64_t owner_id, int64_t lead_id)
                                : result;
 }
 
+enum result leads_gone(struct db *db, int64_t owner_id, const int64_t *lead_ids, size_t count)
+{
+    enum { AT_ONCE = 50, COLUMNS = 3 };
+    struct db_value values[AT_ONCE * COLUMNS];
+    enum result result = RESULT_OK;
+    for (size_t done = 0; done < count && result == RESULT_OK; done += AT_ONCE) {
+        size_t rows = count - done < AT_ONCE ? count - done : AT_ONCE;
+        int64_t first;
+        result = lead_change_next(db, owner_id, &first);
+        if (result == RESULT_OK && rows > 1)
+            result = db_run(db, "UPDATE lead_changes SET last = last + $2 WHERE owner_id = $1",
+                            DB_ARGS(DB_INT(owner_id), DB_INT((int64_t)rows - 1)));
+        for (size_t i = 0; i < rows; i++) {
+            values[i * COLUMNS] = DB_INT(owner_id);
+            values[i * COLUMNS + 1] = DB_INT(first + (int64_t)i);
+            values[i * COLUMNS + 2] = DB_INT(lead_ids[done + i]);
+        }
+        if (result == RESULT_OK)
+            result = db->driver->append(db, "INSERT INTO leads_gone (owner_id, change_seq, lead_id)", values, COLUMNS,
+                                        (int)rows);
+    }
+    return result;
+}
+
 enum result lead_gone(struct db *db, int64_t owner_id, int64_t lead_id)
 {
-    int64_t change;
-    enum result result = lead_change_next(db, owner_id, &change);
-    return result == RESULT_OK
-               ? db_run(db, "INSERT INTO leads_gone (owner_id, change_seq, lead_id) VALUES ($1, $2, $3)",
-                        DB_ARGS(DB_INT(owner_id), DB_INT(change), DB_INT(lead_id)))
-               : result;
+    return leads_gone(db, owner_id, &lead_id, 1);
 }

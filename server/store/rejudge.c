@@ -127,7 +127,7 @@ static enum result forget_month(struct db *db, void *context)
     return months_drop(db, context);
 }
 
-enum result store_hits_forget(struct store *store, int months, int64_t now_ms)
+enum result hits_forget(struct store *store, int months, int64_t until_ms, int64_t now_ms)
 {
     struct arena arena;
     arena_init(&arena);
@@ -137,10 +137,15 @@ enum result store_hits_forget(struct store *store, int months, int64_t now_ms)
     enum result result = read_months(store, &arena, &list);
     /* First the potential leads: the month's table is what tells that they are still to go. The list's last is the oldest. */
     if (result == RESULT_OK && list.count && list.months[list.count - 1] < first_kept)
-        result = leads_forget_visits(store, first_id_of_month(before_ms), now_ms);
+        result = leads_forget_visits(store, first_id_of_month(before_ms), until_ms, now_ms);
     for (size_t i = 0; result == RESULT_OK && i < list.count; i++)
         if (list.months[i] < first_kept)
             result = store_write(store, "forget", forget_month, (void *)months_get(hits_months(store), list.months[i]));
     arena_free(&arena);
-    return result;
+    return result == RESULT_LIMITED ? RESULT_OK : result;
+}
+
+enum result store_hits_forget(struct store *store, int months, int64_t now_ms)
+{
+    return hits_forget(store, months, INT64_MAX, now_ms);
 }

@@ -12,7 +12,8 @@ enum {
     ANSWERS_KEPT_HOURS = 24,
     TRIES_KEPT_DAYS = 8,
     CHANGES_KEPT_MS = 10 * 60 * 1000, /* read within seconds; the clocks of servers may differ */
-    DELIVERIES_KEPT_DAYS = 30
+    DELIVERIES_KEPT_DAYS = 30,
+    FORGETTING_MS = 10 * 1000 /* the fold waits meanwhile; the rest is for the next hour */
 };
 
 struct cleaning {
@@ -104,5 +105,7 @@ enum result store_clean(struct store *store, int64_t now_ms)
         result = store_write(store, "clean-deliveries", clean_deliveries, &cleaning);
     if (result != RESULT_OK && result != RESULT_NOT_FOUND)
         return result;
-    return store->keep_hits_months ? store_hits_forget(store, store->keep_hits_months, now_ms) : RESULT_OK;
+    if (!store->keep_hits_months)
+        return RESULT_OK;
+    return hits_forget(store, store->keep_hits_months, monotonic_ms() + FORGETTING_MS, now_ms);
 }

@@ -317,7 +317,7 @@ static void upkeep__keeps_a_potential_lead_that_somebody_made_more_of(void **sta
     assert_int_equal(complaints.count, 0);
 }
 
-enum { OLD_LEADS = 120 /* several steps */ };
+enum { OLD_LEADS = 1120 /* several steps, the last not full */ };
 
 /* As if they had come long ago. */
 static enum result put_old_leads(struct db *db, void *context)
@@ -342,10 +342,17 @@ static void upkeep__forgets_many_visitors_in_steps(void **state)
     visit(fresh, fresh->now_ms, 0);
     visit(fresh, fresh->now_ms, ACT_SEEN);
     assert_int_equal(potential(fresh), OLD_LEADS + 1);
+    /* Without time for all of them, the visits' month stays until they are gone. */
+    MUST(hits_forget(fresh->store, 2, monotonic_ms(), fresh->now_ms));
+    assert_int_equal(potential(fresh), OLD_LEADS + 1);
+    assert_int_equal(count_visits(fresh), 2);
     fresh->store->keep_hits_months = 2;
     MUST(store_clean(fresh->store, fresh->now_ms));
     assert_int_equal(potential(fresh), 1);
+    assert_int_equal(count_visits(fresh), 1);
     assert_int_equal(count_rows(fresh, "SELECT count(*) FROM leads_gone"), OLD_LEADS);
+    assert_int_equal(count_rows(fresh, "SELECT count(DISTINCT lead_id) FROM leads_gone"), OLD_LEADS);
+    assert_int_equal(count_rows(fresh, "SELECT max(change_seq) - (SELECT last FROM lead_changes) FROM leads_gone"), 0);
 }
 
 static enum result read_at_length(struct db *db, void *context)
