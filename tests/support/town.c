@@ -40,6 +40,14 @@ size_t ear_times_heard(struct ear *ear, enum change_kind kind, int64_t subject)
     return times;
 }
 
+size_t ear_times_woken(struct ear *ear)
+{
+    pthread_mutex_lock(&ear->lock);
+    size_t times = ear->wakes;
+    pthread_mutex_unlock(&ear->lock);
+    return times;
+}
+
 void ear_forget(struct ear *ear)
 {
     pthread_mutex_lock(&ear->lock);

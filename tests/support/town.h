@@ -26,6 +26,7 @@ struct town {
 };
 
 size_t ear_times_heard(struct ear *ear, enum change_kind kind, int64_t subject);
+size_t ear_times_woken(struct ear *ear);
 void ear_forget(struct ear *ear);
 /* Until it was told so; fails the test when that takes TOWN_PATIENCE_MS. */
 void ear_wait(struct ear *ear, enum change_kind kind, int64_t subject);
