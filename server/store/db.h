@@ -79,8 +79,8 @@ struct db_driver {
     const void *(*bytes)(const struct db_rows *rows, int column, size_t *len); /* NULL stays NULL; valid until next */
     void (*finish)(struct db_rows **rows);
     int64_t (*changes)(const struct db *db); /* rows changed by the last finished statement */
-    /* Inserts ROW_COUNT rows of COLUMN_COUNT values each by the fastest way the engine has (a prepared loop, arrays by
-     * unnest). INSERT is "INSERT INTO t (a, b)", with " ON CONFLICT …" behind it if there may be one; then no two of the rows
+    /* Inserts ROW_COUNT rows of COLUMN_COUNT values each by the fastest way the engine has (a prepared loop, COPY, arrays
+     * by unnest). INSERT is "INSERT INTO t (a, b)", with " ON CONFLICT …" behind it if there may be one; then no two of the rows
      * may have one with each other. Inside a transaction, or else, of several rows, only on an engine that is shared. */
     enum result (*append)(struct db *db, const char *insert, const struct db_value *values, int column_count,
                           int row_count);

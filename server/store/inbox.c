@@ -3,7 +3,7 @@
  * Rows of their own would be simpler to look at and cost several times as much: a cell, a header and a binding for each of a
  * dozen columns, when they come, and the same again when the fold reads them half a second later and when they are deleted.
  * Nobody asks this table anything but "what came after": so a commit is one value, written with one insert. On PostgreSQL it is
- * several, of fifty hits or so: it would spend more on compressing a long one than on all the rest.
+ * several, of forty hits or so: it would spend more on compressing a long one than on all the rest.
  *
  * A packed hit is: acts, share, owner, id; a hit goes on with facts, channel, times, visitor hash, family and referrer, an act
  * with its time and the earlier hit. Ids and hashes are 8 bytes, least byte first; texts stand behind one byte with their
@@ -23,8 +23,7 @@ enum {
     READ_COMMITS = 64, /* at a time: an engine may hold all of an answer in memory */
     NUMBER_MAX = 10,   /* bytes of 64 bits */
     PACKED_MAX = 4 * 8 + 4 * NUMBER_MAX + 2 + AGENT_FAMILY_SIZE + REFERRER_HOST_SIZE, /* bytes of a hit or an act */
-    SHARED_ROW_MAX =
-        1984, /* bytes: PostgreSQL compresses what is longer, cuts it up and keeps it in a table of its own */
+    SHARED_ROW_MAX = 1984, /* bytes: PostgreSQL compresses longer ones, and cuts them up into a table of their own */
     COLUMNS = 3
 };
 _Static_assert(SHARED_ROW_MAX > 2 * PACKED_MAX, "a row holds several hits");
@@ -95,8 +94,8 @@ static int pack_rows(const struct hit *first, int64_t seq, size_t row_max, unsig
         unsigned char *start = at;
         row[1] = DB_INT(seq);
         *at++ = FORM;
-        for (; hit && (size_t)(at - start) + PACKED_MAX <= row_max; hit = hit->next, seq++)
-            at = pack(at, hit);
+        for (unsigned char *end; hit && (size_t)((end = pack(at, hit)) - start) <= row_max; hit = hit->next, seq++)
+            at = end;
         row[0] = DB_INT(seq - 1);
         row[2] = db_blob(start, (size_t)(at - start));
     }
