@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cards/base/text.h"
+#include "cards/card.h"
 #include "cards/event.h"
 #include "server/api/api.h"
 #include "server/api/body.h"
@@ -38,10 +39,9 @@ static json_t *token_json(const struct api_token *token, const struct caller *ca
                      token->id == caller->token.id);
 }
 
-enum result api_account(struct app *app, struct request *request)
+static void answer_account(struct app *app, struct request *request, const struct member *member)
 {
     const struct caller *caller = request_caller(request);
-    const struct member *member = &caller->member;
     char id[ID_TEXT_SIZE];
     answer_json(request, 200,
                 json_pack("{s:s, s:s, s:s, s:s?, s:s, s:o, s:b, s:s, s:o}", "id", id_format(id, "mem", member->id),
@@ -49,7 +49,39 @@ enum result api_account(struct app *app, struct request *request)
                           api_role_name(member->role), "created_at", time_json(member->created_ms), "has_password",
                           member->password_hash != NULL, "url", app->config->url, "token",
                           token_json(&caller->token, caller)));
+}
+
+enum result api_account(struct app *app, struct request *request)
+{
+    answer_account(app, request, &request_caller(request)->member);
     return RESULT_OK;
+}
+
+/* {"name"}. Not the e-mail, by which a sign-in link is had: as with the password, that is done on the account page. */
+enum result api_account_change(struct app *app, struct request *request)
+{
+    static const char *const NAMES[] = {"name", NULL};
+    struct member member = request_caller(request)->member;
+    struct complaints complaints = {0};
+    json_t *json;
+    enum result result = body_read(request, &json);
+    if (result != RESULT_OK)
+        return RESULT_OK;
+    members_only(json, NAMES, &request->arena, &complaints);
+    if (json_object_get(json, "name")) {
+        member.name = arena_strdup(&request->arena, member_text(json, "name", &complaints));
+        text_check(&member.name, CARD_NAME_MAX, TEXT_LINE, "name", &request->arena, &complaints);
+        if (!member.name && !complaints_about(&complaints, "name"))
+            complaints_add(&complaints, "name", "Say a name, or leave it out to keep the one there is.");
+    }
+    result = complaints_answer(request, &complaints);
+    json_decref(json);
+    if (result != RESULT_OK)
+        return RESULT_OK;
+    result = store_member_set_profile(app->store, member.id, member.name, member.email);
+    if (result == RESULT_OK)
+        answer_account(app, request, &member);
+    return result;
 }
 
 /* ---- tokens ---- */

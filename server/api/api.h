@@ -6,8 +6,9 @@
 #include "server/app.h"
 #include "server/store/members.h"
 
-handler api_account, api_token_list, api_token_add, api_token_get, api_token_revoke, api_inbox; /* account.c */
-handler api_card_list, api_card_add, api_card_get, api_card_change, api_card_retire;            /* cards.c */
+handler api_account, api_account_change, api_token_list, api_token_add, api_token_get, api_token_revoke,
+    api_inbox;                                                                       /* account.c */
+handler api_card_list, api_card_add, api_card_get, api_card_change, api_card_retire; /* cards.c */
 handler api_portrait_set, api_portrait_remove;
 handler api_member_list, api_member_add_many, api_card_add_many;                        /* bulk.c */
 handler api_share_list, api_share_add, api_share_get, api_share_revoke, api_share_hits; /* shares.c */

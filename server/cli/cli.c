@@ -42,6 +42,8 @@ static const struct command COMMANDS[] = {
      "add the members of a CSV table with handle, name, email, role (- reads stdin)"},
     {"member list", cli_member_list, NOTHING, "", "list the members"},
     {"member link", cli_member_link, NOTHING, "--handle HANDLE", "print a new one-time sign-in link"},
+    {"member change", cli_member_change, NOTHING, "--handle HANDLE [--name NAME] [--email ADDRESS]",
+     "correct a member's name or e-mail"},
     {"member disable", cli_member_disable, NOTHING, "--handle HANDLE", "end a member's sessions and tokens"},
     {"token add", cli_token_add, NOTHING, "--member HANDLE [--name NAME] [--scope SCOPE,…] [--read-only]",
      "make an API token"},

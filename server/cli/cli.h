@@ -49,11 +49,11 @@ int cli_member(struct app *app, struct cli_call *call, const char *handle, int64
 /* serve.c: runs until SIGTERM or SIGINT. */
 int cli_serve(const struct config *config, struct arena *arena, int argc, char **argv);
 
-cli_command cli_member_add, cli_member_list, cli_member_disable, cli_member_link; /* member.c */
-cli_command cli_member_import;                                                    /* member_import.c */
-cli_command cli_token_add, cli_token_list, cli_token_revoke;                      /* token.c */
-cli_command cli_card_import, cli_card_export;                                     /* card.c */
-cli_command cli_backup;                                                           /* backup.c */
+cli_command cli_member_add, cli_member_list, cli_member_change, cli_member_disable, cli_member_link; /* member.c */
+cli_command cli_member_import;                               /* member_import.c */
+cli_command cli_token_add, cli_token_list, cli_token_revoke; /* token.c */
+cli_command cli_card_import, cli_card_export;                /* card.c */
+cli_command cli_backup;                                      /* backup.c */
 int cli_restore(const struct config *config, struct cli_call *call, int argc, char **argv);
 int cli_copy(const struct config *config, struct cli_call *call, int argc, char **argv);   /* copy.c */
 cli_command cli_migrate, cli_rejudge, cli_forget;                                          /* upkeep.c */

@@ -1,4 +1,4 @@
-/* meishi member add|list|disable|link. */
+/* meishi member add|list|change|disable|link. */
 #include <jansson.h>
 #include <sodium.h>
 #include <string.h>
@@ -108,6 +108,37 @@ int cli_member_list(struct app *app, struct cli_call *call, int argc, char **arg
     else
         json_decref(list);
     return EX_OK;
+}
+
+int cli_member_change(struct app *app, struct cli_call *call, int argc, char **argv)
+{
+    const char *handle = cli_option(&argc, argv, "handle"), *name = cli_option(&argc, argv, "name");
+    const char *email = cli_option(&argc, argv, "email");
+    struct complaints complaints = {0};
+    struct member member;
+    int64_t id;
+    int code = cli_no_more(call, argc, argv);
+    if (code || (code = cli_member(app, call, handle, &id)))
+        return code;
+    if (!name && !email)
+        return cli_say(call, EX_USAGE, "Say what to change: --name \"Jane Doe\", --email jane@example.org, or both.");
+    if (name && (!text_check(&name, CARD_NAME_MAX, TEXT_LINE, "name", call->arena, &complaints) || !name))
+        return cli_say(call, EX_USAGE, "--name must be a name of at most %d characters.", CARD_NAME_MAX);
+    if (email && !email_is_valid(email))
+        return cli_say(call, EX_USAGE, "--email %s is not an e-mail address.", email);
+    enum result result = store_member_find(app->store, call->arena, id, &member);
+    if (result == RESULT_OK)
+        result = store_member_set_profile(app->store, id, name ? name : member.name,
+                                          email ? email_key(email, call->arena) : member.email);
+    if (result == RESULT_CONFLICT)
+        return cli_say(call, EX_DATAERR, "There is a member with that e-mail already.");
+    if (result == RESULT_NOT_FOUND)
+        return cli_say(call, EX_DATAERR, "%s is disabled.", handle);
+    if (result != RESULT_OK)
+        return cli_outcome(call, result, "The member");
+    if (call->json)
+        cli_json(call, json_pack("{s:s, s:b}", "handle", handle, "changed", 1));
+    return cli_say(call, EX_OK, "%s is changed.", handle);
 }
 
 int cli_member_disable(struct app *app, struct cli_call *call, int argc, char **argv)

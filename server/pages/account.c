@@ -1,14 +1,19 @@
-/* /account: the password, and the keys of other programs. A password is asked again before it is changed, unless the
- * sign-in was a moment ago: whoever came by a link has forgotten it. */
+/* /account: the password, the keys of other programs, name and e-mail. The password is asked again before it or the e-mail is
+ * changed, unless the sign-in was a moment ago: whoever came by a link has forgotten it. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cards/base/id.h"
 #include "cards/base/text.h"
+#include "cards/card.h"
+#include "cards/lead.h"
 #include "server/auth/api_token.h"
 #include "server/auth/scope.h"
 #include "server/auth/caller.h"
 #include "server/auth/password.h"
 #include "server/ids.h"
+#include "server/log.h"
+#include "server/notify/mail.h"
 #include "server/pages/desk.h"
 #include "server/pages/pages.h"
 #include "server/pages/way.h"
@@ -129,6 +134,10 @@ static enum result show(struct app *app, struct request *request, int status, st
     view->handle = member->handle;
     view->email = member->email;
     view->name = member->name;
+    if (!view->typed_name) { /* else what was typed into its form stays */
+        view->typed_name = member->name;
+        view->typed_email = member->email;
+    }
     view->short_name = first_name(member->name, &request->arena);
     view->has_password = member->password_hash;
     view->needs_current = member->password_hash && !fresh;
@@ -140,8 +149,11 @@ static enum result show(struct app *app, struct request *request, int status, st
 
 enum result account_page(struct app *app, struct request *request)
 {
+    const char *saved = request_query(request, "saved");
+    bool profile = saved && !strcmp(saved, "profile");
     return show(app, request, 200,
-                &(struct account_view){.said = request_query(request, "saved") ? "Your new password is kept." : NULL});
+                &(struct account_view){.said = saved && !profile ? "Your new password is kept." : NULL,
+                                       .profile_said = profile ? "Your name and e-mail are kept." : NULL});
 }
 
 /* INVALID, with the complaint in VIEW, when the password must be given again and is not right. */
@@ -184,6 +196,66 @@ enum result account_set_password(struct app *app, struct request *request)
         result = caller_sign_in(app, request, member->id);
     if (result == RESULT_OK)
         reply_see_other(request, "/account?saved=1");
+    return result;
+}
+
+/* To the address that is not the member's any more: whoever reads it there may not have wished so. ABOUT: member and address. */
+static enum result write_farewell(void *context, const char *about, struct arena *arena, struct mail *out)
+{
+    struct app *app = context;
+    struct member member;
+    char *address;
+    enum result result = store_member_find(app->store, arena, strtoll(about, &address, 10), &member);
+    if (result != RESULT_OK)
+        return result;
+    out->to = arena_strdup(arena, address + 1);
+    out->subject = "Your e-mail address was changed";
+    out->text =
+        arena_printf(arena,
+                     "Hello %s,\n\nyour account at %s has another e-mail address from now on. If that was not you, "
+                     "tell whoever runs it, who can give you a new sign-in link.\n",
+                     member.name, app->config->url);
+    return RESULT_OK;
+}
+
+static void say_farewell(struct app *app, struct arena *arena, const struct member *before)
+{
+    const char *about = arena_printf(arena, "%lld %s", (long long)before->id, before->email);
+    if (app->mailer && mailer_post(app->mailer, write_farewell, app, about) != RESULT_OK)
+        log_warning("mail", "words=\"too many letters wait\"");
+}
+
+enum result account_set_profile(struct app *app, struct request *request)
+{
+    const struct member *member = &request_caller(request)->member;
+    struct arena *arena = &request->arena;
+    struct complaints complaints = {0};
+    const char *name = request_form(request, "name"), *email = request_form(request, "email");
+    struct account_view view = {.typed_name = name ? name : "", .typed_email = email};
+    (void)text_check(&name, CARD_NAME_MAX, TEXT_LINE, "name", arena, &complaints);
+    (void)text_check(&email, LEAD_REACH_MAX, TEXT_LINE, "email", arena, &complaints);
+    view.name_error = name ? complaints_about(&complaints, "name") : "Please give your name.";
+    view.email_error = complaints_about(&complaints, "email");
+    if (email && !view.email_error && !email_is_valid(email))
+        view.email_error = "That is not an e-mail address.";
+    if (view.name_error || view.email_error)
+        return show(app, request, 422, &view);
+    email = email_key(email, arena);
+    bool moved = strcmp(email ? email : "", member->email ? member->email : "") != 0;
+    enum result result = moved ? check_current(app, request, member, &view) : RESULT_OK;
+    if (result == RESULT_OK)
+        result = store_member_set_profile(app->store, member->id, name, email);
+    if (result == RESULT_CONFLICT)
+        view.email_error = "Somebody else here has this e-mail.";
+    if (result == RESULT_CONFLICT || result == RESULT_INVALID) {
+        view.change_error = view.current_error;
+        view.current_error = NULL; /* it stands beside the form that was sent */
+        return show(app, request, 422, &view);
+    }
+    if (result == RESULT_OK && moved && member->email)
+        say_farewell(app, arena, member);
+    if (result == RESULT_OK)
+        reply_see_other(request, "/account?saved=profile#profile");
     return result;
 }
 

@@ -25,7 +25,7 @@ handler sign_in_link_page;   /* GET /sign-in/{secret}: whom the link would sign 
 handler sign_in_mail;        /* POST /sign-in/mail: a one-time link by mail */
 handler sign_in_link_redeem; /* POST /sign-in/{secret} */
 handler sign_out;            /* POST /sign-out */
-handler account_page, account_set_password, account_add_token, account_revoke_token; /* /account */
+handler account_page, account_set_password, account_set_profile, account_add_token, account_revoke_token; /* /account */
 
 handler inbox_page;                                                          /* GET /inbox?tab=&q=&before= */
 handler lead_page, lead_change, lead_follow_up, lead_erase_page, lead_erase; /* /leads/{id} */

@@ -27,8 +27,9 @@ struct account_view {
     const char *handle, *email, *name, *short_name;
     bool has_password, needs_current; /* the password is asked again when the sign-in was a while ago */
     bool is_new;                      /* signed in by a link and without a password yet */
-    const char *said;
+    const char *said, *profile_said;
     const char *current_error, *password_error, *token_error;
+    const char *typed_name, *typed_email, *name_error, *email_error, *change_error; /* of the form for both */
     const struct token_view *tokens;
     int tokens_count;
     const struct scope_view *scopes; /* of the form for a new one */

@@ -231,6 +231,29 @@ enum result store_member_disable(struct store *store, int64_t id, int64_t now_ms
     return store_write(store, "member-disable", disable, &disabling);
 }
 
+struct profiling {
+    struct store *store;
+    int64_t id;
+    const char *name, *email;
+};
+
+static enum result set_profile(struct db *db, void *context)
+{
+    const struct profiling *profiling = context;
+    enum result result = db_run(db, "UPDATE members SET name = $2, email = $3 WHERE id = $1 AND disabled_ms IS NULL",
+                                DB_ARGS(DB_INT(profiling->id), db_text(profiling->name), db_text(profiling->email)));
+    if (result == RESULT_OK && db_changes(db) == 0)
+        return RESULT_NOT_FOUND;
+    change_note(profiling->store, CHANGE_ALL, 0); /* pages of others name whoever handed their card on */
+    return result;
+}
+
+enum result store_member_set_profile(struct store *store, int64_t id, const char *name, const char *email)
+{
+    struct profiling profiling = {store, id, name, email};
+    return store_write(store, "member-set-profile", set_profile, &profiling);
+}
+
 struct passwording {
     int64_t id;
     const char *hash;

@@ -42,6 +42,9 @@ enum result store_member_find_by_email(struct store *store, struct arena *arena,
 enum result store_member_list(struct store *store, struct arena *arena, struct member **out, size_t *count) MUST_CHECK;
 /* Ends sessions and tokens too; the cards go on. */
 enum result store_member_disable(struct store *store, int64_t id, int64_t now_ms) MUST_CHECK;
+/* NAME and EMAIL (its key form, or NULL for none) from now on; pages that name the member are made anew. NOT_FOUND: no active
+ * member; CONFLICT: somebody else has the e-mail. */
+enum result store_member_set_profile(struct store *store, int64_t id, const char *name, const char *email) MUST_CHECK;
 /* Ends every session but KEEP_SESSION (NULL for none). */
 enum result store_member_set_password(struct store *store, int64_t id, const char *password_hash,
                                       const unsigned char keep_session[HASH_SIZE]) MUST_CHECK;

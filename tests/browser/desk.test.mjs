@@ -84,6 +84,28 @@ test('a password too easy is refused beside its field, a good one lets in by e-m
   }
 })
 
+test('name and e-mail are corrected, and nothing typed is lost', async () => {
+  await meishi.json('member', 'add', '--handle', 'taken', '--name', 'T', '--email', 'taken@example.org')
+  await desk.goto('/account')
+  const form = desk.locator('#profile form')
+  const save = async (name, email) => {
+    await desk.fill('#your-name', name)
+    await desk.fill('#your-email', email)
+    await form.locator('button').click()
+  }
+  await save('Mika S.', 'Taken@example.org')
+  assert.match(await text(desk, '#email-error'), /Somebody else/)
+  assert.deepEqual([await desk.inputValue('#your-name'), await desk.inputValue('#your-email')], ['Mika S.', 'Taken@example.org'])
+  await save('Mika S.', 'Mika.S@example.org')
+  await desk.waitForURL('**/account?saved=profile#profile')
+  assert.match(await text(desk), /Your name and e-mail are kept.*Signed in as Mika S\./)
+  const mika = (await meishi.json('member', 'list')).find(one => one.handle === 'mika')
+  assert.deepEqual([mika.name, mika.email], ['Mika S.', 'mika.s@example.org'])
+  await desk.goto('/account')
+  await save('Mika Sørensen', 'mika@example.org')
+  await desk.waitForURL('**/account?saved=profile#profile')
+})
+
 test('a member who is not signed in goes where they wanted afterwards, and nowhere else', async () => {
   const page = await phone()
   await page.goto('/webhooks')

@@ -26,6 +26,19 @@ test('the account says who one is and by what token', async () => {
   assert.equal((await api(eve.token, 'GET', '/account')).body.role, 'member')
 })
 
+test('the name one is known by is changed, and nothing else', async () => {
+  const { body } = await asJane('PATCH', '/account', { name: ' Jane Miller ' })
+  assert.deepEqual([body.name, body.email, body.handle], ['Jane Miller', 'jane@example.org', 'jane'])
+  assert.equal((await asJane('GET', '/account')).body.name, 'Jane Miller')
+  assert.equal((await asJane('PATCH', '/account', {})).body.name, 'Jane Miller')
+  for (const name of [null, '', ' ', 7, 'x'.repeat(121)]) assert.deepEqual(wrong(await asJane('PATCH', '/account', { name })), ['/name'])
+  assert.deepEqual(wrong(await asJane('PATCH', '/account', { email: 'x@example.org', handle: 'x', role: 'owner' })), ['/email', '/handle', '/role'])
+  assert.equal((await asJane('PATCH', '/account', ' '.repeat(5000))).status, 413)
+  const reader = await token('account:read')
+  assert.equal((await api(reader.token, 'PATCH', '/account', { name: 'X' })).status, 403)
+  assert.equal((await asJane('PATCH', '/account', { name: 'Jane Doe' })).body.name, 'Jane Doe')
+})
+
 test('a token is made, used, listed and revoked at once', async () => {
   const answer = await asJane('POST', '/tokens', { name: ' Wall\tdisplay ', scopes: ['shares:read', 'cards:read', 'shares:read'] })
   assert.equal(answer.status, 201)

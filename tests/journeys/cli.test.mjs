@@ -81,6 +81,10 @@ for (const where of ['on a free store', 'beside a server']) {
       [['member', 'link', '--handle', 'nobody'], NOUSER, /nobody/],
       [['member', 'link'], USAGE, /handle/],
       [['member', 'disable', '--handle', 'nobody'], NOUSER, /nobody/],
+      [['member', 'change', '--handle', 'nobody', '--name', 'X'], NOUSER, /nobody/],
+      [['member', 'change', '--handle', 'jane'], USAGE, /--name.*--email/],
+      [['member', 'change', '--handle', 'jane', '--name', ' '], USAGE, /--name/],
+      [['member', 'change', '--handle', 'jane', '--email', 'nonsense'], USAGE, /--email/],
       [['token', 'add', '--member', 'nobody'], NOUSER, /nobody/],
       [['token', 'add', '--member', 'jane', '--name', 'x'.repeat(41)], USAGE, /--name/],
       [['token', 'list'], USAGE, /handle/],
@@ -141,6 +145,11 @@ for (const where of ['on a free store', 'beside a server']) {
     assert.deepEqual(await json('forget', '--months', '13'), { kept_months: 13 })
     for (const months of ['0', '-1', 'x', '13x']) assert.equal((await meishi('forget', '--months', months)).code, 64)
 
+    assert.deepEqual(await json('member', 'change', '--handle', 'nora', '--name', 'Nora Lind'), { handle: 'nora', changed: true })
+    assert.match((await meishi('member', 'change', '--handle', 'nora', '--email', 'Nora@Lind.example')).words, /nora is changed/)
+    assert.equal((await meishi('member', 'change', '--handle', 'nora', '--email', 'jane@example.org')).code, DATAERR)
+    const nora = (await json('member', 'list')).find(one => one.handle === 'nora')
+    assert.deepEqual([nora.name, nora.email], ['Nora Lind', 'nora@lind.example'])
     assert.deepEqual(await json('member', 'disable', '--handle', 'nora'), { handle: 'nora', disabled: true })
     assert.equal((await meishi('member', 'disable', '--handle', 'nora')).code, OK, 'twice is fine')
     assert.match((await meishi('member', 'list')).out, /nora .*\(disabled\)/)
@@ -248,7 +257,7 @@ test('settings: unknown ones are refused, flags win, secrets are hidden', async 
   assert.equal((await run(['config', 'extra'])).out, '')
 })
 
-const COMMANDS = ['serve', 'worker', 'migrate', 'config', 'doctor', 'key accept', 'member add', 'member import', 'member list', 'member link', 'member disable', 'token add', 'token list',
+const COMMANDS = ['serve', 'worker', 'migrate', 'config', 'doctor', 'key accept', 'member add', 'member import', 'member list', 'member link', 'member change', 'member disable', 'token add', 'token list',
   'token revoke', 'listen', 'webhook verify', 'card import', 'card export', 'backup', 'restore', 'copy', 'rejudge', 'forget', 'demo']
 
 test('--help and --version answer everywhere, whatever the settings', async () => {

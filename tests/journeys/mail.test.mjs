@@ -69,6 +69,29 @@ test('a member who forgot the password comes in by a mailed link, once', async (
   }
 })
 
+test('who changes their e-mail is written to at the one they leave', async () => {
+  const post = await mailServer()
+  const meishi = await Meishi.start({ MEISHI_SMTP_URL: post.url, MEISHI_MAIL_FROM: FROM })
+  try {
+    const { member } = await meishi.member()
+    const cookie = (await meishi.post(new URL(member.sign_in_url).pathname, {})).headers.get('set-cookie').split(';')[0]
+    const change = async fields => {
+      const { form } = await meishi.open('/account', undefined, { Cookie: cookie })
+      return meishi.post('/account/profile', { form_token: form.form_token, ...fields }, { Cookie: cookie })
+    }
+    assert.equal((await change({ name: 'Jane Miller', email: 'jane@example.org' })).status, 303, 'the same e-mail: no letter')
+    assert.equal((await change({ name: 'Jane Miller', email: 'jane@miller.example' })).status, 303)
+    await until(() => post.mails.length)
+    const [{ envelope, mail }] = post.mails
+    assert.deepEqual(envelope.rcptTo.map(to => to.address), ['jane@example.org'])
+    assert.match(mail.subject, /address was changed/)
+    assert.match(mail.text, /Hello Jane Miller,/)
+  } finally {
+    await meishi.stop()
+    await post.stop()
+  }
+})
+
 test('the answer is the same for strangers, who get no mail, and often is too often', async () => {
   const post = await mailServer()
   const meishi = await Meishi.start({ MEISHI_SMTP_URL: post.url, MEISHI_MAIL_FROM: FROM })
