@@ -49,6 +49,15 @@ const sent = (path, type) => receiver.requests.filter(one => one.path === path).
 const messages = chat => receiver.requests.filter(one => one.path === (chat === 'ntfy' ? '/' : `/${chat}`))
   .map(one => JSON.parse(one.body)).filter(body => chat !== 'ntfy' || body.topic === 'my-leads')
 
+// Erasing takes the words out of what is kept, and what waits is not sent any more: so it comes after all is told.
+const allTold = () => until(async () => {
+  for (const hook of hooks) {
+    const { data } = (await meishi.api(jane.token, 'GET', `/webhooks/${hook.id}/deliveries?limit=200`)).body
+    if (!data.length || data.some(one => one.state !== 'delivered')) return false
+  }
+  return true
+}, 60000)
+
 before(async () => {
   receiver = await Receiver.start()
   meishi = await Meishi.start({ MEISHI_WEBHOOK_ALLOW: receiver.allow })
@@ -75,14 +84,7 @@ before(async () => {
   assert.equal(promised.status, 201, JSON.stringify(promised.body))
   for (const hook of hooks) await meishi.api(jane.token, 'POST', `/webhooks/${hook.id}/ping`)
   await until(() => sent('/full', 'follow_up.due').length, 30000)
-  await until(async () => {
-    for (const hook of hooks) {
-      const { data } = (await meishi.api(jane.token, 'GET', `/webhooks/${hook.id}/deliveries?limit=200`)).body
-      if (!data.length || data.some(one => one.state !== 'delivered')) return false
-    }
-    return true
-  }, 60000)
-  // Erasing takes the words out of what is kept, so it comes after all is told.
+  await allTold()
   await erase(share.token)
   await until(() => ['/full', '/thin'].every(path => sent(path, 'lead.erased').length) && CHATS.every(chat =>
     messages(chat).some(body => JSON.stringify(body).includes('Lead erased'))), 60000)
@@ -96,6 +98,7 @@ async function erase(token) {
   const page = await meishi.open(`/c/${token}`)
   await sleep(3200)
   const sentForm = await post(`/c/${token}/lead`, { ...page.form, name: 'Gone Person', reach: '+33 1 23 45 67 89' })
+  await allTold()
   assert.equal((await post(`${sentForm.headers.get('location')}/erase`, { sure: 'yes' })).status, 200)
 }
 
