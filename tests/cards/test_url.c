@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 #include "cards/base/url.h"
 
@@ -134,6 +135,44 @@ static void url__that_is_too_long_is_refused(void **state)
     assert_string_equal(spelt(text, 0), "refused");
 }
 
+/* Addresses that mean just what they say are read by a shorter way. A scheme in capitals means the same and is not read by it. */
+static void url__is_the_same_by_the_shorter_way(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {"a",   "b-c", "z9",        ".",     ".",    "-",   "--", "_",    "..",
+                                         "0",   "1",   "127.0.0.1", "0x",    "/",    "/",   "/.", "/a.b", "/..",
+                                         "//",  "~",   ":",         ":8443", ":443", ":80", ":0", ":08",  "A",
+                                         "?q=", "#f",  "%2e",       "@",     "xn--", "[",   "]",  " ",    "\\"};
+    char text[256], shouted[256];
+    size_t accepted = 0;
+    for (int round = 0; round < 30000; round++) {
+        bool is_http = random() % 2;
+        strcpy(text, is_http ? "http://" : "https://");
+        strcat(text, random() % 2 ? "hooks.example" : "");
+        for (long i = random() % 7; i > 0; i--)
+            strcat(text, pieces[(size_t)random() % (sizeof pieces / sizeof *pieces)]);
+        if (random() % 2)
+            strcat(text, "/x");
+        strcpy(shouted, text);
+        memcpy(shouted, "HTTP", 4);
+        struct url url = {0}, other = {0};
+        unsigned flags = random() % 2 ? URL_NO_FRAGMENT : URL_GUESS_SCHEME;
+        enum result result = url_parse(text, flags, &arena, &url);
+        assert_int_equal(result, url_parse(shouted, flags, &arena, &other));
+        if (result != RESULT_OK)
+            continue;
+        accepted++;
+        assert_string_equal(url.text, other.text);
+        assert_string_equal(url.scheme, other.scheme);
+        assert_string_equal(url.host, other.host);
+        assert_string_equal(url.path, other.path);
+        assert_int_equal(url.port, other.port);
+        assert_int_equal(url.host_is_address, other.host_is_address);
+        arena_reset(&arena);
+    }
+    assert_true(accepted > 3000);
+}
+
 static int open_arena(void **state)
 {
     (void)state;
@@ -161,6 +200,7 @@ int main(void)
         CASE(url__as_base_is_scheme_and_host_alone),
         CASE(url__of_an_endpoint_has_no_fragment),
         CASE(url__that_is_too_long_is_refused),
+        CASE(url__is_the_same_by_the_shorter_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
