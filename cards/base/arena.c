@@ -91,12 +91,15 @@ char *arena_printf(struct arena *arena, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    char *place = arena->next; /* where it will stand, if there is room for it */
+    size_t room = place ? (size_t)(arena->end - place) : 0;
+    int len = vsnprintf(place, room, format, args);
     va_end(args);
     if (len < 0)
         abort(); /* only a broken format: our bug */
     char *text = arena_alloc_raw(arena, (size_t)len + 1);
-    vsnprintf(text, (size_t)len + 1, format, again);
+    if (text != place)
+        vsnprintf(text, (size_t)len + 1, format, again);
     va_end(again);
     return text;
 }
