@@ -2,7 +2,8 @@
  *
  * A call stands in one of three lines: queued until fewer than COURIER_CALLS_MAX are made, being made, done until its outcome is
  * taken. libcurl's handles are kept from call to call with what is the same for all; they share no connection, no session
- * and no cookie. */
+ * and no cookie. Nor names: libcurl looks through all that it keeps whenever a call ends, so each handle keeps its own,
+ * and no longer than a call takes to find the addresses that were pinned for it. */
 #include "server/notify/calls.h"
 
 #include <arpa/inet.h>
@@ -19,14 +20,20 @@
 #include "server/log.h"
 #include "server/notify/authorities.h"
 
-enum { STATUS_NONE = 0, OTHERS_MAX = 4, PINS_BYTES_MAX = 1024, QUEUE_LOOK_MS = 100 };
+enum { STATUS_NONE = 0, OTHERS_MAX = 4, PINS_BYTES_MAX = 1024, QUEUE_LOOK_MS = 100, PINNED_S = 2 };
+
+struct handle {
+    CURL *easy;
+    CURLSH *names;
+    bool bound, plain; /* to one scheme, http */
+};
 
 struct transfer {
     struct transfer *next; /* in its line */
     struct calls *calls;
     struct arena arena;
     int64_t added_ms, started_ms;
-    struct call call; /* its texts are in the arena */
+    struct call call; /* its body is in the arena, its headers are below */
     struct url url;
     bool plain;   /* http */
     bool refused; /* a callback met an address that may not be called */
@@ -35,10 +42,10 @@ struct transfer {
     bool answered; /* the final reply's headers are complete */
     size_t header_bytes, body_bytes;
     int status_seen;
-    int socket; /* the latest, while it is open; -1 */
-    int place;  /* among those that are made; -1 */
-    CURL *easy;
-    struct curl_slist *headers, *pins;
+    int socket;           /* the latest, while it is open; -1 */
+    int place;            /* among those that are made; -1 */
+    struct handle handle; /* while it is made */
+    struct curl_slist headers[COURIER_HEADERS_MAX + 1], pins;
     struct send_outcome outcome;
 };
 
@@ -54,7 +61,7 @@ struct calls {
     struct line unused, queued, done;
     int making, idle; /* how many */
     struct transfer *made[COURIER_CALLS_MAX];
-    CURL *handles[COURIER_CALLS_MAX]; /* idle ones */
+    struct handle handles[COURIER_CALLS_MAX]; /* idle ones */
     struct transfer transfers[COURIER_JOBS_MAX];
 };
 
@@ -192,8 +199,8 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 static enum send_error timeout_of(const struct transfer *transfer)
 {
     curl_off_t secured_us = 0, first_byte_us = 0;
-    curl_easy_getinfo(transfer->easy, CURLINFO_APPCONNECT_TIME_T, &secured_us);
-    curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
+    curl_easy_getinfo(transfer->handle.easy, CURLINFO_APPCONNECT_TIME_T, &secured_us);
+    curl_easy_getinfo(transfer->handle.easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
     if (!transfer->connected && !is_connected(transfer->socket))
         return SEND_CONNECT_TIMEOUT;
     if (!transfer->plain && !secured_us)
@@ -206,7 +213,7 @@ static enum send_error certificate_error_of(const struct transfer *transfer)
 {
     enum { FINE = 0, NOT_JUDGED = 1, NOT_YET_VALID = 9, HAS_EXPIRED = 10 };
     long found = NOT_JUDGED;
-    curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT, &found);
+    curl_easy_getinfo(transfer->handle.easy, CURLINFO_SSL_VERIFYRESULT, &found);
     switch (found) {
     case FINE:
     case NOT_JUDGED:
@@ -262,21 +269,18 @@ static void finish(struct transfer *transfer, enum send_error error)
 {
     curl_off_t retry_after_s = 0;
     struct calls *calls = transfer->calls;
-    if (transfer->easy) {
+    if (transfer->handle.easy) {
         if (transfer->answered && transfer->status_seen >= 300)
-            curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-        curl_multi_remove_handle(calls->multi, transfer->easy);
-        calls->handles[calls->idle++] = transfer->easy;
-        transfer->easy = NULL;
+            curl_easy_getinfo(transfer->handle.easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+        curl_multi_remove_handle(calls->multi, transfer->handle.easy);
+        calls->handles[calls->idle++] = transfer->handle;
+        transfer->handle = (struct handle){0};
     }
     if (transfer->place >= 0) {
         struct transfer *last = calls->made[--calls->making];
         calls->made[last->place = transfer->place] = last;
         transfer->place = -1;
     }
-    curl_slist_free_all(transfer->headers);
-    curl_slist_free_all(transfer->pins);
-    transfer->headers = transfer->pins = NULL;
     transfer->outcome = (struct send_outcome){
         .id = transfer->call.ticket,
         .error = error,
@@ -306,8 +310,20 @@ static bool pin(struct transfer *transfer)
         inet_ntop(address->ss_family, bytes, numeric, sizeof numeric);
         str_addf(&text, address->ss_family == AF_INET6 ? "%s[%s]" : "%s%s", i ? "," : "", numeric);
     }
-    transfer->pins = curl_slist_append(NULL, text.data);
-    return transfer->pins && !text.failed;
+    transfer->pins.data = text.data;
+    return !text.failed;
+}
+
+/* Lists of libcurl's, which reads them where they are. */
+static void list_headers(struct transfer *transfer, const struct call *call)
+{
+    /* Without this libcurl would wait for a "100 Continue" that few receivers send. */
+    static char no_expect[] = "Expect:";
+    int count = 0;
+    for (; count < COURIER_HEADERS_MAX && call->headers[count]; count++)
+        transfer->headers[count] =
+            (struct curl_slist){arena_strdup(&transfer->arena, call->headers[count]), &transfer->headers[count + 1]};
+    transfer->headers[count] = (struct curl_slist){no_expect, NULL};
 }
 
 #define SET(option, value) (ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK)
@@ -351,14 +367,20 @@ static bool set_refusals(CURL *easy, const struct calls *calls)
 }
 
 /* All of what one call sets, so that nothing of the call before is left in the handle. */
-static bool set_request(CURL *easy, struct transfer *transfer)
+static bool set_request(struct handle *handle, struct transfer *transfer)
 {
+    CURL *easy = handle->easy;
+    struct curl_slist *pins = transfer->pins.data ? &transfer->pins : NULL;
     bool ok = true;
-    SET(CURLOPT_PROTOCOLS_STR, transfer->plain ? "http" : "https");
+    if (!handle->bound || handle->plain != transfer->plain)
+        SET(CURLOPT_PROTOCOLS_STR, transfer->plain ? "http" : "https");
+    handle->bound = ok;
+    handle->plain = transfer->plain;
     SET(CURLOPT_OPENSOCKETDATA, transfer);
     SET(CURLOPT_CLOSESOCKETDATA, transfer);
     SET(CURLOPT_PREREQDATA, transfer);
-    SET(CURLOPT_RESOLVE, transfer->pins);
+    SET(CURLOPT_RESOLVE, pins);
+    SET(CURLOPT_DNS_CACHE_TIMEOUT, pins ? (long)PINNED_S : 0L);
     SET(CURLOPT_URL, transfer->url.text);
     SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_POSTFIELDSIZE, (long)strlen(transfer->call.body));
@@ -370,29 +392,32 @@ static bool set_request(CURL *easy, struct transfer *transfer)
     return ok;
 }
 
-/* An idle handle, or a new one; NULL when libcurl refuses. */
-static CURL *take_handle(struct calls *calls)
+static void handle_free(struct handle handle)
+{
+    curl_easy_cleanup(handle.easy); /* before what it uses */
+    curl_share_cleanup(handle.names);
+}
+
+/* An idle handle, or a new one; none in it when libcurl refuses. */
+static struct handle take_handle(struct calls *calls)
 {
     if (calls->idle)
         return calls->handles[--calls->idle];
-    CURL *easy = curl_easy_init();
-    if (easy && !set_refusals(easy, calls)) {
-        curl_easy_cleanup(easy);
-        return NULL;
-    }
-    return easy;
+    struct handle handle = {.easy = curl_easy_init(), .names = curl_share_init()};
+    if (handle.easy && handle.names &&
+        curl_share_setopt(handle.names, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) == CURLSHE_OK &&
+        curl_easy_setopt(handle.easy, CURLOPT_SHARE, handle.names) == CURLE_OK && set_refusals(handle.easy, calls))
+        return handle;
+    handle_free(handle);
+    return (struct handle){0};
 }
 
 static bool begin(struct transfer *transfer)
 {
     struct calls *calls = transfer->calls;
-    for (int i = 0; i < COURIER_HEADERS_MAX && transfer->call.headers[i]; i++)
-        transfer->headers = curl_slist_append(transfer->headers, transfer->call.headers[i]);
-    /* Without this libcurl would wait for a "100 Continue" that few receivers send. */
-    transfer->headers = curl_slist_append(transfer->headers, "Expect:");
-    transfer->easy = take_handle(calls);
-    return transfer->easy && pin(transfer) && set_request(transfer->easy, transfer) &&
-           curl_multi_add_handle(calls->multi, transfer->easy) == CURLM_OK;
+    transfer->handle = take_handle(calls);
+    return transfer->handle.easy && pin(transfer) && set_request(&transfer->handle, transfer) &&
+           curl_multi_add_handle(calls->multi, transfer->handle.easy) == CURLM_OK;
 }
 
 /* Those that have waited too long are given back untried. */
@@ -430,8 +455,7 @@ enum result calls_add(struct calls *calls, const struct call *call)
     transfer->added_ms = transfer->started_ms = monotonic_ms();
     transfer->call = *call;
     transfer->call.body = arena_strdup(&transfer->arena, call->body);
-    for (int i = 0; i < COURIER_HEADERS_MAX && call->headers[i]; i++)
-        transfer->call.headers[i] = arena_strdup(&transfer->arena, call->headers[i]);
+    list_headers(transfer, call);
     if (url_parse(call->url, URL_NO_FRAGMENT, &transfer->arena, &transfer->url) != RESULT_OK) {
         finish(transfer, SEND_BAD_URL);
         return RESULT_OK;
@@ -536,9 +560,9 @@ enum result calls_open(const struct call_settings *settings, struct calls **out)
     for (int i = 0; i < COURIER_JOBS_MAX; i++)
         line_up(&calls->unused, &calls->transfers[i]);
     calls->multi = curl_multi_init();
-    CURL *easy = calls->multi ? take_handle(calls) : NULL;
-    enum result result = easy ? authorities_read(calls->multi, easy) : RESULT_FAILED;
-    curl_easy_cleanup(easy);
+    struct handle handle = calls->multi ? take_handle(calls) : (struct handle){0};
+    enum result result = handle.easy ? authorities_read(calls->multi, handle.easy) : RESULT_FAILED;
+    handle_free(handle);
     if (result != RESULT_OK) {
         calls_close(calls);
         return RESULT_FAILED;
@@ -554,7 +578,7 @@ void calls_close(struct calls *calls)
     while (calls->making)
         finish(calls->made[calls->making - 1], SEND_INTERRUPTED);
     while (calls->idle)
-        curl_easy_cleanup(calls->handles[--calls->idle]);
+        handle_free(calls->handles[--calls->idle]);
     for (int i = 0; i < COURIER_JOBS_MAX; i++)
         arena_free(&calls->transfers[i].arena);
     curl_multi_cleanup(calls->multi);
