@@ -255,9 +255,9 @@ enum result mailer_open(const char *smtp_url, const char *from, struct mailer **
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&mailer->posted, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    mailer->closing = pthread_create(&mailer->thread, NULL, run, mailer) != 0;
-    *out = mailer->closing ? NULL : mailer;
-    if (*out)
+    bool started = pthread_create(&mailer->thread, NULL, run, mailer) == 0;
+    *out = started ? mailer : NULL;
+    if (started)
         return RESULT_OK;
     free(mailer->url);
     free(mailer->from);
