@@ -4,7 +4,8 @@
 // own; that its checker finds losses is shown by a standby which is promoted without being synchronous.
 //
 // Runs alone: it measures how long a recovery takes, and three servers with two databases fill a small machine.
-// FLEET_ROUNDS (1) repeats each fault but the promotion, which leaves no standby; `make faults` does it ten times.
+// FLEET_ROUNDS (1) repeats each fault; `make faults` does it ten times. Between two promotions the one that was lost becomes the
+// standby of the other, under load and by the words of the README, so that the two take turns.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Fleet, Visitors, compare, enterWorld, stored } from '../support/fleet.mjs'
@@ -24,9 +25,11 @@ const works = server => server.api(fleet.token, 'GET', '/leads?limit=1').then(an
 // All is as it should be again: members' pages and hits on the disk, at every server.
 async function recovered(visitors, since, t) {
   for (const server of fleet.servers) await until(() => works(server), RECOVERY_MS)
-  const hits = visitors.hits.length
-  await until(() => visitors.hits.length > hits + 3 * fleet.servers.length, RECOVERY_MS)
-  t.diagnostic(`recovered within ${Date.now() - since} ms`)
+  const before = new Map(visitors.hitsBy)
+  for (const server of fleet.servers) await until(() => visitors.hitsBy.get(server) > before.get(server) + 3, RECOVERY_MS)
+  const took_ms = Date.now() - since
+  t.diagnostic(`recovered within ${took_ms} ms`)
+  return took_ms
 }
 
 // Who asks for their leads meanwhile gets a clear word, never an error page or silence.
@@ -40,13 +43,14 @@ async function toldToComeAgain(server) {
 // Runs FAULT in load, ROUNDS times, and holds the ledger against the store.
 async function under(t, fault) {
   await fleet.newCard()
-  const visitors = new Visitors(fleet)
+  const visitors = new Visitors(fleet), took = []
   try {
     await until(() => visitors.hits.length > 100, 20000)
     for (let round = 0; round < ROUNDS; round++) {
       const back = await fault(visitors, round)
-      await recovered(visitors, back ?? Date.now(), t)
+      took.push(await recovered(visitors, back ?? Date.now(), t))
     }
+    if (ROUNDS > 1) t.diagnostic(`recovered ${ROUNDS} times, within ${Math.min(...took)} to ${Math.max(...took)} ms`)
     const leads = visitors.leads.length
     await until(() => visitors.leads.length > leads, 30000)
   } finally {
@@ -88,7 +92,7 @@ fault('the database is stopped at once and started again', t => under(t, async v
   await sleep(300)
   for (const server of fleet.servers) await toldToComeAgain(server)
   await sleep(1000)
-  await fleet.primary.restart()
+  await fleet.primary.start()
   return Date.now()
 }))
 
@@ -121,19 +125,17 @@ fault('each commit takes a second', t => under(t, async visitors => {
 }))
 
 fault('the standby is promoted after the primary died', t => under(t, async (visitors, round) => {
-  if (round > 0) return // a second time there is no standby
-  await fleet.primary.stop('immediate')
-  await sleep(200)
-  fleet.standby.promote()
-  ;[fleet.primary, fleet.standby] = [fleet.standby, fleet.primary]
-  return Date.now()
+  if (round > 0) {
+    await fleet.mend()
+    const hits = visitors.hits.length
+    await until(() => visitors.hits.length > hits + 100, 20000)
+  }
+  return fleet.failOver()
 }))
 
 fault('the checker sees what a standby that was not synchronous has lost', async t => {
   const { primary, standby } = fleet
-  await standby.again(primary)
-  await standby.start()
-  await until(async () => (await primary.ask('SELECT state FROM pg_stat_replication'))[0] === 'streaming', 20000)
+  await standby.follow(primary)
   await fleet.newCard()
   await until(async () => (await standby.ask(`SELECT 1 FROM shares WHERE token = '${fleet.share.token}'`)).length, 20000)
   standby.host.deafen(primary.host.address)

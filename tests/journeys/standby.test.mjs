@@ -63,7 +63,7 @@ check('a standby that is away costs no list, and is read again when it is back',
   await fleet.standby.stop('immediate')
   for (let i = 0; i < 20; i++) assert.equal((await server.api(fleet.token, 'GET', '/leads')).status, 200)
   assert.ok((await figures(server)).failures > 0)
-  await fleet.standby.restart()
+  await fleet.standby.start()
   const { reads } = await figures(server)
   await until(async () => (await server.api(fleet.token, 'GET', '/leads')).status === 200 && (await figures(server)).reads > reads, 10000)
 })

@@ -47,6 +47,7 @@ class Host {
 
   words(...words) { return ['-t', String(this.holder.pid), '-n', '--', ...words] }
   run(...words) { return execFileSync('nsenter', this.words(...words), { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' }) }
+  runMeanwhile(...words) { return execute('nsenter', this.words(...words)) }
   spawn(words, options) {
     return spawn('nsenter', this.words('setpriv', '--pdeathsig', 'KILL', ...words), options)
   }
@@ -76,21 +77,32 @@ class Database {
     writeFileSync(join(this.data, 'pg_hba.conf'), 'local all all trust\nhost all all 10.99.0.0/24 trust\nhost replication all 10.99.0.0/24 trust\n')
   }
 
-  // What it held is gone, and it is a standby of OTHER.
-  again(other) {
+  // What it held is gone, and it is a streaming standby of OTHER, by the words of the README for one that was lost.
+  async follow(other) {
     rmSync(this.data, { recursive: true, force: true })
-    this.follow(other)
+    await this.host.runMeanwhile(...this.as(`${BIN}/pg_basebackup`, '-h', other.host.address, '-U', 'admin', '-D', this.data, '-R', '-c', 'fast', '--no-sync'))
+    await this.start()
+    await until(async () => (await other.ask('SELECT state FROM pg_stat_replication', 'postgres'))[0] === 'streaming', START_MS)
   }
 
-  // A streaming standby of OTHER.
-  follow(other) {
-    this.host.run(...this.as(`${BIN}/pg_basebackup`, '-h', other.host.address, '-U', 'admin', '-D', this.data, '-R', '-X', 'stream', '-c', 'fast', '--no-sync'))
+  // Commits wait for a standby from now on (not for a base backup, whose name is another), and it has all there was before.
+  async goOnWithStandby() {
+    await this.alter("SET synchronous_standby_names = 'meishi'")
+    await until(async () => (await this.ask("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'", 'postgres')).length, START_MS)
+    const [written] = await this.ask('SELECT pg_current_wal_lsn()', 'postgres')
+    await until(async () => (await this.ask(`SELECT 1 FROM pg_stat_replication WHERE flush_lsn >= '${written}'`, 'postgres')).length, START_MS)
   }
 
-  async start(...settings) {
-    this.settings = settings
+  async goOnAlone() { await this.alter('RESET synchronous_standby_names') }
+
+  async alter(words) {
+    await this.ask(`ALTER SYSTEM ${words}`, 'postgres')
+    await this.ask('SELECT pg_reload_conf()', 'postgres')
+  }
+
+  async start() {
     const options = ['listen_addresses=' + this.host.address, 'unix_socket_directories=' + this.folder, 'max_connections=80', 'shared_buffers=32MB',
-      'wal_receiver_status_interval=1s', 'wal_retrieve_retry_interval=200ms', 'wal_sender_timeout=5s', ...settings]
+      'wal_receiver_status_interval=1s', 'wal_retrieve_retry_interval=200ms', 'wal_sender_timeout=5s', 'cluster_name=meishi']
     this.process = this.host.spawn([...this.as(`${BIN}/postgres`, '-D', this.data), ...options.flatMap(option => ['-c', option])],
       { stdio: ['ignore', 'pipe', 'pipe'] })
     this.log = ''
@@ -108,7 +120,6 @@ class Database {
     await this.ended
   }
 
-  async restart() { await this.start(...this.settings) }
   promote() { this.host.run(...this.as(`${BIN}/pg_ctl`, '-D', this.data, '-s', '-w', 'promote')) }
 
   // Rows of the answer, as text.
@@ -209,12 +220,26 @@ export class Fleet {
     await this.primary.start()
     await this.primary.ask('CREATE ROLE meishi LOGIN', 'postgres')
     await this.primary.ask('CREATE DATABASE meishi OWNER meishi', 'postgres')
-    this.standby.follow(this.primary)
-    await this.standby.start()
-    if (!synchronous) return
-    await this.primary.stop('fast')
-    await this.primary.start('synchronous_standby_names=*')
-    await until(async () => (await this.primary.ask('SELECT sync_state FROM pg_stat_replication'))[0] === 'sync', START_MS)
+    if (synchronous) await this.primary.alter("SET synchronous_standby_names = 'meishi'") // which the copy then has as well
+    await this.standby.follow(this.primary)
+    if (synchronous) await this.primary.goOnWithStandby()
+  }
+
+  // The primary dies, and the standby goes on in its stead, alone.
+  async failOver() {
+    await this.primary.stop('immediate')
+    await sleep(200)
+    this.standby.promote()
+    const promoted = Date.now()
+    ;[this.primary, this.standby] = [this.standby, this.primary]
+    await this.primary.goOnAlone()
+    return promoted
+  }
+
+  // The one that was lost follows, and commits wait for it.
+  async mend() {
+    await this.standby.follow(this.primary)
+    await this.primary.goOnWithStandby()
   }
 
   async openReceiver() {
@@ -291,6 +316,7 @@ const get = (url, agent, ms) => new Promise(resolve => {
 export class Visitors {
   constructor(fleet, { each = 4, pause_ms = 4, page_ms = 8000 } = {}) {
     Object.assign(this, { fleet, pause_ms, page_ms, hits: [], leads: [], unanswered: [], marked: 0, sent: 0, stopped: false, number: 0 })
+    this.hitsBy = new Map(fleet.servers.map(server => [server, 0]))
     this.runs = fleet.servers.flatMap(server => [...Array.from({ length: each }, () => this.look(server)), this.write(server)])
   }
 
@@ -305,7 +331,10 @@ export class Visitors {
       if (page?.complete && page.status === 200) {
         const stamp = page.html.match(/name="stamp" value="([^"]+)"/)[1]
         if (page.headers['x-hit']) this.marked++
-        else this.hits.push(hitOf(stamp))
+        else {
+          this.hits.push(hitOf(stamp))
+          this.hitsBy.set(server, this.hitsBy.get(server) + 1)
+        }
       } else {
         if (lives === server.lives && lives && !this.stopped) this.unanswered.push(`${server.url}: ${page?.status ?? 'no answer'}`)
         await sleep(50)
