@@ -27,7 +27,8 @@ enum {
     FOLLOWUPS_MS = 5000,
     HANDFUL = COURIER_CALLS_MAX / 2,                    /* of outcomes, worth a transaction */
     ENOUGH = COURIER_CALLS_MAX + COURIER_CALLS_MAX / 2, /* in the sending process, so that it need not wait for one */
-    SYNC_MS = 50, /* for what was recorded to be on disk: until then it might be sent again */
+    SYNC_MS = 50,      /* for what was recorded to be on disk: until then it might be sent again */
+    CROWDED_MOST = 16, /* handed out at once while others want the machine */
     STOP_MS = 5000
 };
 
@@ -47,6 +48,7 @@ struct sender {
     atomic_llong attempts, delivered, in_flight;
     int64_t sync_ms;      /* on the monotonic clock: when what was recorded must be on disk; 0: it is */
     int64_t followups_ms; /* when to look for what has come due */
+    bool crowded;         /* others want the machine */
     struct flight flights[COURIER_JOBS_MAX];
 };
 
@@ -108,7 +110,9 @@ static void send_one(struct sender *sender, const struct delivery *delivery, str
 
 static struct delivery_load load_of(const struct sender *sender)
 {
-    struct delivery_load load = {.places = COURIER_CALLS_MAX, .ahead = COURIER_JOBS_MAX - COURIER_CALLS_MAX};
+    struct delivery_load load = {.places = COURIER_CALLS_MAX,
+                                 .ahead = COURIER_JOBS_MAX - COURIER_CALLS_MAX,
+                                 .most = sender->crowded ? CROWDED_MOST : 0};
     for (int i = 0; i < COURIER_JOBS_MAX; i++)
         if (sender->flights[i].delivery_id)
             load.in_hand[sender->flights[i].lane]++;
@@ -284,12 +288,22 @@ static int64_t earlier_of(int64_t one, int64_t other)
     return one < other ? one : other;
 }
 
+/* While others want the machine, little is sent at once too, so that nobody waits long behind it. */
+static int rest_after(struct sender *sender, struct pace *pace)
+{
+    struct courier_figures courier;
+    courier_figures(sender->courier, &courier);
+    int rest_ms = pace_rest_ms(pace, (pid_t)courier.process);
+    sender->crowded = pace->crowded;
+    return rest_ms;
+}
+
 static void *run(void *context)
 {
     struct sender *sender = context;
     struct pace pace;
     struct gathered gathered = {.count = 0};
-    pace_open(&pace, SENDER_NICE);
+    pace_open(&pace);
     if (store_delivery_release(sender->store, now_ms(), LEASE_MS) != RESULT_OK)
         log_error("webhook-release", "words=\"what was under way at a crash waits for its lease to end\"");
     /* On the monotonic clock: when to look at the outbox again, until when to rest, when to give up. */
@@ -310,7 +324,7 @@ static void *run(void *context)
         } else if (now >= rest_ms &&
                    (is_time(sender, &gathered, now) || atomic_exchange(&sender->woken, false) || now >= look_ms)) {
             look_ms = now + exchange(sender, &gathered);
-            rest_ms = now + (gathered.count ? PAUSE_MS : pace_rest_ms(&pace));
+            rest_ms = now + (gathered.count ? PAUSE_MS : rest_after(sender, &pace));
         }
         now = monotonic_ms();
         sync_when_due(sender, now);

@@ -210,7 +210,6 @@ void sending_main(const char *word)
     signal(SIGPIPE, SIG_IGN);
     if (!worker) {
         const struct sched_param none = {0};
-        (void)!nice(SENDING_NICE);
         (void)sched_setscheduler(0, SCHED_BATCH, &none);
         ignore_signals();
         _exit(serve(-1));

@@ -26,9 +26,6 @@
 #define SENDING_CHILD "webhook-sender"
 #define SENDING_WORKER "webhook-worker"
 
-/* Pages go first: the child, and the thread that feeds it, take what they leave. */
-enum { SENDING_NICE = 10, SENDER_NICE = 5 };
-
 /* Serves the server at the other end of standard input until that goes away. Exits with 0 or a code of <sysexits.h>; returns only
  * when WORD is neither of the two. */
 void sending_main(const char *word);

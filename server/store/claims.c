@@ -114,10 +114,11 @@ static int lane_room(const struct claim *claim, enum endpoint_lane lane)
     const int *in_hand = claim->load.in_hand, places = claim->load.places, ahead = claim->load.ahead;
     int prompt_max = (places * 7 + 7) / 8, prompt = in_hand[LANE_PROMPT];
     int retries = in_hand[LANE_RETRIES], others = in_hand[LANE_UNPROVEN] + retries;
-    int claimable = (int)(CLAIM_MAX - claim->count);
+    int most = claim->load.most, claimable = (most ? most : CLAIM_MAX) - (int)claim->count;
     int free_places = least_of(places - least_of(prompt, prompt_max) - others, claimable);
     switch (lane) {
     case LANE_PROMPT:
+        claimable -= most / 8;
         return least_of(least_of(claimable, places + ahead - prompt - others), prompt_max + ahead - prompt);
     case LANE_UNPROVEN:
         return least_of(free_places, (places * 3 + 3) / 4 - others);

@@ -9,9 +9,10 @@
 #include "server/store/webhooks.h"
 
 /* What a sender has in hand, by line, and how many places in all: no line may fill them alone. AHEAD more of the prompt may
- * be claimed than there are places, so that none stands empty while the store is asked for the next. */
+ * be claimed than there are places, so that none stands empty while the store is asked for the next. MOST are claimed at once, 0:
+ * as many as the store likes; of those too the prompt leave an eighth. */
 struct delivery_load {
-    int places, ahead, in_hand[LANE_CHORES];
+    int places, ahead, most, in_hand[LANE_CHORES];
 };
 /* Claims due deliveries of enabled endpoints for the places that are free until now + LEASE_MS; *next_due_ms is when the next
  * one will be due that there is a place for (0: none is waiting). Listeners' are never claimed. */

@@ -185,13 +185,13 @@ static void lines__leave_places_for_each_other(void **state)
         struct delivery_load load;
         int64_t gets;
     } CASES[] = {
-        {{64, 0, {56, 0, 0}}, of_unknown},   /* the prompt have their fill */
-        {{64, 0, {0, 48, 0}}, of_prompt},    /* the unknown have, so retries too */
-        {{64, 0, {56, 0, 8}}, 0},            /* no place at all */
-        {{64, 64, {56, 0, 8}}, of_prompt},   /* but ahead of time */
-        {{64, 64, {120, 0, 8}}, 0},          /* which has an end too */
-        {{64, 64, {112, 0, 0}}, of_unknown}, /* what the prompt have ahead takes no place */
-        {{64, 0, {56, 2, 0}}, retried},
+        {{64, 0, 0, {56, 0, 0}}, of_unknown},   /* the prompt have their fill */
+        {{64, 0, 0, {0, 48, 0}}, of_prompt},    /* the unknown have, so retries too */
+        {{64, 0, 0, {56, 0, 8}}, 0},            /* no place at all */
+        {{64, 64, 0, {56, 0, 8}}, of_prompt},   /* but ahead of time */
+        {{64, 64, 0, {120, 0, 8}}, 0},          /* which has an end too */
+        {{64, 64, 0, {112, 0, 0}}, of_unknown}, /* what the prompt have ahead takes no place */
+        {{64, 0, 0, {56, 2, 0}}, retried},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct claimed claimed = deliveries_claim_beside(fresh, &CASES[i].load);
@@ -203,6 +203,33 @@ static void lines__leave_places_for_each_other(void **state)
             assert_int_equal(claimed.list[0].lane, LANE_UNPROVEN);
         fresh->now_ms += TEST_LEASE_MS; /* as if the sender had died */
     }
+}
+
+/* Of a claim that may be small only the prompt leave room too, or the others would wait as long as there is a crowd. */
+static void lines__leave_an_eighth_of_a_small_claim_to_each_other(void **state)
+{
+    struct fresh *fresh = *state;
+    const struct delivery_load load = {.places = 64, .ahead = 128, .most = 16};
+    int of_lane[LANE_CHORES] = {0};
+    struct webhook webhooks[24];
+    for (int i = 0; i < 4; i++) {
+        struct member member = fresh_member(fresh, arena_printf(&fresh->arena, "member%d", i));
+        for (int k = 0; k < 6; k++) {
+            const char *url = arena_printf(&fresh->arena, "https://hook%d-%d.example/", i, k);
+            webhooks[i * 6 + k] = endpoint_of(fresh, member.id, url);
+            if (k < 5)
+                prove(fresh, &webhooks[i * 6 + k]);
+        }
+    }
+    fresh->now_ms += MINUTE_MS;
+    for (int i = 0; i < 24; i++)
+        deliveries_ping(fresh, &webhooks[i]);
+    struct claimed claimed = deliveries_claim_beside(fresh, &load);
+    for (size_t i = 0; i < claimed.count; i++)
+        of_lane[claimed.list[i].lane]++;
+    assert_int_equal(of_lane[LANE_PROMPT], 14);
+    assert_int_equal(of_lane[LANE_UNPROVEN], 2);
+    assert_int_equal(of_lane[LANE_RETRIES], 0);
 }
 
 static void retries__fill_half_of_the_places_at_most(void **state)
@@ -429,6 +456,7 @@ int main(void)
         WITH_STORE(target__that_was_full_when_the_sender_died_is_free_again),
         WITH_STORE(fresh__goes_before_retries),
         WITH_STORE(lines__leave_places_for_each_other),
+        WITH_STORE(lines__leave_an_eighth_of_a_small_claim_to_each_other),
         WITH_STORE(retries__fill_half_of_the_places_at_most),
         WITH_STORE(listener__is_never_pushed_to),
         WITH_STORE(rest__lets_one_probe_through_and_then_everything),
