@@ -176,7 +176,7 @@ valgrind: test-deps ## the unit tests under valgrind
 	@tests/packages.sh valgrind
 	@$(MAKE) --no-print-directory unit-tests
 	@BUILD=$(BUILD) UNDER="valgrind -q --fair-sched=try --leak-check=full --error-exitcode=9 --suppressions=tests/valgrind.supp" tests/run.sh \
-	    $(filter-out %/test_db_postgres %/test_jail %/test_portrait %/test_courier %/test_deliver %/test_canary %/test_stall,$(UNIT_TESTS))
+	    $(filter-out %/test_db_postgres %/test_jail %/test_portrait %/test_courier %/test_courier_memory %/test_deliver %/test_canary %/test_stall,$(UNIT_TESTS))
 cover: test-deps ## lines that the suite reaches, file by file
 	@$(MAKE) --no-print-directory test-now BUILD=build/cover CFLAGS="-O0 -g" HARDENING=-fPIE SANITIZE=--coverage
 	@tests/cover.sh build/cover
