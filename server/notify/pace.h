@@ -1,7 +1,8 @@
 /* How a thread that may wait makes room for those who may not: pages first. Two signs say that they want all there is. The kernel
  * tells how long this thread stood in line for a processor: when that is much longer than it ran, somebody does. When it stood in
  * line at all while the server's other threads were busy, they do. Then it rests for many times what it used, itself and the
- * process that works for it. It is judged some times a second, since a few milliseconds say little. On a machine with processors to spare it never rests.
+ * process that works for it. It is judged some times a second, since a few milliseconds say little. On a machine with
+ * processors to spare it never rests.
  *
  * It is no lower in rank than others meanwhile: whoever yields to each packet that a receiver gets is interrupted twice for
  * each call, and so is the receiver's work. */
