@@ -321,6 +321,7 @@ static void *run(void *context)
             if ((!courier_busy(sender->courier) && !gathered.count) || now >= stop_ms)
                 break;
             look_ms = stop_ms;
+            atomic_store(&sender->woken, false); /* nothing more is sent */
         } else if (now >= rest_ms &&
                    (is_time(sender, &gathered, now) || atomic_exchange(&sender->woken, false) || now >= look_ms)) {
             look_ms = now + exchange(sender, &gathered);
@@ -329,6 +330,8 @@ static void *run(void *context)
         now = monotonic_ms();
         sync_when_due(sender, now);
         int64_t until_ms = gathered.count ? earlier_of(look_ms, gathered.until_ms) : look_ms;
+        if (atomic_load(&sender->woken)) /* in its rest, for one: then it looks as soon as that is over */
+            until_ms = now;
         if (until_ms < rest_ms)
             until_ms = rest_ms;
         if (sender->sync_ms)

@@ -69,6 +69,8 @@ async function leadOf(name) {
   await sleep(3100) // a form that is sent sooner is a robot's
   const sent = await meishi.post(`/c/${share.token}/lead`, { ...page.form, name, email: 'barry@example.com' })
   assert.equal(sent.status, 303)
+  // Or the visit itself is told of later, to whoever listens then.
+  await until(async () => /^meishi_hits_unfolded 0$/m.test(await (await fetch(`${meishi.url}/metrics`)).text()))
 }
 
 test('an event is forwarded as a real endpoint gets it, and its outcome stands in the log', async () => {
