@@ -240,12 +240,19 @@ struct profiling {
 static enum result set_profile(struct db *db, void *context)
 {
     const struct profiling *profiling = context;
-    enum result result = db_run(db, "UPDATE members SET name = $2, email = $3 WHERE id = $1 AND disabled_ms IS NULL",
-                                DB_ARGS(DB_INT(profiling->id), db_text(profiling->name), db_text(profiling->email)));
-    if (result == RESULT_OK && db_changes(db) == 0)
-        return RESULT_NOT_FOUND;
-    change_note(profiling->store, CHANGE_ALL, 0); /* pages of others name whoever handed their card on */
-    return result;
+    const struct db_value id = DB_INT(profiling->id), name = db_text(profiling->name);
+    struct db_rows *rows;
+    enum result result =
+        db_one(db, "SELECT CASE WHEN name = $2 THEN 1 ELSE 0 END FROM members WHERE id = $1 AND disabled_ms IS NULL",
+               DB_ARGS(id, name), &rows);
+    bool renamed = result == RESULT_OK && !db_column_int(rows, 0);
+    db_finish(&rows);
+    if (result != RESULT_OK)
+        return result;
+    if (renamed) /* pages of others name whoever handed their card on; an e-mail stands on none */
+        change_note(profiling->store, CHANGE_ALL, 0);
+    return db_run(db, "UPDATE members SET name = $2, email = $3 WHERE id = $1",
+                  DB_ARGS(id, name, db_text(profiling->email)));
 }
 
 enum result store_member_set_profile(struct store *store, int64_t id, const char *name, const char *email)

@@ -216,6 +216,35 @@ static void throttle__counts_within_its_window(void **state)
     assert_int_equal(tries, 1);
 }
 
+static void count_change(void *context, const struct change *change)
+{
+    (void)change;
+    ++*(int *)context;
+}
+
+/* Everything in memory is forgotten for a new name, so not for none. */
+static void members__are_renamed_and_told_of_only_then(void **state)
+{
+    struct store_place *place = *state;
+    struct member jane, kate = {.handle = "kate", .name = "Kate", .email = "kate@example.org"};
+    int told = 0;
+    assert_int_equal(store_member_add(place->store, &kate, 1), RESULT_OK);
+    store_on_change(place->store, count_change, &told);
+    assert_int_equal(store_member_set_profile(place->store, place->jane.id, "Jane Miller", "j@miller.example"),
+                     RESULT_OK);
+    assert_int_equal(told, 1);
+    assert_int_equal(store_member_set_profile(place->store, place->jane.id, "Jane Miller", NULL), RESULT_OK);
+    assert_int_equal(told, 1);
+    assert_int_equal(store_member_find(place->store, &place->arena, place->jane.id, &jane), RESULT_OK);
+    assert_string_equal(jane.name, "Jane Miller");
+    assert_null(jane.email);
+    assert_int_equal(store_member_set_profile(place->store, place->jane.id, "J", "kate@example.org"), RESULT_CONFLICT);
+    assert_int_equal(store_member_disable(place->store, kate.id, 2), RESULT_OK);
+    assert_int_equal(store_member_set_profile(place->store, kate.id, "K", NULL), RESULT_NOT_FOUND);
+    assert_int_equal(told, 2);
+    store_on_change(place->store, NULL, NULL);
+}
+
 static void idempotency__replays_what_was_answered(void **state)
 {
     struct store_place *place = *state;
@@ -311,6 +340,7 @@ int main(void)
         IN_A_STORE(session__the_eleventh_ends_the_first),
         IN_A_STORE(token__lives_until_revoked),
         IN_A_STORE(throttle__counts_within_its_window),
+        IN_A_STORE(members__are_renamed_and_told_of_only_then),
         IN_A_STORE(idempotency__replays_what_was_answered),
         IN_A_STORE(idempotency__forgets_what_failed_or_died),
         IN_A_STORE(idempotency__never_does_again_what_was_done),
