@@ -425,6 +425,11 @@ static void dispatch(void *context, struct request *request)
     }
 }
 
+static void foresee(void *context, const char *path)
+{
+    scan_foresee(context, path);
+}
+
 static void turn_end(void *context)
 {
     struct app *app = context;
@@ -435,7 +440,7 @@ static void turn_end(void *context)
 struct http_handlers routes_handlers(struct app *app)
 {
     return (struct http_handlers){
-        .app = app, .match = match, .dispatch = dispatch, .refuse = refuse, .turn_end = turn_end};
+        .app = app, .match = match, .dispatch = dispatch, .refuse = refuse, .foresee = foresee, .turn_end = turn_end};
 }
 
 void routes_each(void (*visit)(const char *method, const char *pattern, void *context), void *context)

@@ -285,6 +285,7 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
 void *exchange_note_target(void *cls, const char *target, struct MHD_Connection *mhd)
 {
     struct loop *loop = cls;
+    const struct http_handlers *handlers = &loop->http->handlers;
     struct connection *connection = connection_of(mhd);
     struct exchange *exchange = take_exchange(loop);
     exchange->mhd = mhd;
@@ -296,6 +297,8 @@ void *exchange_note_target(void *cls, const char *target, struct MHD_Connection 
     /* Too early to exchange_answer: begin does. */
     exchange->request.reply.status = request_parse_target(&exchange->request, target);
     connection->exchange = exchange;
+    if (handlers->foresee && !exchange->request.reply.status)
+        handlers->foresee(handlers->app, exchange->request.path);
     deadline_set(connection, loop->http->options.header_ms, loop);
     return exchange;
 }

@@ -20,7 +20,8 @@ enum {
     BODY_SMALL_MAX = 64 * 1024,           /* what any form may have; a larger body is a picture */
     SMALL_BODIES_MAX = 256 * 1024 * 1024, /* bytes that bodies under way may have together, a loop: */
     LARGE_BODIES_MAX = 64 * 1024 * 1024,  /* nobody knows yet who sends them */
-    LOOPS_MAX = 64
+    LOOPS_MAX = 64,
+    BARE_REPLIES = 256 /* lengths of pages that HEAD asks for within a second, a loop */
 };
 
 enum stage {
@@ -39,8 +40,9 @@ struct header {
 
 /* What a connection waits for decides when it is cut off; see deadlines.c. */
 struct connection {
-    struct connection *previous, *next; /* in the loop's list */
-    struct exchange *exchange;          /* the request under way, or NULL */
+    _Alignas(64) struct connection *previous; /* one line of the processor's cache, and one of thousands */
+    struct connection *next;                  /* in the loop's list */
+    struct exchange *exchange;                /* the request under way, or NULL */
     int fd;
     bool peer_is_unix;
     bool cut;            /* shut down already; the library has yet to notice */
@@ -69,6 +71,14 @@ struct exchange {
     struct header headers[HEADERS_MAX];
 };
 
+/* A response to HEAD; see reply.c. */
+struct bare_reply {
+    struct MHD_Response *response; /* NULL: none yet */
+    const struct ready_options *options;
+    size_t len;
+    time_t date_s; /* what its Date says */
+};
+
 struct loop {
     struct http *http;
     int index;
@@ -88,6 +98,7 @@ struct loop {
     int64_t turn_ms; /* monotonic time of this turn */
     time_t date_s;   /* of the text of a Date header that was last needed */
     char date[sizeof "Sun, 06 Nov 1994 08:49:37 GMT"];
+    struct bare_reply bare[BARE_REPLIES];
     int64_t sweep_ms;
     bool draining;
     _Atomic int64_t connections_now, requests, refused, deadlines_missed, by_status[6];
@@ -149,6 +160,8 @@ int gate_check(struct exchange *exchange, const char *method, const char *versio
 enum MHD_Result reply_send(struct exchange *exchange);
 /* Gives back what the reply held. */
 void reply_release(struct exchange *exchange);
+/* Frees what the loop kept for replies; its daemon has stopped. */
+void reply_close_loop(struct loop *loop);
 
 /* request.c: who is asking, when the peer is a proxy that we trust. */
 void request_find_client(struct exchange *exchange);

@@ -34,7 +34,10 @@ struct http_handlers {
     /* Makes the page or problem for what http itself refuses (400 404 405 408 411 413 414 415 417 431 503 505): a reply
      * with the status. */
     void (*refuse)(void *app, struct request *request, int status, const char *words);
-    /* At the end of each turn of a loop. */
+    /* Optional. The request line has been read, so PATH is known: what its answer will look up can be fetched from memory
+     * while the header is read. Changes nothing and waits for nothing. */
+    void (*foresee)(void *app, const char *path);
+    /* Optional. At the end of each turn of a loop. */
     void (*turn_end)(void *app);
 };
 

@@ -81,9 +81,10 @@ static void resume_finished(struct loop *loop)
 
 static void open_connection(struct loop *loop, struct MHD_Connection *mhd, void **context)
 {
-    struct connection *connection = calloc(1, sizeof *connection);
+    struct connection *connection = aligned_alloc(_Alignof(struct connection), sizeof *connection);
     if (!connection)
         abort();
+    *connection = (struct connection){0};
     const struct sockaddr *peer = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     connection->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     connection->peer_is_unix = !peer || peer->sa_family == AF_UNIX;
@@ -222,6 +223,7 @@ static void close_loop(struct loop *loop)
 {
     if (loop->daemon)
         MHD_stop_daemon(loop->daemon);
+    reply_close_loop(loop);
     if (loop->epoll_fd > 0)
         close(loop->epoll_fd);
     if (loop->wake_fd > 0)

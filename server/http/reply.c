@@ -3,7 +3,8 @@
  *
  * Building a response object costs as much as sending a small page, most of it for the headers, each of which the library
  * checks and copies. So what is sent often is built once: a ready reply is one object for all, and a mould keeps a few
- * objects, each with its own copy of the page, of which a reply borrows one while it is sent and writes only the holes. */
+ * objects, each with its own copy of the page, of which a reply borrows one while it is sent and writes only the holes. HEAD
+ * gets one for its page's length. */
 #include "server/http/deadlines.h"
 #include "server/http/exchange.h"
 
@@ -42,11 +43,12 @@ static void add(struct MHD_Response *response, const char *name, const char *val
         log_error("reply-header-refused", "name=\"%s\"", name);
 }
 
-static struct MHD_Response *make(const struct http *http, const void *bytes, size_t len,
-                                 enum MHD_ResponseMemoryMode mode, const struct head *head)
+/* BYTES stay ours. */
+static struct MHD_Response *make(const struct http *http, const void *bytes, size_t len, const struct head *head)
 {
     /* The library takes a pointer to what it may not write. */
-    struct MHD_Response *response = MHD_create_response_from_buffer(len, (void *)(uintptr_t)(bytes ? bytes : ""), mode);
+    void *body = (void *)(uintptr_t)(bytes ? bytes : "");
+    struct MHD_Response *response = MHD_create_response_from_buffer(len, body, MHD_RESPMEM_PERSISTENT);
     if (!response)
         abort(); /* out of memory */
     add(response, "Content-Type", head->content_type);
@@ -151,15 +153,27 @@ static char *copy_text(const char *text)
     return copy;
 }
 
-static struct head copy_head(const struct ready_options *options)
+/* Without an ETag; the texts stay the options'. */
+static struct head head_of(const struct ready_options *options)
 {
-    return (struct head){.content_type = copy_text(options->content_type),
-                         .cache = copy_text(options->cache),
-                         .encoding = copy_text(options->encoding),
-                         .disposition = copy_text(options->disposition),
-                         .csp = copy_text(options->csp ? options->csp : CSP_FILE),
+    return (struct head){.content_type = options->content_type,
+                         .cache = options->cache,
+                         .encoding = options->encoding,
+                         .disposition = options->disposition,
+                         .csp = options->csp ? options->csp : CSP_FILE,
                          .varies = options->varies || options->encoding,
                          .cross_origin = options->cross_origin};
+}
+
+static struct head copy_head(const struct ready_options *options)
+{
+    struct head head = head_of(options);
+    head.content_type = copy_text(head.content_type);
+    head.cache = copy_text(head.cache);
+    head.encoding = copy_text(head.encoding);
+    head.disposition = copy_text(head.disposition);
+    head.csp = copy_text(head.csp);
+    return head;
 }
 
 static void free_head(struct head *head)
@@ -264,8 +278,8 @@ struct page_mould {
     atomic_int references; /* the owner's and one for each reply */
     int hole_count, place_count;
     size_t len;
-    struct spares spares[LOOPS_MAX]; /* by the loop's index, for its thread alone */
-    struct head head;
+    const struct ready_options *options; /* its owner's, for ever: moulds with the same pointer have the same headers */
+    struct spares spares[LOOPS_MAX];     /* by the loop's index, for its thread alone */
     struct place places[MOULD_PLACES_MAX];
     char bytes[];
 };
@@ -287,7 +301,7 @@ struct page_mould *mould_new(const void *bytes, size_t len, const char *const *h
     if (!mould)
         abort();
     atomic_init(&mould->references, 1);
-    mould->head = copy_head(options);
+    mould->options = options;
     mould->len = len;
     memcpy(mould->bytes, bytes, len);
     for (uint16_t i = 0; holes[i]; i++) {
@@ -319,7 +333,6 @@ void mould_drop(struct page_mould *mould)
             next = copy->next;
             free_copy(copy);
         }
-    free_head(&mould->head);
     free(mould);
 }
 
@@ -345,27 +358,28 @@ static struct mould_copy *new_copy(struct page_mould *mould, const struct http *
     memcpy(copy->bytes, mould->bytes, mould->len);
     copy->mould = mould;
     copy->date_s = 0;
-    copy->response = make(http, copy->bytes, mould->len, MHD_RESPMEM_PERSISTENT, &mould->head);
+    struct head head = head_of(mould->options);
+    copy->response = make(http, copy->bytes, mould->len, &head);
     return copy;
 }
 
 /* Date, which every reply has (RFC 9110 6.6.1), in the one form of 5.6.7. */
-static void date_copy(struct mould_copy *copy, struct loop *loop)
+static void date_response(struct MHD_Response *response, time_t *date_s, struct loop *loop)
 {
     time_t now = time(NULL);
-    if (copy->date_s == now)
+    if (*date_s == now)
         return;
     if (loop->date_s != now) {
         struct tm utc;
         strftime(loop->date, sizeof loop->date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
         loop->date_s = now;
     }
-    add(copy->response, "Date", loop->date); /* the library lets it take the older one's place */
-    copy->date_s = now;
+    add(response, "Date", loop->date); /* the library lets it take the older one's place */
+    *date_s = now;
 }
 
-/* The page of this reply; put together, unless it is for HEAD, which gets none. */
-static struct mould_copy *take_copy(const struct reply *reply, bool is_bare, struct loop *loop)
+/* The page of this reply, put together. */
+static struct mould_copy *take_copy(const struct reply *reply, struct loop *loop)
 {
     struct page_mould *mould = reply->mould;
     struct spares *spares = &mould->spares[loop->index];
@@ -375,8 +389,8 @@ static struct mould_copy *take_copy(const struct reply *reply, bool is_bare, str
         spares->count--;
     } else
         copy = new_copy(mould, loop->http);
-    date_copy(copy, loop);
-    for (int i = 0; i < mould->place_count && !is_bare; i++) {
+    date_response(copy->response, &copy->date_s, loop);
+    for (int i = 0; i < mould->place_count; i++) {
         const struct place *place = &mould->places[i];
         memcpy(copy->bytes + place->at, reply->mould_values[place->hole], place->len);
     }
@@ -393,6 +407,37 @@ static void give_back(struct mould_copy *copy, const struct loop *loop)
     copy->next = spares->first;
     spares->first = copy;
     spares->count++;
+}
+
+/* ---- bare replies ---- */
+
+/* Stands for the page that is not sent. Nobody writes or reads it, so it takes no memory. */
+static char no_page[256 * 1024];
+
+/* What HEAD gets of a mould's page is the same for all pages of that length, so one object serves them all, and of a thousand
+ * cards nothing but their length need be at hand. A place is another length's when nobody asked for its own for a second.
+ * NULL: somebody did, or the page is too long. */
+static struct MHD_Response *bare_response(const struct page_mould *mould, struct loop *loop)
+{
+    struct bare_reply *bare = &loop->bare[mould->len % BARE_REPLIES];
+    if (bare->len != mould->len || bare->options != mould->options) {
+        if (mould->len > sizeof no_page || (bare->response && bare->date_s + 1 >= time(NULL)))
+            return NULL;
+        if (bare->response)
+            MHD_destroy_response(bare->response);
+        struct head head = head_of(mould->options);
+        *bare = (struct bare_reply){.options = mould->options, .len = mould->len};
+        bare->response = make(loop->http, no_page, mould->len, &head);
+    }
+    date_response(bare->response, &bare->date_s, loop);
+    return bare->response;
+}
+
+void reply_close_loop(struct loop *loop)
+{
+    for (int i = 0; i < BARE_REPLIES; i++)
+        if (loop->bare[i].response)
+            MHD_destroy_response(loop->bare[i].response);
 }
 
 /* ---- sending ---- */
@@ -458,7 +503,7 @@ static struct MHD_Response *build(const struct exchange *exchange)
         body = reply->ready->bytes;
         len = reply->ready->len;
     } else if (reply->mould) {
-        head = reply->mould->head;
+        head = head_of(reply->mould->options);
         body = exchange->copy->bytes;
         len = reply->mould->len;
     }
@@ -466,7 +511,7 @@ static struct MHD_Response *build(const struct exchange *exchange)
         head.csp = reply->csp;
     if (reply->cache)
         head.cache = reply->cache;
-    struct MHD_Response *response = make(exchange->loop->http, body, len, MHD_RESPMEM_PERSISTENT, &head);
+    struct MHD_Response *response = make(exchange->loop->http, body, len, &head);
     for (int i = 0; i < reply->header_count; i++)
         add(response, reply->headers[i].name, reply->headers[i].value);
     if ((reply->status == 429 || reply->status == 503) && !has_header(reply, "Retry-After"))
@@ -480,30 +525,34 @@ static struct MHD_Response *ready_response(struct ready_reply *ready, const stru
     struct MHD_Response *there = atomic_load_explicit(&ready->response, memory_order_acquire);
     if (there)
         return there;
-    struct MHD_Response *made = make(http, ready->bytes, ready->len, MHD_RESPMEM_PERSISTENT, &ready->head);
+    struct MHD_Response *made = make(http, ready->bytes, ready->len, &ready->head);
     if (atomic_compare_exchange_strong(&ready->response, &there, made))
         return made;
     MHD_destroy_response(made); /* another loop was first */
     return there;
 }
 
-/* An object that serves this reply and others; NULL: it needs one of its own. */
-static struct MHD_Response *find_shared(const struct exchange *exchange)
+/* An object that serves this reply and others; NULL: it needs one of its own. Takes the copy of a mould that either is made of. */
+static struct MHD_Response *find_shared(struct exchange *exchange)
 {
     const struct reply *reply = &exchange->request.reply;
-    if (reply->header_count || reply->csp || reply->cache)
-        return NULL;
+    bool is_usual = !reply->header_count && !reply->csp && !reply->cache;
     if (reply->ready)
-        return ready_response(reply->ready, exchange->loop->http);
-    return exchange->copy ? exchange->copy->response : NULL;
+        return is_usual ? ready_response(reply->ready, exchange->loop->http) : NULL;
+    if (!reply->mould)
+        return NULL;
+    bool is_bare = is_usual && exchange->request.method == HTTP_HEAD;
+    struct MHD_Response *bare = is_bare ? bare_response(reply->mould, exchange->loop) : NULL;
+    if (bare)
+        return bare;
+    exchange->copy = take_copy(reply, exchange->loop);
+    return is_usual ? exchange->copy->response : NULL;
 }
 
 enum MHD_Result reply_send(struct exchange *exchange)
 {
     struct reply *reply = &exchange->request.reply;
     struct loop *loop = exchange->loop;
-    if (reply->mould)
-        exchange->copy = take_copy(reply, exchange->request.method == HTTP_HEAD, loop);
     /* The full object with status 304: the library then sends no body and the right headers. */
     int status = reply->ready && is_unchanged(&exchange->request, reply->ready->head.etag) ? 304 : reply->status;
     struct MHD_Response *shared = find_shared(exchange);

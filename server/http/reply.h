@@ -63,8 +63,8 @@ size_t ready_size(const struct ready_reply *ready);
 /* 200, or 304 when If-None-Match names its ETag. Takes a reference of its own. */
 void reply_ready(struct request *request, struct ready_reply *ready);
 
-/* As ready_new; BYTES are copied and get no ETag. HOLES, up to MOULD_HOLES_MAX and then NULL, are texts that stand in BYTES, each
- * any number of times, where something of the same length goes. */
+/* As ready_new; BYTES are copied and get no ETag, OPTIONS are not: they and their texts stay as they are for ever. HOLES, up to
+ * MOULD_HOLES_MAX and then NULL, are texts that stand in BYTES, each any number of times, where something of the same length goes. */
 struct page_mould *mould_new(const void *bytes, size_t len, const char *const *holes,
                              const struct ready_options *options);
 struct page_mould *mould_hold(struct page_mould *mould);

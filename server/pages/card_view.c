@@ -14,12 +14,9 @@
 
 enum { LINE_MAX = 4096, LINK_SHOWN_MAX = 48, DESCRIPTION_MAX = 190, LONG_NAME = 22, LONGEST_NAME = 44 };
 
-const char *card_view_csp(void)
-{
-    return "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; style-src " CSP_STYLE_BASE_CSS
-           " " CSP_STYLE_CARD_CSS " " CSP_STYLE_DARK_CSS
-           "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-}
+const char CARD_VIEW_CSP[] =
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; style-src " CSP_STYLE_BASE_CSS
+    " " CSP_STYLE_CARD_CSS " " CSP_STYLE_DARK_CSS "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /* --- The name ------------------------------------------------------------------------------------------------------ */
 

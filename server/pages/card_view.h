@@ -16,7 +16,7 @@ void card_view_fill(const char *base_url, struct arena *arena, const struct card
 enum result card_view_render(struct app *app, struct arena *arena, const struct card *card, const struct share *share,
                              struct str *out) MUST_CHECK;
 /* The policy of card pages: nothing foreign, and of inline styles only our own, by their hashes. */
-const char *card_view_csp(void);
+extern const char CARD_VIEW_CSP[];
 
 /* The hand that the visitor is told of: the endorser, else the last visitor who said a name or a word; NULL when the card
  * came straight from its owner. */

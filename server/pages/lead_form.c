@@ -119,7 +119,7 @@ static enum result show_again(struct app *app, struct request *request, const st
     str_init(&html, arena, PAGE_MAX);
     template_card(&html, view);
     reply_html(request, status, html.data, html.len);
-    reply_csp(request, card_view_csp());
+    reply_csp(request, CARD_VIEW_CSP);
     return html.failed ? RESULT_FAILED : RESULT_OK;
 }
 

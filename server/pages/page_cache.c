@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ struct page {
 
 /* What a look-up reads comes first, on two lines of the processor's cache: among thousands of cards that is its cost. */
 struct entry {
-    struct entry *same_bucket;
+    _Atomic(struct entry *) same_bucket;
     uint64_t key[2];
     enum kind kind;
     bool used;     /* since it was linked as the newest */
@@ -29,7 +30,9 @@ struct entry {
     union {
         struct {
             struct open_share share;
-            struct entry *its_page; /* or NULL, found when PAGES_CHANGED was PAGE_AS_OF */
+            /* Or NULL, found when PAGES_CHANGED was PAGE_AS_OF; the mould is the page's, to be fetched together with it. */
+            struct entry *its_page;
+            const struct page_mould *its_mould;
             uint64_t page_as_of;
         };
         struct page page;
@@ -44,32 +47,28 @@ struct page_cache {
     pthread_mutex_t lock;
     unsigned char key[crypto_shorthash_siphashx24_KEYBYTES];
     struct page_placeholders placeholders;
-    struct entry **
-        buckets; /* a power of two of them, about as many as there are entries: a small cache is looked up in fast memory */
-    size_t bucket_count, count;
+    /* BUCKETS_MAX of them, of which a power of two is used, about as many as there are entries: a small cache is looked up in
+     * fast memory. Written under the lock, and read without it where only a hint is wanted. */
+    _Atomic(struct entry *) *buckets;
+    _Atomic size_t bucket_count;
+    size_t count;
     struct entry *newest, *oldest;
     size_t bytes, bytes_max;
     uint64_t generation;    /* how often something was forgotten */
     uint64_t pages_changed; /* how often a page came or went; from 1 */
 };
 
-static struct entry **buckets_new(size_t count)
-{
-    struct entry **buckets = calloc(count, sizeof(struct entry *));
-    if (!buckets)
-        abort();
-    return buckets;
-}
-
 struct page_cache *page_cache_open(size_t bytes_max)
 {
     struct page_cache *cache = calloc(1, sizeof *cache);
     if (!cache)
         abort();
+    cache->buckets = calloc(BUCKETS_MAX, sizeof *cache->buckets);
+    if (!cache->buckets)
+        abort();
     pthread_mutex_init(&cache->lock, NULL);
     random_bytes(cache->key, sizeof cache->key);
     cache->bytes_max = bytes_max;
-    cache->buckets = buckets_new(BUCKETS_MIN);
     cache->bucket_count = BUCKETS_MIN;
     cache->pages_changed = 1;
     unsigned char drawn[STAMP_LEN * 5 / 8];
@@ -101,7 +100,7 @@ static void take_token(const char *token, uint64_t out[2])
     memcpy(out, token, TOKEN_LEN);
 }
 
-static struct entry **bucket_of(struct page_cache *cache, const uint64_t key[2])
+static _Atomic(struct entry *) *bucket_of(struct page_cache *cache, const uint64_t key[2])
 {
     uint64_t mix = key[0] ^ key[1];
     mix = (mix ^ mix >> 32) * 0x9e3779b97f4a7c15u;
@@ -118,16 +117,17 @@ static struct entry *find(struct page_cache *cache, const uint64_t key[2])
 
 static void link_bucket(struct page_cache *cache, struct entry *entry)
 {
-    struct entry **bucket = bucket_of(cache, entry->key);
-    entry->same_bucket = *bucket;
+    _Atomic(struct entry *) *bucket = bucket_of(cache, entry->key);
+    entry->same_bucket = atomic_load(bucket);
     *bucket = entry;
 }
 
 static void widen(struct page_cache *cache)
 {
-    free(cache->buckets);
-    cache->bucket_count *= 2;
-    cache->buckets = buckets_new(cache->bucket_count);
+    size_t count = cache->bucket_count;
+    for (size_t i = 0; i < count; i++)
+        cache->buckets[i] = NULL;
+    cache->bucket_count = 2 * count;
     for (struct entry *entry = cache->newest; entry; entry = entry->older)
         link_bucket(cache, entry);
 }
@@ -165,10 +165,10 @@ static void entry_free(struct entry *entry)
 
 static void drop(struct page_cache *cache, struct entry *entry)
 {
-    struct entry **at = bucket_of(cache, entry->key);
+    _Atomic(struct entry *) *at = bucket_of(cache, entry->key);
     while (*at != entry)
-        at = &(*at)->same_bucket;
-    *at = entry->same_bucket;
+        at = &atomic_load(at)->same_bucket;
+    *at = atomic_load(&entry->same_bucket);
     unlink_use(cache, entry);
     cache->pages_changed += entry->kind == KIND_PAGE;
     cache->count--;
@@ -254,9 +254,20 @@ static struct entry *page_of(struct page_cache *cache, struct entry *share)
         uint64_t key[2];
         hash_page(cache, &share->share, key);
         share->its_page = find(cache, key);
+        share->its_mould = share->its_page ? share->its_page->page.mould : NULL;
         share->page_as_of = cache->pages_changed;
     }
     return share->its_page;
+}
+
+void page_cache_foresee(struct page_cache *cache, const char *token)
+{
+    uint64_t key[2];
+    take_token(token, key);
+    /* Mostly the only one of its bucket; if it is gone by now, that does no harm. */
+    const char *entry = (const char *)atomic_load(bucket_of(cache, key));
+    __builtin_prefetch(entry);
+    __builtin_prefetch(entry + CACHE_LINE);
 }
 
 bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out, struct page_mould **out_page)
@@ -266,6 +277,7 @@ bool page_cache_share(struct page_cache *cache, const char *token, struct open_s
     pthread_mutex_lock(&cache->lock);
     struct entry *entry = find_sure(cache, key), *page = NULL;
     if (entry) {
+        __builtin_prefetch(entry->its_mould, true); /* its count of references will be written to */
         *out = entry->share;
         touch(entry);
         page = out_page ? page_of(cache, entry) : NULL;

@@ -39,6 +39,9 @@ const struct page_placeholders *page_cache_placeholders(const struct page_cache 
  * which wants the token and the stamp; NULL when that is not in the cache. */
 bool page_cache_share(struct page_cache *cache, const char *token, struct open_share *out,
                       struct page_mould **out_page);
+/* page_cache_share will be asked for this share soon: fetches it from memory. TOKEN as it is kept; any other TOKEN_LEN bytes do
+ * no harm. */
+void page_cache_foresee(struct page_cache *cache, const char *token);
 /* The same of what may be outdated, for when the database cannot be asked: a card is shown rather than none. False unless the
  * page is there too. */
 bool page_cache_share_kept(struct page_cache *cache, const char *token, struct open_share *out,

@@ -20,7 +20,8 @@
 
 enum { PAGE_MAX = 256 * 1024 };
 
-static const char CARD_CACHE[] = "private, no-store";
+static const struct ready_options CARD_PAGE = {
+    .content_type = "text/html; charset=utf-8", .csp = CARD_VIEW_CSP, .cache = "private, no-store"};
 
 /* Reads the share into the cache. On a worker. */
 static enum result load_share(struct app *app, const char *token, struct open_share *out)
@@ -139,10 +140,8 @@ static enum result render(struct app *app, struct request *request, const struct
         return RESULT_CONFLICT; /* edited this very moment */
     str_init(&html, &request->arena, PAGE_MAX);
     result = card_view_render(app, &request->arena, &card, &share, &html);
-    const struct ready_options options = {
-        .content_type = "text/html; charset=utf-8", .csp = card_view_csp(), .cache = CARD_CACHE};
     if (result == RESULT_OK)
-        page_cache_add_card_page(app->pages, open, html.data, html.len, &options, generation);
+        page_cache_add_card_page(app->pages, open, html.data, html.len, &CARD_PAGE, generation);
     return result;
 }
 
@@ -158,6 +157,7 @@ static void answer(struct app *app, struct request *request, const struct open_s
 {
     struct scan *scan = arena_alloc(&request->arena, sizeof *scan);
     struct hit *hit = &scan->hit;
+    store_hit_foresee(app->store, share->share_id);
     hit->id = id_new();
     memcpy(scan->token, share->token, sizeof scan->token);
     if (request->method != HTTP_HEAD) /* which gets no page to carry it */
@@ -175,6 +175,12 @@ static void answer(struct app *app, struct request *request, const struct open_s
     memcpy(hit->referrer, visit.referrer, sizeof hit->referrer);
     if (!facts_are_a_robots(hit->facts) || !store_hit_repeats(app->store, hit))
         record(app, request, hit);
+}
+
+void scan_foresee(struct app *app, const char *path)
+{
+    if ((path[1] == 'C' || path[1] == 'c') && path[2] == '/' && strlen(path + 3) == TOKEN_LEN)
+        page_cache_foresee(app->pages, path + 3);
 }
 
 /* Whether the visitor is the card's own member, signed in. */

@@ -9,6 +9,9 @@
 
 /* GET /c/{token}: the page of a share, answered when its hit is on disk. Inline. */
 enum result scan_page(struct app *app, struct request *request);
+/* While the header of a request for PATH is read: if that is a card's, has its entry in the cache fetched from memory. Among
+ * thousands of cards the one asked for is not at hand. */
+void scan_foresee(struct app *app, const char *path);
 /* GET /@{handle}: the member's standing link. */
 enum result scan_standing(struct app *app, struct request *request);
 

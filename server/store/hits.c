@@ -58,6 +58,11 @@ enum result store_hit_submit(struct store *store, struct hit *hit)
     return RESULT_LIMITED;
 }
 
+void store_hit_foresee(struct store *store, int64_t share_id)
+{
+    repeats_foresee(store->hits->repeats, share_id);
+}
+
 bool store_hit_repeats(struct store *store, const struct hit *hit)
 {
     struct hit_log *log = store->hits;

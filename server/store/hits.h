@@ -36,6 +36,8 @@ struct hit {
 
 /* Queues a hit. LIMITED: the queue is full; it is counted as not recorded and DONE is never called. Never blocks. */
 enum result store_hit_submit(struct store *store, struct hit *hit) MUST_CHECK;
+/* A hit of this share is about to be judged: fetches from memory what store_hit_repeats will look at. */
+void store_hit_foresee(struct store *store, int64_t share_id);
 /* For a hit of a robot, before it is submitted. True: such hits keep coming, and it was counted; it is not to be submitted,
  * and within a second it is on disk as part of one hit that stands for many. A crash until then loses it. */
 bool store_hit_repeats(struct store *store, const struct hit *hit) MUST_CHECK;

@@ -10,7 +10,7 @@
 
 enum {
     KINDS = 4096, /* a power of two */
-    PROBES = 8,
+    PROBES = 16,
     SILENCE_MS = 1000, /* after which the next of a kind is a first again */
     TAKE_MS = 800      /* readable within a second; each take is a row a kind to write and to fold */
 };
@@ -19,11 +19,12 @@ enum {
  * the processor's cache is all that is looked at. */
 struct kind {
     _Alignas(64) int64_t share_id; /* 0: free */
-    int64_t until_ms, count, owner_id;
+    int64_t until_ms, count;
     uint32_t facts;
     uint16_t channel;
     bool referred;
     char family[AGENT_FAMILY_SIZE];
+    int64_t owner_id;
     char referrer[REFERRER_HOST_SIZE];
 };
 
@@ -70,10 +71,16 @@ static void become(struct kind *kind, const struct hit *hit)
     memcpy(kind->referrer, hit->referrer, sizeof kind->referrer);
 }
 
-static struct kind *place_of(struct repeats *repeats, const struct hit *hit, size_t probe)
+/* The kinds of one share are neighbours, so that where they begin is known before the hit is. */
+static struct kind *place_of(struct repeats *repeats, int64_t share_id, size_t probe)
 {
-    uint64_t hash = ((uint64_t)hit->share_id ^ (uint64_t)hit->facts << 48) * 0x9e3779b97f4a7c15u >> 40;
+    uint64_t hash = (uint64_t)share_id * 0x9e3779b97f4a7c15u >> 40;
     return &repeats->kinds[(hash + probe) & (KINDS - 1)];
+}
+
+void repeats_foresee(struct repeats *repeats, int64_t share_id)
+{
+    __builtin_prefetch(place_of(repeats, share_id, 0), true);
 }
 
 /* The kind of HIT, or a place for it, or NULL. */
@@ -82,7 +89,7 @@ static struct kind *find(struct repeats *repeats, const struct hit *hit, int64_t
     struct kind *place = NULL;
     *known = true;
     for (size_t i = 0; i < PROBES; i++) {
-        struct kind *kind = place_of(repeats, hit, i);
+        struct kind *kind = place_of(repeats, hit->share_id, i);
         if (is_of(hit, kind))
             return kind;
         if (!place && !kind->count && kind->until_ms <= now_ms)
@@ -94,7 +101,6 @@ static struct kind *find(struct repeats *repeats, const struct hit *hit, int64_t
 
 bool repeats_count(struct repeats *repeats, const struct hit *hit, bool *first)
 {
-    __builtin_prefetch(place_of(repeats, hit, 0)); /* comes from memory while the clock is read and the lock taken */
     int64_t now_ms = monotonic_coarse_ms();
     bool known;
     pthread_mutex_lock(&repeats->lock);

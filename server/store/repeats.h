@@ -14,6 +14,8 @@ struct repeats;
 
 struct repeats *repeats_new(void);
 void repeats_free(struct repeats *repeats);
+/* A hit of this share is about to be judged: fetches from memory what counting it would look at. */
+void repeats_foresee(struct repeats *repeats, int64_t share_id);
 /* Whether HIT was counted; *FIRST then says that nothing was waiting to be taken before it. False: it is to be kept. */
 bool repeats_count(struct repeats *repeats, const struct hit *hit, bool *first);
 /* When what was counted is to be taken, monotonic; INT64_MAX when there is nothing. */

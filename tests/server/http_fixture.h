@@ -24,7 +24,7 @@ enum { SITE_BODY_MAX = 1000, ANSWER_MAX = 1 << 20 };
 struct site {
     atomic_int dispatched, evil;
     struct ready_reply *ready;
-    struct page_mould *mould;
+    struct page_mould *mould, *longer; /* by as much as lets both have one place among the replies to HEAD */
     struct request *_Atomic waiting;
     atomic_int sleep_ms;
 };
@@ -94,7 +94,10 @@ static void site_dispatch(void *app, struct request *request)
         reply_ready(request, site->ready);
     } else if (strcmp(path, "/mould") == 0) {
         const char *hole = request_query(request, "hole");
-        reply_mould(request, mould_hold(site->mould), (const char *const[]){hole ? hole : "nobody"});
+        struct page_mould *mould = request_query(request, "longer") ? site->longer : site->mould;
+        reply_mould(request, mould_hold(mould), (const char *const[]){hole ? hole : "nobody"});
+        if (request_query(request, "marked"))
+            reply_header(request, "X-Hit", "unrecorded");
     } else if (strcmp(path, "/wait") == 0) {
         pthread_t thread;
         request_wait(request);
@@ -139,11 +142,14 @@ static struct http *site_start(struct site *site, const struct http_options *mor
     *site = (struct site){0};
     site->ready =
         ready_new("ready bytes", 11, true, &(struct ready_options){.content_type = "text/plain", .cache = "no-cache"});
-    site->mould = mould_new("Dear ______, welcome", 20, (const char *const[]){"______", NULL},
-                            &(struct ready_options){.content_type = "text/plain"});
+    static const struct ready_options plain = {.content_type = "text/plain"}, html = {.content_type = "text/html"};
+    static const char *const holes[] = {"______", NULL};
+    static const char longer[20 + 256] = "Dear ______, welcome";
+    site->mould = mould_new(longer, 20, holes, &plain);
+    site->longer = mould_new(longer, sizeof longer, holes, &html);
     if (!options.listen)
         options.listen = "127.0.0.1:0";
-    options.handlers = (struct http_handlers){site, site_match, site_dispatch, site_refuse, NULL};
+    options.handlers = (struct http_handlers){site, site_match, site_dispatch, site_refuse, NULL, NULL};
     if (http_open(&options, &http, &why) != RESULT_OK || http_run(http) != RESULT_OK) {
         fprintf(stderr, "the site does not start: %s\n", why);
         abort();
@@ -156,6 +162,7 @@ static void site_stop(struct site *site, struct http *http)
     http_stop(http, 2000);
     ready_drop(site->ready);
     mould_drop(site->mould);
+    mould_drop(site->longer);
 }
 
 static int client_connect(int port)

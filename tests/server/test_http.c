@@ -170,6 +170,39 @@ static void http__head_has_the_length_and_no_body(void **state)
     }
 }
 
+static void http__head_tells_the_pages_of_a_place_apart(void **state)
+{
+    static const struct {
+        const char *asked, *length, *type;
+        bool marked;
+    } CASES[] = {
+        {"HEAD /mould HTTP/1.1\r\nHost: x\r\n\r\n", "\r\nContent-Length: 20\r\n", "\r\nContent-Type: text/plain\r\n",
+         false},
+        {"HEAD /mould?longer HTTP/1.1\r\nHost: x\r\n\r\n", "\r\nContent-Length: 276\r\n",
+         "\r\nContent-Type: text/html\r\n", false},
+        {"HEAD /mould?marked HTTP/1.1\r\nHost: x\r\n\r\n", "\r\nContent-Length: 20\r\n",
+         "\r\nContent-Type: text/plain\r\n", true},
+    };
+    (void)state;
+    int fd = client_connect(http_port(http));
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 6; i++) {
+            client_send(fd, CASES[i % 3].asked, strlen(CASES[i % 3].asked));
+            do
+                assert_false(client_read(fd, reply, sizeof reply, 50));
+            while (!*reply);
+            assert_int_equal(status_of(reply), 200);
+            assert_non_null(strstr(reply, CASES[i % 3].length));
+            assert_non_null(strstr(reply, CASES[i % 3].type));
+            assert_int_equal(strstr(reply, "\r\nX-Hit: unrecorded\r\n") != NULL, CASES[i % 3].marked);
+            assert_string_equal(body_of(reply), "");
+            if (round == 2)
+                usleep(400000); /* asked for too seldom to keep the place */
+        }
+    }
+    close(fd);
+}
+
 static void http__answers_304_to_its_own_etag(void **state)
 {
     (void)state;
@@ -342,6 +375,7 @@ int main(void)
         cmocka_unit_test(http__knows_the_methods_of_an_address),
         cmocka_unit_test(http__keeps_the_connection_after_404),
         cmocka_unit_test(http__head_has_the_length_and_no_body),
+        cmocka_unit_test(http__head_tells_the_pages_of_a_place_apart),
         cmocka_unit_test(http__answers_304_to_its_own_etag),
         cmocka_unit_test(http__dates_a_page_that_it_keeps_anew),
         cmocka_unit_test(http__fills_the_holes_of_a_mould_anew),

@@ -366,7 +366,7 @@ static void cache__forgets_what_the_change_is_about(void **state)
         {{CHANGE_MEMBER, town->jane.id + 1}, false},
         {{CHANGE_WEBHOOKS, town->jane.id}, false},
     };
-    const struct ready_options options = {.content_type = "text/html"};
+    static const struct ready_options options = {.content_type = "text/html"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct page_cache *cache = page_cache_open(1 << 20);
         struct open_share share = shown(town, "0123456789ABCDEF"), found;
@@ -384,7 +384,7 @@ static void cache__forgets_what_the_change_is_about(void **state)
 static void cache__keeps_what_may_be_outdated_for_when_the_database_is_away(void **state)
 {
     static const struct change all = {CHANGE_ALL, 0}, revoked = {CHANGE_SHARE, 5};
-    const struct ready_options options = {.content_type = "text/html"};
+    static const struct ready_options options = {.content_type = "text/html"};
     struct town *town = *state;
     struct page_cache *cache = page_cache_open(1 << 20);
     struct open_share share = shown(town, "0123456789ABCDEF"), found;

@@ -56,7 +56,8 @@ static int ask(int fd, const char *request)
 static enum result open_at(const char *listen, struct http **out, const char **why)
 {
     static struct site site;
-    struct http_options options = {.listen = listen, .handlers = {&site, site_match, site_dispatch, site_refuse, NULL}};
+    struct http_options options = {.listen = listen,
+                                   .handlers = {&site, site_match, site_dispatch, site_refuse, NULL, NULL}};
     *why = NULL;
     return http_open(&options, out, why);
 }
