@@ -242,10 +242,63 @@ static enum result tell_erased(const struct erasure *erasure, struct db *db)
     return outbox_add(erasure->store, db, erasure->owner_id, EVENT_LEAD_ERASED, data, 0, erasure->now_ms);
 }
 
-/* A form that joined somebody's lead by its e-mail takes back what it said, and no more. */
-static enum result take_back(struct db *db, const struct receipt *receipt, const unsigned char *hash)
+/* The next share after one that was passed on under the name of a form that joined, which is not the lead's own. */
+static enum result next_passed_on(struct db *db, const struct receipt *receipt, const char *name, int64_t *share_id,
+                                  int64_t *card_id)
 {
-    enum result result = db_run(db, "DELETE FROM receipts WHERE hash = $1", DB_ARGS(db_blob(hash, HASH_SIZE)));
+    struct db_rows *rows;
+    enum result result = db_one(
+        db,
+        "SELECT s.id, s.card_id FROM shares AS s JOIN leads AS l ON l.owner_id = s.owner_id AND l.id = s.sharer_lead_id "
+        "WHERE s.owner_id = $1 AND s.sharer_lead_id = $2 AND s.id > $3 AND s.sharer_name = $4 AND l.name <> $4 "
+        "ORDER BY s.id LIMIT 1",
+        DB_ARGS(DB_INT(receipt->owner_id), DB_INT(receipt->lead_id), DB_INT(*share_id), db_text(name)), &rows);
+    if (result != RESULT_OK)
+        return result;
+    *share_id = db_column_int(rows, 0);
+    *card_id = db_column_int(rows, 1);
+    db_finish(&rows);
+    return RESULT_OK;
+}
+
+/* The hand stays, without a name, and is an unknown visitor's again. STORE NULL: after a restore, when nobody is told. */
+static enum result take_back_hands(struct store *store, struct db *db, const struct receipt *receipt)
+{
+    struct arena arena;
+    struct lead form;
+    struct trace trace = {.sent = false};
+    int64_t share_id = 0, card_id;
+    enum result result;
+    arena_init(&arena);
+    lead_of_form(receipt->said, &arena, &form);
+    id_format(trace.lead_id, "led", receipt->lead_id);
+    while ((result = next_passed_on(db, receipt, form.name, &share_id, &card_id)) == RESULT_OK) {
+        id_format(trace.share_id, "shr", share_id);
+        result = take_out_of_events(db, receipt->owner_id, share_id, &trace);
+        if (result == RESULT_OK && store) {
+            change_note(store, CHANGE_CARD, card_id);
+            result = answers_forget(store, db, receipt->owner_id, trace.share_id);
+        }
+        if (result == RESULT_OK)
+            result =
+                db_run(db,
+                       "UPDATE shares SET sharer_name = NULL, vouch = NULL, sharer_lead_id = NULL, "
+                       "sharer_hit_id = $3 WHERE owner_id = $1 AND id = $2",
+                       DB_ARGS(DB_INT(receipt->owner_id), DB_INT(share_id), db_int_or_null(receipt->visitor_hit_id)));
+        if (result != RESULT_OK)
+            break;
+    }
+    arena_free(&arena);
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+}
+
+/* A form that joined somebody's lead by its e-mail takes back what it said, and no more. */
+static enum result take_back(struct store *store, struct db *db, const struct receipt *receipt,
+                             const unsigned char *hash)
+{
+    enum result result = take_back_hands(store, db, receipt);
+    if (result == RESULT_OK)
+        result = db_run(db, "DELETE FROM receipts WHERE hash = $1", DB_ARGS(db_blob(hash, HASH_SIZE)));
     if (result == RESULT_OK)
         result = db_run(db, "DELETE FROM consents WHERE owner_id = $1 AND lead_id = $2 AND id = $3",
                         DB_ARGS(DB_INT(receipt->owner_id), DB_INT(receipt->lead_id), DB_INT(receipt->moment_id)));
@@ -262,7 +315,7 @@ static enum result by_receipt(struct erasure *erasure, struct db *db, bool *done
     arena_init(&arena);
     enum result result = receipt_read(db, &arena, erasure->receipt_hash, &receipt);
     if (result == RESULT_OK && receipt.said) {
-        result = take_back(db, &receipt, erasure->receipt_hash);
+        result = take_back(erasure->store, db, &receipt, erasure->receipt_hash);
         if (result == RESULT_OK)
             result = note_erased(db, receipt.moment_id, erasure->now_ms);
         *done = true;
@@ -343,17 +396,21 @@ static enum result next_erased(struct db *db, int64_t *owner_id, int64_t *lead_i
 }
 
 /* The next joined form after one, by its line of the timeline, that was taken back; NOT_FOUND when there is none. */
-static enum result next_taken_back(struct db *db, struct receipt *receipt, unsigned char hash[HASH_SIZE])
+static enum result next_taken_back(struct db *db, struct arena *arena, struct receipt *receipt,
+                                   unsigned char hash[HASH_SIZE])
 {
     struct db_rows *rows;
     size_t len;
     enum result result = db_query(db,
-                                  "SELECT moment_id, owner_id, lead_id, hash FROM receipts WHERE said IS NOT NULL "
-                                  "AND moment_id > $1 ORDER BY moment_id",
+                                  "SELECT moment_id, owner_id, lead_id, hash, said, visitor_hit_id FROM receipts "
+                                  "WHERE said IS NOT NULL AND moment_id > $1 ORDER BY moment_id",
                                   DB_ARGS(DB_INT(receipt->moment_id)), &rows);
     while (result == RESULT_OK && (result = db_next(rows)) == RESULT_OK) {
-        *receipt = (struct receipt){
-            .moment_id = db_column_int(rows, 0), .owner_id = db_column_int(rows, 1), .lead_id = db_column_int(rows, 2)};
+        *receipt = (struct receipt){.moment_id = db_column_int(rows, 0),
+                                    .owner_id = db_column_int(rows, 1),
+                                    .lead_id = db_column_int(rows, 2),
+                                    .said = db_column_text(rows, 4, arena),
+                                    .visitor_hit_id = db_column_int(rows, 5)};
         const void *bytes = db_column_bytes(rows, 3, &len);
         memcpy(hash, bytes, len < HASH_SIZE ? len : HASH_SIZE);
         result = is_erased(db, receipt->moment_id);
@@ -368,14 +425,15 @@ static enum result next_taken_back(struct db *db, struct receipt *receipt, unsig
 
 static enum result take_back_again(struct db *db)
 {
+    struct arena arena;
     struct receipt receipt = {0};
     unsigned char hash[HASH_SIZE] = {0};
     enum result result;
-    while ((result = next_taken_back(db, &receipt, hash)) == RESULT_OK) {
-        result = take_back(db, &receipt, hash);
-        if (result != RESULT_OK)
-            return result;
-    }
+    arena_init(&arena);
+    while ((result = next_taken_back(db, &arena, &receipt, hash)) == RESULT_OK)
+        if ((result = take_back(NULL, db, &receipt, hash)) != RESULT_OK)
+            break;
+    arena_free(&arena);
     return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 

@@ -503,32 +503,59 @@ enum result store_lead_timeline(struct store *store, struct arena *arena, int64_
 enum result receipt_read(struct db *db, struct arena *arena, const unsigned char hash[HASH_SIZE], struct receipt *out)
 {
     struct db_rows *rows;
-    enum result result = db_one(db, "SELECT owner_id, lead_id, moment_id, said FROM receipts WHERE hash = $1",
-                                DB_ARGS(db_blob(hash, HASH_SIZE)), &rows);
+    enum result result = db_one(
+        db, "SELECT owner_id, lead_id, moment_id, said, visitor_hit_id, created_ms FROM receipts WHERE hash = $1",
+        DB_ARGS(db_blob(hash, HASH_SIZE)), &rows);
     if (result != RESULT_OK)
         return result;
     *out = (struct receipt){.owner_id = db_column_int(rows, 0),
                             .lead_id = db_column_int(rows, 1),
                             .moment_id = db_column_int(rows, 2),
-                            .said = db_column_text(rows, 3, arena)};
+                            .said = db_column_text(rows, 3, arena),
+                            .visitor_hit_id = db_column_int(rows, 4),
+                            .created_ms = db_column_int(rows, 5)};
     db_finish(&rows);
     return RESULT_OK;
 }
 
-/* Who joined a lead by its e-mail sees what their own form said and nothing of what stood there before: an address alone
- * proves nothing. */
-static void show_only_said(struct lead *lead, const char *said, struct arena *arena)
+void lead_of_form(const char *said, struct arena *arena, struct lead *out)
 {
     json_t *json = json_loads(said, 0, NULL);
-    lead->name = arena_strdup(arena, json_string_value(json_object_get(json, "name")));
-    lead->email = arena_strdup(arena, json_string_value(json_object_get(json, "email")));
-    lead->phone = arena_strdup(arena, json_string_value(json_object_get(json, "phone")));
-    lead->company = arena_strdup(arena, json_string_value(json_object_get(json, "company")));
-    lead->message = arena_strdup(arena, json_string_value(json_object_get(json, "message")));
-    lead->recipient = NULL;
-    lead->consent_text = NULL;
-    lead->consent_contact = false;
+    *out = (struct lead){
+        .share_id = json_integer_value(json_object_get(json, "share")),
+        .name = arena_strdup(arena, json_string_value(json_object_get(json, "name"))),
+        .email = arena_strdup(arena, json_string_value(json_object_get(json, "email"))),
+        .phone = arena_strdup(arena, json_string_value(json_object_get(json, "phone"))),
+        .company = arena_strdup(arena, json_string_value(json_object_get(json, "company"))),
+        .message = arena_strdup(arena, json_string_value(json_object_get(json, "message"))),
+    };
     json_decref(json);
+}
+
+/* Who joined a lead by its e-mail sees what their own form said, the way they came and when, and nothing of what stood there
+ * before: an address alone proves nothing. */
+static enum result read_form(struct db *db, struct arena *arena, const struct receipt *receipt, struct lead *lead)
+{
+    struct lead form;
+    struct share *share = NULL;
+    lead_of_form(receipt->said, arena, &form);
+    form.owner_id = lead->owner_id;
+    form.id = lead->id;
+    form.card_id = lead->card_id;
+    form.stage = lead->stage;
+    form.set_aside = lead->set_aside;
+    form.created_ms = form.identified_ms = form.updated_ms = receipt->created_ms;
+    *lead = form;
+    if (form.share_id) {
+        enum result result = share_read_many(db, arena, form.owner_id, &form.share_id, 1, &share);
+        if (result != RESULT_OK && result != RESULT_NOT_FOUND)
+            return result;
+    }
+    if (share) {
+        lead->share = share;
+        lead->card_id = share->card_id;
+    }
+    return read_consent(db, arena, lead, receipt->moment_id);
 }
 
 enum result store_receipt_find(struct store *store, struct arena *arena, const unsigned char hash[HASH_SIZE],
@@ -542,10 +569,8 @@ enum result store_receipt_find(struct store *store, struct arena *arena, const u
     result = receipt_read(db, arena, hash, &receipt);
     if (result == RESULT_OK)
         result = lead_read(db, arena, receipt.owner_id, receipt.lead_id, out);
-    if (result == RESULT_OK && receipt.said) {
-        show_only_said(out, receipt.said, arena);
-        result = read_consent(db, arena, out, receipt.moment_id);
-    }
+    if (result == RESULT_OK && receipt.said)
+        result = read_form(db, arena, &receipt, out);
     store_read_end(store, db);
     return result;
 }

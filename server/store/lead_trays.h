@@ -20,11 +20,14 @@ static inline enum tray lead_tray(const struct lead *lead)
 }
 
 struct receipt {
-    int64_t owner_id, lead_id, moment_id;
+    int64_t owner_id, lead_id, moment_id, visitor_hit_id /* 0 for none */, created_ms;
     const char *said; /* what a form that joined said, as JSON; NULL for the one that made the lead */
 };
 enum result receipt_read(struct db *db, struct arena *arena, const unsigned char hash[HASH_SIZE],
                          struct receipt *out) MUST_CHECK;
+
+/* What a form that joined said, of receipt->said; SHARE_ID 0 when that was not written yet. */
+void lead_of_form(const char *said, struct arena *arena, struct lead *out);
 
 /* Fills the endorser's name, handle and word from the share's chain. */
 void lead_name_endorser(struct lead *lead);

@@ -77,39 +77,61 @@ static enum result insert_lead(struct db *db, const struct lead *lead, const cha
     return result == RESULT_OK && !db_changes(db) ? RESULT_CONFLICT : result;
 }
 
-static enum result give_shares(struct db *db, int64_t owner_id, int64_t visitor_hit_id, int64_t lead_id)
+/* Under the name that the visitor gave: whoever joined a lead by its e-mail may be somebody else, and says nobody else's. */
+static enum result give_shares(struct db *db, int64_t owner_id, int64_t visitor_hit_id, int64_t lead_id,
+                               const char *name)
 {
-    return db_run(
-        db, "UPDATE shares SET sharer_lead_id = $3, sharer_hit_id = NULL WHERE owner_id = $1 AND sharer_hit_id = $2",
-        DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id), DB_INT(lead_id)));
+    return db_run(db,
+                  "UPDATE shares SET sharer_lead_id = $3, sharer_name = $4, sharer_hit_id = NULL "
+                  "WHERE owner_id = $1 AND sharer_hit_id = $2",
+                  DB_ARGS(DB_INT(owner_id), DB_INT(visitor_hit_id), DB_INT(lead_id), db_text(name)));
 }
 
-/* The lead that somebody became by a form on the page of this hit, or whose first page it was. 0 when there is none. */
-static enum result lead_of_hit(struct db *db, int64_t owner_id, int64_t hit_id, int64_t *out)
+/* The lead that somebody became by a form on the page of this hit, or whose first page it was, and the name they gave there.
+ * 0 when there is none. */
+static enum result lead_of_hit(struct db *db, struct arena *arena, int64_t owner_id, int64_t hit_id, int64_t *out,
+                               const char **name)
 {
-    const struct db_value args[] = {DB_INT(owner_id), DB_INT(hit_id)};
-    enum result result = one_id(db,
-                                "SELECT r.lead_id FROM receipts r JOIN leads l ON l.owner_id = r.owner_id AND l.id = "
-                                "r.lead_id WHERE r.owner_id = $1 AND r.visitor_hit_id = $2 AND l.set_aside IS NULL",
-                                args, 2, out);
-    if (result != RESULT_OK || *out)
-        return result;
-    return one_id(db,
-                  "SELECT id FROM leads WHERE owner_id = $1 AND visitor_hit_id = $2 AND identified_ms IS NOT NULL "
-                  "AND set_aside IS NULL",
-                  args, 2, out);
+    static const char *const QUERIES[] = {
+        "SELECT l.id, l.name, r.said FROM receipts r JOIN leads l ON l.owner_id = r.owner_id AND l.id = r.lead_id "
+        "WHERE r.owner_id = $1 AND r.visitor_hit_id = $2 AND l.set_aside IS NULL",
+        "SELECT id, name, NULL FROM leads WHERE owner_id = $1 AND visitor_hit_id = $2 AND identified_ms IS NOT NULL "
+        "AND set_aside IS NULL",
+    };
+    enum result result = RESULT_NOT_FOUND;
+    *out = 0;
+    for (size_t i = 0; i < sizeof QUERIES / sizeof *QUERIES && result == RESULT_NOT_FOUND; i++) {
+        struct db_rows *rows;
+        result = db_one(db, QUERIES[i], DB_ARGS(DB_INT(owner_id), DB_INT(hit_id)), &rows);
+        if (result != RESULT_OK)
+            continue;
+        struct lead said = {.name = db_column_text(rows, 1, arena)};
+        const char *form = db_column_text(rows, 2, arena);
+        *out = db_column_int(rows, 0);
+        db_finish(&rows);
+        if (form)
+            lead_of_form(form, arena, &said);
+        *name = said.name;
+    }
+    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
 }
 
 enum result lead_claim_shares(struct store *store, struct db *db, int64_t owner_id, int64_t share_id,
                               int64_t visitor_hit_id)
 {
+    struct arena arena;
+    const char *name = NULL;
     int64_t lead_id, visitor_id = visitor_hit_id;
-    enum result result = lead_of_hit(db, owner_id, visitor_hit_id, &lead_id);
+    arena_init(&arena);
+    enum result result = lead_of_hit(db, &arena, owner_id, visitor_hit_id, &lead_id, &name);
     if (result == RESULT_OK && !lead_id)
         result = months_visitor(db, hits_months(store), owner_id, share_id, visitor_hit_id, &visitor_id);
     if (result == RESULT_OK && visitor_id != visitor_hit_id)
-        result = lead_of_hit(db, owner_id, visitor_id, &lead_id);
-    return result == RESULT_OK && lead_id ? give_shares(db, owner_id, visitor_hit_id, lead_id) : result;
+        result = lead_of_hit(db, &arena, owner_id, visitor_id, &lead_id, &name);
+    if (result == RESULT_OK && lead_id)
+        result = give_shares(db, owner_id, visitor_hit_id, lead_id, name);
+    arena_free(&arena);
+    return result;
 }
 
 /* ---- potential leads ---- */
@@ -201,11 +223,12 @@ static enum result keep_consent(struct db *db, const struct lead *form, int64_t 
                 DB_INT(form->consent_contact), db_blob(hash, sizeof hash)));
 }
 
-/* What a form that joined said, for its own receipt. */
+/* What a form that joined said and by which share it came, for its own receipt. */
 static const char *said_of(const struct lead *form, struct arena *arena)
 {
-    json_t *json = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?}", "name", form->name, "email", form->email, "phone",
-                             form->phone, "company", form->company, "message", form->message);
+    json_t *json =
+        json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:I}", "name", form->name, "email", form->email, "phone", form->phone,
+                  "company", form->company, "message", form->message, "share", (json_int_t)form->share_id);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     assert(text); /* checked UTF-8 always packs */
     const char *copy = arena_strdup(arena, text);
@@ -254,7 +277,7 @@ static enum result keep_form(struct db *db, const struct addition *addition, int
     result = lead_claim_shares(addition->store, db, form->owner_id, form->share_id, form->visitor_hit_id);
     if (result != RESULT_OK || addition->visitor_id == form->visitor_hit_id || form->set_aside)
         return result;
-    return give_shares(db, form->owner_id, addition->visitor_id, lead_id);
+    return give_shares(db, form->owner_id, addition->visitor_id, lead_id, form->name);
 }
 
 /* The visitor's potential lead was the person of LEAD_ID all along: its story moves there, and so does the name it was sent

@@ -63,10 +63,10 @@ static void hand_from_row(struct hand *out, const struct share *share, const str
         .vouch = share->vouch,
         .channel = share->channel,
     };
+    if (!out->name) /* what they called themselves, who may have joined a lead of another name by its e-mail */
+        out->name = share->sharer_name;
     if (!out->name)
         out->name = db_column_text(rows, COLUMN_LEAD_NAME, arena);
-    if (!out->name)
-        out->name = share->sharer_name;
     memcpy(out->token, share->token, TOKEN_SIZE);
 }
 

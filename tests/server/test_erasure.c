@@ -165,6 +165,42 @@ static void lead__receipt_of_a_joined_form_shows_and_erases_only_its_own(void **
     assert_false(files_hold(fresh, "Somebody else"));
 }
 
+/* Who knows an address learns nothing by it: not how and when its owner came, and not their name, in which they would then
+ * recommend the member as well. */
+static void lead__joined_form_learns_nothing_of_the_lead(void **state)
+{
+    struct fresh *fresh = *state;
+    struct lead ada, out, friend;
+    struct share other = fresh_share(fresh, 0, fresh->jane.id, 0);
+    int64_t hit = id_new(), later = id_new();
+    assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &ada), RESULT_OK);
+    fresh->now_ms += 5000;
+    struct share before = fresh_share(fresh, other.id, 0, hit);
+    assert_int_equal(fresh_form(fresh, &other, hit, "Mallory", "ada@example.org", &out), RESULT_OK);
+    assert_int_equal(out.id, ada.id);
+    assert_int_equal(store_receipt_find(fresh->store, &fresh->arena, fresh_receipt(fresh), &out), RESULT_OK);
+    assert_string_equal(out.share->token, other.token);
+    assert_int_equal(out.identified_ms, fresh->now_ms);
+    struct share after = fresh_share(fresh, other.id, 0, hit);
+    unsigned char mallory[HASH_SIZE];
+    memcpy(mallory, fresh_receipt(fresh), HASH_SIZE);
+    const int64_t passed[] = {before.id, after.id};
+    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
+        struct share found;
+        assert_int_equal(store_share_find(fresh->store, &fresh->arena, fresh->jane.id, passed[i], &found), RESULT_OK);
+        assert_string_equal(found.chain[1].name, "Mallory");
+        assert_int_equal(found.chain[1].lead_id, ada.id);
+    }
+    assert_int_equal(fresh_form(fresh, &after, later, "Dee", "dee@example.org", &friend), RESULT_OK);
+    assert_string_equal(friend.endorser_name, "Mallory");
+    /* taking it back takes that name away too, and leaves Ada's in nobody's hand */
+    assert_int_equal(store_lead_erase_by_receipt(fresh->store, mallory, fresh->now_ms), RESULT_OK);
+    assert_int_equal(store_lead_find(fresh->store, &fresh->arena, fresh->jane.id, friend.id, &friend), RESULT_OK);
+    assert_int_equal(friend.share->chain_len, 2);
+    assert_null(friend.share->chain[1].name);
+    assert_false(files_hold(fresh, "Mallory"));
+}
+
 static void lead__erased_endorser_leaves_the_hand_without_a_name(void **state)
 {
     struct fresh *fresh = *state;
@@ -312,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_STORE(lead__erased_leaves_nothing_in_the_files),
         WITH_STORE(lead__receipt_of_a_joined_form_shows_and_erases_only_its_own),
+        WITH_STORE(lead__joined_form_learns_nothing_of_the_lead),
         WITH_STORE(lead__erased_endorser_leaves_the_hand_without_a_name),
         WITH_STORE(lead__erased_recipient_leaves_no_name),
         WITH_STORE(lead__erased_leaves_no_kept_answer),
