@@ -1,35 +1,28 @@
 /* See portrait.h. This side knows no picture format at all: it starts the child, waits no longer than it said, and believes
- * nothing but the size of what comes back. The server has many threads, so the child is a new program rather than a fork of
- * this one; it reads from a sealed file in memory, so nobody has to write to it while reading from it. */
+ * nothing but the size of what comes back. The child reads from a sealed file in memory, so nobody has to write to it while
+ * reading from it. */
 #include "server/portrait.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "server/ids.h"
 #include "server/log.h"
 #include "server/portrait_outcome.h"
+#include "server/spawn.h"
 
 static const char not_a_picture[] = "That file is not a picture we can read. JPEG, PNG and WebP work.";
 static const char damaged[] = "That picture is damaged or cut short. Please choose another one.";
 static const char too_much[] = "That picture is too much work for us. Please choose a smaller one.";
 static const char not_now[] = "We could not look at the picture just now. Please try again.";
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* A read-only file of the bytes, or -1. */
 static int sealed_file(const void *bytes, size_t len)
@@ -53,42 +46,12 @@ failed:
     return -1;
 }
 
-/* The child, with INPUT and OUTPUT as its first two descriptors, an empty environment and no signal blocked or ignored; -1
- * when there is none. */
-static pid_t start(int input, int output)
-{
-    static char name[] = "meishi", command[] = "portrait-worker";
-    char *arguments[] = {name, command, NULL}, *environment[] = {NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    pid_t pid = -1;
-    sigemptyset(&none);
-    sigfillset(&all);
-    if (posix_spawn_file_actions_init(&actions))
-        return -1;
-    if (posix_spawnattr_init(&attributes)) {
-        posix_spawn_file_actions_destroy(&actions);
-        return -1;
-    }
-    int failed = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO) ||
-                 posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO) ||
-                 posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) ||
-                 posix_spawnattr_setsigmask(&attributes, &none) || posix_spawnattr_setsigdefault(&attributes, &all) ||
-                 posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    if (!failed)
-        errno = failed = posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments, environment);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return failed ? -1 : pid;
-}
-
 /* Reads until the child closes its end, the deadline passes or MAX bytes are there. False when it was still writing. */
 static bool read_all(int from, char *into, size_t max, int64_t deadline_ms, size_t *out_len)
 {
     *out_len = 0;
     for (;;) {
-        int64_t left = deadline_ms - now_ms();
+        int64_t left = deadline_ms - monotonic_ms();
         struct pollfd waiting = {.fd = from, .events = POLLIN};
         if (left <= 0 || *out_len == max)
             return false;
@@ -162,12 +125,12 @@ enum result portrait_make(const void *bytes, size_t len, struct arena *arena, co
     }
     *why = not_now;
     enum result result = RESULT_FAILED;
-    int64_t deadline_ms = now_ms() + PORTRAIT_DEADLINE_MS;
+    int64_t deadline_ms = monotonic_ms() + PORTRAIT_DEADLINE_MS;
     int answers[2] = {-1, -1};
     int input = sealed_file(bytes, len);
     if (input < 0 || pipe2(answers, O_CLOEXEC) < 0)
         goto done;
-    pid_t child = start(input, answers[1]);
+    pid_t child = spawn_self("portrait-worker", input, answers[1]);
     if (child < 0)
         goto done;
     close(answers[1]);

@@ -1,11 +1,8 @@
-/* See child.h. The server has many threads, so the child is a new program and not a fork of this one: nothing of our memory,
- * our environment or our open files goes with it but its end of one socket. */
+/* See child.h. Its end of one socket is all that the child has of us. */
 #include "server/notify/child.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -13,38 +10,9 @@
 #include "server/ids.h"
 #include "server/log.h"
 #include "server/notify/sending.h"
+#include "server/spawn.h"
 
 enum { PAUSE_MIN_MS = 100, PAUSE_MAX_MS = 30000, CALM_MS = 60000 };
-
-/* The pid of a sender with SOCKET as its standard input, and the rest of its descriptors nowhere; -1 when there is none. */
-static pid_t spawn(int socket)
-{
-    static char name[] = "meishi", command[] = SENDING_CHILD;
-    char *arguments[] = {name, command, NULL}, *environment[] = {NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    pid_t pid = -1;
-    sigemptyset(&none);
-    sigfillset(&all);
-    if (posix_spawn_file_actions_init(&actions))
-        return -1;
-    if (posix_spawnattr_init(&attributes)) {
-        posix_spawn_file_actions_destroy(&actions);
-        return -1;
-    }
-    int failed = posix_spawn_file_actions_adddup2(&actions, socket, STDIN_FILENO) ||
-                 posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) ||
-                 posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) ||
-                 posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1) ||
-                 posix_spawnattr_setsigmask(&attributes, &none) || posix_spawnattr_setsigdefault(&attributes, &all) ||
-                 posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    if (!failed)
-        errno = failed = posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments, environment);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return failed ? -1 : pid;
-}
 
 /* 100 ms, doubled for each death before this one, 30 s at most; half of it left to chance. */
 static int64_t pause_after(int deaths)
@@ -75,7 +43,7 @@ enum result child_start(struct child *child, int *out)
         set_pause(child);
         return RESULT_FAILED;
     }
-    pid_t pid = spawn(ends[1]);
+    pid_t pid = spawn_self(SENDING_CHILD, ends[1], -1);
     if (pid < 0)
         log_error("webhook-sender-start", "error=\"%s\"", strerror(errno));
     close(ends[1]);
