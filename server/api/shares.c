@@ -32,7 +32,7 @@ static void add_counts(json_t *json, const struct share_row *row)
     json_object_set_new(json, "leads", json_integer(row->leads));
 }
 
-/* A row of the list comes without its chain: that is left out, and the sharer's name filled in where it is the caller. */
+/* A row of the list may come without its chain: that is left out, and the sharer's name filled in where it is the caller. */
 static json_t *row_json(const struct app *app, const struct share_row *row, const struct member *caller)
 {
     json_t *json = share_json(app, &row->share);

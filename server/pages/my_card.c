@@ -49,6 +49,7 @@ static struct share_row_view row_of(const struct share_row *row, int64_t now, st
         .href = desk_href(arena, "shares", "shr", share->id),
         .words = share_words(share, arena),
         .recipient = share->recipient,
+        .by = hands_words(share, arena),
         .scans = number_of(row->counts.person, "1 scan", "scans", arena),
         .leads = row->leads ? number_of(row->leads, "1 lead", "leads", arena) : NULL,
         .closed = share_may_open(share, now) ? NULL

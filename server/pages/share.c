@@ -122,7 +122,6 @@ static void fill(struct app *app, struct request *request, const struct share *s
                  struct share_view *view)
 {
     struct arena *arena = &request->arena;
-    const struct hand *hand = share->chain_len > 1 ? &share->chain[share->chain_len - 1] : NULL;
     int64_t now = now_ms();
     view->words = share_words(share, arena);
     view->desk = desk_frame(request, view->words, "cards");
@@ -141,7 +140,7 @@ static void fill(struct app *app, struct request *request, const struct share *s
                                                                     : channel_words(share->channel));
     view->recipient = share->recipient;
     view->print_run = share->print_run;
-    view->by = hand && hand->member_id != share->owner_id ? (hand->name ? hand->name : "a visitor") : NULL;
+    view->by = hands_words(share, arena);
     view->vouch = share->vouch;
     view->expires = share->expires_ms ? when_day(share->expires_ms, false, arena) : NULL;
     view->closed = closed_words(share, now, arena);

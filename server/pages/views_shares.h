@@ -14,6 +14,7 @@ struct way_out_view {
 /* One share of a list. */
 struct share_row_view {
     const char *href, *words, *recipient;
+    const char *by;            /* through whose hands it went, NULL for none */
     const char *scans, *leads; /* "9 scans", "2 leads" */
     const char *closed;        /* why it cannot be opened any more */
     struct when_view when;

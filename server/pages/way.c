@@ -65,22 +65,27 @@ static const char *root_words(struct ways *ways, const struct share *share)
     return words;
 }
 
+const char *hands_words(const struct share *share, struct arena *arena)
+{
+    struct str words;
+    str_init(&words, arena, WORDS_MAX);
+    for (int i = 0; i < share->chain_len; i++) {
+        const struct hand *hand = &share->chain[i];
+        if (hand->member_id != share->owner_id)
+            str_addf(&words, "%s%s", words.len ? " → " : "", hand->name ? hand->name : "somebody");
+    }
+    return words.len ? words.data : NULL;
+}
+
 const char *way_words(struct ways *ways, const struct lead *lead)
 {
     const struct share *share = lead->share;
+    const char *hands = hands_words(share, ways->arena);
     struct str words;
-    bool named = false;
-    str_init(&words, ways->arena, WORDS_MAX);
-    for (int i = 0; i < share->chain_len; i++) {
-        const struct hand *hand = &share->chain[i];
-        if (hand->member_id == share->owner_id)
-            continue;
-        str_addf(&words, "%s → ", hand->name ? hand->name : "somebody");
-        named = true;
-    }
-    if (named) {
+    str_init(&words, ways->arena, 2 * WORDS_MAX);
+    if (hands) {
         const char *name = lead->name ? lead->name : lead->recipient;
-        str_addf(&words, "%s · ", name ? first_name(name, ways->arena) : "a visitor");
+        str_addf(&words, "%s → %s · ", hands, name ? first_name(name, ways->arena) : "a visitor");
     }
     str_add(&words, share_words(share, ways->arena));
     if (share->chain_len > 1)

@@ -10,6 +10,8 @@ struct ways; /* remembers, for one page, how each chain began */
 struct ways *ways_begin(struct app *app, struct arena *arena);
 /* LEAD needs its share with the chain. */
 const char *way_words(struct ways *ways, const struct lead *lead);
+/* "Ann Okafor → Lea Brandt": through whose hands the share went after its owner's; NULL for none. */
+const char *hands_words(const struct share *share, struct arena *arena);
 /* "QR code, Hamburg fair": how one share went out. */
 const char *share_words(const struct share *share, struct arena *arena);
 /* What comes first in a full name, for a list; a name of a square script stays whole. */

@@ -410,6 +410,22 @@ static void row_from_row(struct share_row *out, const struct db_rows *rows, stru
     out->leads = db_column_int(rows, SHARE_COLUMN_COUNT + 7);
 }
 
+/* Most were not passed on and cost nothing. */
+static enum result read_chains(struct db *db, struct listing *listing)
+{
+    int64_t *ids = arena_alloc(listing->arena, (listing->count + 1) * sizeof *ids);
+    struct share **shares = arena_alloc(listing->arena, (listing->count + 1) * sizeof(struct share *));
+    size_t count = 0;
+    for (size_t i = 0; i < listing->count; i++)
+        if (listing->rows[i].share.parent_id)
+            ids[count++] = listing->rows[i].share.id;
+    enum result result = count ? share_read_many(db, listing->arena, listing->owner_id, ids, count, shares) : RESULT_OK;
+    for (size_t i = 0, j = 0; i < listing->count && result == RESULT_OK; i++)
+        if (listing->rows[i].share.parent_id)
+            listing->rows[i].share = *shares[j++];
+    return result == RESULT_NOT_FOUND ? RESULT_FAILED : result;
+}
+
 static enum result list(struct db *db, void *context)
 {
     struct listing *listing = context;
@@ -426,7 +442,7 @@ static enum result list(struct db *db, void *context)
         row_from_row(&listing->rows[listing->count++], rows, listing->arena);
     }
     db_finish(&rows);
-    return result == RESULT_NOT_FOUND ? RESULT_OK : result;
+    return result == RESULT_NOT_FOUND ? read_chains(db, listing) : result;
 }
 
 enum result store_share_list(struct store *store, struct arena *arena, int64_t owner_id, int64_t card_id,

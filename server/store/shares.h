@@ -30,7 +30,7 @@ struct share_counts {
     int64_t person, unconfirmed, preview, scanner, prefetch, bot, self;
 };
 struct share_row {
-    struct share share; /* without chain */
+    struct share share; /* with its chain if it has a parent */
     struct share_counts counts;
     int64_t leads; /* identified ones, not set aside */
 };

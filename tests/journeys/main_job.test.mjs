@@ -120,6 +120,20 @@ test('what a visitor passed on after leaving their details is a referral with it
   assert.ok(!(await leads('?kind=lead')).some(lead => lead.id === referral.id))
 })
 
+test('the pages of the shares name every hand that a card was passed on through', async () => {
+  let { token } = share
+  for (const name of ['Rosa Lind', 'Sam Oduya']) {
+    const page = await meishi.open(`/c/${token}`)
+    token = JSON.parse((await meishi.post(`/c/${token}/pass-on`, { ...page.form, name }, { Accept: 'application/json' })).text).token
+  }
+  const signed = await fetch(meishi.url + new URL(jane.member.sign_in_url).pathname, { method: 'POST', redirect: 'manual', headers: { Origin: meishi.url } })
+  const Cookie = signed.headers.get('set-cookie').split(';')[0]
+  const text = async path => (await fetch(meishi.url + path, { headers: { Cookie } })).text()
+  const ways = await text(`/cards/${share.card_id}/share`)
+  const [, path] = ways.match(/href="(\/shares\/\w+)">[^<]*<\/a><\/h3>\s*<p class="way"><bdi>Rosa Lind → Sam Oduya<\/bdi> · 0 scans/)
+  assert.match(await text(path), /<dt>Passed on by<\/dt><dd><bdi>Rosa Lind → Sam Oduya<\/bdi>/)
+})
+
 test('a known e-mail joins the lead there is, a phone alone does not', async () => {
   const count = (await leads('?stage=new')).length
   const page = await meishi.open(`/c/${share.token}`)
