@@ -11,18 +11,6 @@
 #include "server/store/internal.h"
 #include "tests/support/fresh_store.h"
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
 static void check__passes_a_sound_store(void **state)
 {
     struct fresh *fresh = *state;
@@ -115,10 +103,10 @@ static void check__lets_visits_wait_for_some_minutes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(check__passes_a_sound_store, setup, teardown),
-        cmocka_unit_test_setup_teardown(check__tells_of_rows_that_refer_to_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(check__tells_of_visits_that_nobody_counts, setup, teardown),
-        cmocka_unit_test_setup_teardown(check__lets_visits_wait_for_some_minutes, setup, teardown),
+        cmocka_unit_test_setup_teardown(check__passes_a_sound_store, fresh_setup, fresh_teardown),
+        cmocka_unit_test_setup_teardown(check__tells_of_rows_that_refer_to_nothing, fresh_setup, fresh_teardown),
+        cmocka_unit_test_setup_teardown(check__tells_of_visits_that_nobody_counts, fresh_setup, fresh_teardown),
+        cmocka_unit_test_setup_teardown(check__lets_visits_wait_for_some_minutes, fresh_setup, fresh_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,48 +15,6 @@
 #include "server/store/lead_steps.h"
 #include "tests/support/fresh_store.h"
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
-static const struct lead_filter ANY = {.stage = -1, .channel = -1, .limit = 50};
-
-static size_t count_listed(struct fresh *fresh, struct lead_filter filter)
-{
-    struct lead *leads;
-    size_t count;
-    assert_int_equal(store_lead_list(fresh->store, &fresh->arena, fresh->jane.id, &filter, &leads, &count), RESULT_OK);
-    return count;
-}
-
-/* How many deliveries of a type there are; *BODY is the newest one's. */
-static size_t count_told(struct fresh *fresh, const struct webhook *webhook, enum event_type type, const char **body)
-{
-    struct delivery *list, one;
-    struct attempt *attempts;
-    size_t count, attempt_count, found = 0;
-    assert_int_equal(store_delivery_list(fresh->store, &fresh->arena, fresh->jane.id,
-                                         &(struct delivery_filter){webhook->id, -1, 0, 200}, &list, &count),
-                     RESULT_OK);
-    for (size_t i = 0; i < count; i++) {
-        if (list[i].type != type || found++ || !body)
-            continue;
-        assert_int_equal(store_delivery_find(fresh->store, &fresh->arena, fresh->jane.id, list[i].id, &one, &attempts,
-                                             &attempt_count),
-                         RESULT_OK);
-        *body = one.body;
-    }
-    return found;
-}
-
 /* ---- forgetting ---- */
 
 struct looking {
@@ -127,14 +85,14 @@ static void lead__erased_leaves_nothing_in_the_files(void **state)
     assert_false(files_hold(fresh, "iuhtecuhtli"));
     assert_int_equal(store_lead_find(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &out), RESULT_NOT_FOUND);
     assert_int_equal(store_receipt_find(fresh->store, &fresh->arena, receipt, &out), RESULT_NOT_FOUND);
-    struct lead_filter filter = ANY;
+    struct lead_filter filter = FRESH_ANY;
     filter.q = "quetzal";
-    assert_int_equal(count_listed(fresh, filter), 0);
+    assert_int_equal(fresh_count_listed(fresh, filter), 0);
 
     const char *body;
     char id[ID_TEXT_SIZE];
     id_format(id, "led", lead.id);
-    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_ERASED, &body), 1);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_LEAD_ERASED, &body), 1);
     assert_non_null(strstr(body, arena_printf(&fresh->arena, "\"data\":{\"lead\":{\"id\":\"%s\"}}", id)));
     struct delivery *deliveries;
     size_t count;
@@ -220,7 +178,7 @@ static void lead__erased_endorser_leaves_the_hand_without_a_name(void **state)
     assert_false(files_hold(fresh, "Ada Canary"));
     /* What is told of the friend is whole but for that name. */
     const char *body = NULL;
-    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_CREATED, &body), 2);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_LEAD_CREATED, &body), 2);
     assert_non_null(strstr(body, "dee@example.org"));
     assert_non_null(strstr(body, "\"kind\":\"referral\""));
 }
@@ -246,7 +204,7 @@ static void lead__erased_recipient_leaves_no_name(void **state)
     assert_true(files_hold(fresh, "Canaryname"));
     assert_int_equal(store_lead_erase(fresh->store, fresh->jane.id, lead.id, fresh->now_ms), RESULT_OK);
     assert_false(files_hold(fresh, "Canaryname"));
-    assert_int_equal(count_told(fresh, &webhook, EVENT_SHARE_CREATED, &body), 1);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_SHARE_CREATED, &body), 1);
     assert_non_null(strstr(body, "After the fair")); /* the rest is whole */
 }
 
@@ -277,7 +235,7 @@ static void lead__erased_leaves_no_kept_answer(void **state)
         assert_int_equal(store_idempotency_finish(fresh->store, fresh->jane.id, key, &given[i]), RESULT_OK);
     }
     assert_false(files_hold(fresh, "canarysecret")); /* a copy of the database alone tells no secret */
-    struct lead_filter filter = ANY;
+    struct lead_filter filter = FRESH_ANY;
     filter.stage = STAGE_POTENTIAL;
     assert_int_equal(store_lead_list(fresh->store, &fresh->arena, fresh->jane.id, &filter, &leads, &count), RESULT_OK);
     assert_int_equal(count, 1);
@@ -341,7 +299,7 @@ static void lead__erased_is_erased_again_from_a_backup(void **state)
     assert_int_equal(store_lead_find(fresh->store, &fresh->arena, fresh->jane.id, kept.id, &out), RESULT_OK);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fresh_setup, fresh_teardown)
 
 int main(void)
 {

@@ -13,18 +13,6 @@ static const int64_t DAY_MS = 24 * 60 * 60 * 1000;
 
 #define MUST(call) assert_int_equal(call, RESULT_OK)
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
 static struct lead lead_of(struct fresh *fresh, const char *name, const char *email)
 {
     struct lead lead;
@@ -183,7 +171,7 @@ static void erasing__takes_promises_along(void **state)
     assert_true(deliveries_are_sound(fresh));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fresh_setup, fresh_teardown)
 
 int main(void)
 {

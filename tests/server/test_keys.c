@@ -173,23 +173,11 @@ static void keys__that_do_not_are_told_of(void **state)
     assert_int_equal(look.wrong, 1);
 }
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(keys__of_what_grows_begin_with_the_owner, setup, teardown),
-        cmocka_unit_test_setup_teardown(keys__that_do_not_are_told_of, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys__of_what_grows_begin_with_the_owner, fresh_setup, fresh_teardown),
+        cmocka_unit_test_setup_teardown(keys__that_do_not_are_told_of, fresh_setup, fresh_teardown),
     };
     return cmocka_run_group_tests_name("keys", tests, NULL, NULL);
 }

@@ -15,48 +15,6 @@
 #include "server/store/lead_steps.h"
 #include "tests/support/fresh_store.h"
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
-static const struct lead_filter ANY = {.stage = -1, .channel = -1, .limit = 50};
-
-static size_t count_listed(struct fresh *fresh, struct lead_filter filter)
-{
-    struct lead *leads;
-    size_t count;
-    assert_int_equal(store_lead_list(fresh->store, &fresh->arena, fresh->jane.id, &filter, &leads, &count), RESULT_OK);
-    return count;
-}
-
-/* How many deliveries of a type there are; *BODY is the newest one's. */
-static size_t count_told(struct fresh *fresh, const struct webhook *webhook, enum event_type type, const char **body)
-{
-    struct delivery *list, one;
-    struct attempt *attempts;
-    size_t count, attempt_count, found = 0;
-    assert_int_equal(store_delivery_list(fresh->store, &fresh->arena, fresh->jane.id,
-                                         &(struct delivery_filter){webhook->id, -1, 0, 200}, &list, &count),
-                     RESULT_OK);
-    for (size_t i = 0; i < count; i++) {
-        if (list[i].type != type || found++ || !body)
-            continue;
-        assert_int_equal(store_delivery_find(fresh->store, &fresh->arena, fresh->jane.id, list[i].id, &one, &attempts,
-                                             &attempt_count),
-                         RESULT_OK);
-        *body = one.body;
-    }
-    return found;
-}
-
 struct potential {
     struct fresh *fresh;
     const struct share *share;
@@ -94,9 +52,9 @@ static void lead__of_a_form_is_listed_with_share_and_consent(void **state)
     assert_int_equal(found.share->chain_len, 1);
     assert_string_equal(found.share->label, "Berlin fair");
     assert_string_equal(found.share->chain[0].handle, "jane");
-    assert_int_equal(count_listed(fresh, ANY), 1);
+    assert_int_equal(fresh_count_listed(fresh, FRESH_ANY), 1);
     const char *body = NULL;
-    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_CREATED, &body), 1);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_LEAD_CREATED, &body), 1);
     assert_non_null(strstr(body, "\"type\":\"lead.created\""));
     assert_non_null(strstr(body, "ada@example.org"));
 }
@@ -142,9 +100,9 @@ static void lead__is_one_however_often_the_form_is_sent(void **state)
         pthread_join(threads[i], NULL);
     assert_int_equal(crowd.made, 1);
     assert_int_equal(crowd.known, 49);
-    assert_int_equal(count_listed(fresh, ANY), 1);
-    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_CREATED, NULL), 1);
-    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_UPDATED, NULL), 0);
+    assert_int_equal(fresh_count_listed(fresh, FRESH_ANY), 1);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_LEAD_CREATED, NULL), 1);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_LEAD_UPDATED, NULL), 0);
 }
 
 static void lead__makes_the_visitors_potential_lead_identified(void **state)
@@ -153,14 +111,14 @@ static void lead__makes_the_visitors_potential_lead_identified(void **state)
     int64_t hit = id_new();
     scan(fresh, &fresh->share, hit);
     scan(fresh, &fresh->share, hit);
-    struct lead_filter potential = ANY;
+    struct lead_filter potential = FRESH_ANY;
     potential.stage = STAGE_POTENTIAL;
-    assert_int_equal(count_listed(fresh, potential), 1);
-    assert_int_equal(count_listed(fresh, ANY), 0);
+    assert_int_equal(fresh_count_listed(fresh, potential), 1);
+    assert_int_equal(fresh_count_listed(fresh, FRESH_ANY), 0);
     struct lead lead;
     assert_int_equal(fresh_form(fresh, &fresh->share, hit, "Ada", "ada@example.org", &lead), RESULT_OK);
-    assert_int_equal(count_listed(fresh, potential), 0);
-    assert_int_equal(count_listed(fresh, ANY), 1);
+    assert_int_equal(fresh_count_listed(fresh, potential), 0);
+    assert_int_equal(fresh_count_listed(fresh, FRESH_ANY), 1);
     struct lead_moment *moments;
     size_t count;
     assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count),
@@ -185,11 +143,11 @@ static void lead__with_a_known_email_joins(void **state)
     assert_int_equal(fresh_form(fresh, &fresh->share, hit, "A. Lovelace", "ADA@example.org", &second), RESULT_CONFLICT);
     assert_int_equal(second.id, first.id);
     scan(fresh, &fresh->share, hit); /* the fold may come later */
-    struct lead_filter all = ANY;
+    struct lead_filter all = FRESH_ANY;
     all.stage = -2;
-    assert_int_equal(count_listed(fresh, all), 1);
-    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_CREATED, NULL), 1);
-    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_UPDATED, NULL), 1);
+    assert_int_equal(fresh_count_listed(fresh, all), 1);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_LEAD_CREATED, NULL), 1);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_LEAD_UPDATED, NULL), 1);
     struct lead_moment *moments;
     size_t count;
     assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, first.id, &moments, &count),
@@ -213,7 +171,7 @@ static void lead__with_a_known_phone_stays_its_own(void **state)
         random_bytes(receipt, sizeof receipt);
         assert_int_equal(store_lead_add(fresh->store, &fresh->arena, &lead, receipt, fresh->now_ms, &out), RESULT_OK);
     }
-    assert_int_equal(count_listed(fresh, ANY), 2);
+    assert_int_equal(fresh_count_listed(fresh, FRESH_ANY), 2);
 }
 
 static void lead__set_aside_tells_nobody_until_it_is_taken_in(void **state)
@@ -229,19 +187,19 @@ static void lead__set_aside_tells_nobody_until_it_is_taken_in(void **state)
                              .email = "ada@example.org",
                              .set_aside = "sent within 3 seconds"};
     assert_int_equal(store_lead_add(fresh->store, &fresh->arena, &lead, receipt, fresh->now_ms, &out), RESULT_OK);
-    struct lead_filter aside = ANY;
+    struct lead_filter aside = FRESH_ANY;
     aside.set_aside = true;
-    assert_int_equal(count_listed(fresh, ANY), 0);
-    assert_int_equal(count_listed(fresh, aside), 1);
-    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_CREATED, NULL), 0);
+    assert_int_equal(fresh_count_listed(fresh, FRESH_ANY), 0);
+    assert_int_equal(fresh_count_listed(fresh, aside), 1);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_LEAD_CREATED, NULL), 0);
 
     struct lead_change take_in = {.stage = -1, .set_aside = 0};
     assert_int_equal(
         store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, out.id, &take_in, fresh->now_ms, &out),
         RESULT_OK);
     assert_null(out.set_aside);
-    assert_int_equal(count_listed(fresh, ANY), 1);
-    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_CREATED, NULL), 1);
+    assert_int_equal(fresh_count_listed(fresh, FRESH_ANY), 1);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_LEAD_CREATED, NULL), 1);
     assert_int_equal(fresh_form(fresh, &fresh->share, id_new(), "Ada", "ada@example.org", &lead), RESULT_OK);
     assert_int_equal(lead.id, out.id);
 }
@@ -259,11 +217,11 @@ static void lead__through_another_members_hand_is_a_referral(void **state)
     assert_int_equal(lead.endorser_member_id, bob.id);
     assert_string_equal(lead.endorser_handle, "bob");
     assert_int_equal(lead.share->chain_len, 2);
-    struct lead_filter referrals = ANY, leads = ANY;
+    struct lead_filter referrals = FRESH_ANY, leads = FRESH_ANY;
     referrals.kind = LEAD_KIND_REFERRAL;
     leads.kind = LEAD_KIND_LEAD;
-    assert_int_equal(count_listed(fresh, referrals), 1);
-    assert_int_equal(count_listed(fresh, leads), 0);
+    assert_int_equal(fresh_count_listed(fresh, referrals), 1);
+    assert_int_equal(fresh_count_listed(fresh, leads), 0);
     struct lead_totals totals;
     assert_int_equal(store_lead_totals(fresh->store, fresh->jane.id, &totals), RESULT_OK);
     assert_int_equal(totals.referrals_new, 1);
@@ -299,15 +257,15 @@ static void lead__of_a_named_recipient_is_met_by_their_first_scan(void **state)
                           .recipient = "Grace Hopper"};
     token_new(share.token);
     assert_int_equal(store_share_add(fresh->store, &fresh->arena, &share, fresh->now_ms), RESULT_OK);
-    struct lead_filter potential = ANY;
+    struct lead_filter potential = FRESH_ANY;
     potential.stage = STAGE_POTENTIAL;
-    assert_int_equal(count_listed(fresh, potential), 1);
+    assert_int_equal(fresh_count_listed(fresh, potential), 1);
     scan(fresh, &share, id_new());
-    assert_int_equal(count_listed(fresh, potential), 1);
+    assert_int_equal(fresh_count_listed(fresh, potential), 1);
     scan(fresh, &share, id_new()); /* they showed it to somebody */
-    assert_int_equal(count_listed(fresh, potential), 2);
+    assert_int_equal(fresh_count_listed(fresh, potential), 2);
     potential.q = "hopp";
-    assert_int_equal(count_listed(fresh, potential), 1);
+    assert_int_equal(fresh_count_listed(fresh, potential), 1);
 }
 
 /* ---- the member ---- */
@@ -322,22 +280,22 @@ static void lead__of_a_named_recipient_is_identified_by_their_form(void **state)
                          .channel = CHANNEL_EMAIL,
                          .recipient = "Bob Smith"};
     struct lead lead, other;
-    struct lead_filter potential = ANY;
+    struct lead_filter potential = FRESH_ANY;
     int64_t hit = id_new();
     potential.stage = STAGE_POTENTIAL;
     token_new(sent.token);
     assert_int_equal(store_share_add(fresh->store, &fresh->arena, &sent, fresh->now_ms), RESULT_OK);
-    assert_int_equal(count_listed(fresh, potential), 1);
+    assert_int_equal(fresh_count_listed(fresh, potential), 1);
     assert_int_equal(fresh_form(fresh, &sent, hit, "Bob", "bob@example.org", &lead), RESULT_OK);
-    assert_int_equal(count_listed(fresh, potential), 0);
-    assert_int_equal(count_listed(fresh, ANY), 1);
+    assert_int_equal(fresh_count_listed(fresh, potential), 0);
+    assert_int_equal(fresh_count_listed(fresh, FRESH_ANY), 1);
     assert_string_equal(lead.recipient, "Bob Smith");
     scan(fresh, &sent, hit); /* the fold comes later and finds nothing to do */
-    assert_int_equal(count_listed(fresh, potential), 0);
+    assert_int_equal(fresh_count_listed(fresh, potential), 0);
     /* Whoever else opens it is somebody else. */
     assert_int_equal(fresh_form(fresh, &sent, id_new(), "Eve", "eve@example.org", &other), RESULT_OK);
     assert_int_not_equal(other.id, lead.id);
-    assert_int_equal(count_listed(fresh, ANY), 2);
+    assert_int_equal(fresh_count_listed(fresh, FRESH_ANY), 2);
 }
 
 static void lead__of_a_named_recipient_joins_the_one_with_their_email(void **state)
@@ -349,7 +307,7 @@ static void lead__of_a_named_recipient_joins_the_one_with_their_email(void **sta
                          .channel = CHANNEL_EMAIL,
                          .recipient = "Bob Smith"};
     struct lead known, lead;
-    struct lead_filter potential = ANY;
+    struct lead_filter potential = FRESH_ANY;
     int64_t hit = id_new();
     potential.stage = STAGE_POTENTIAL;
     token_new(sent.token);
@@ -358,7 +316,7 @@ static void lead__of_a_named_recipient_joins_the_one_with_their_email(void **sta
     assert_int_equal(fresh_form(fresh, &sent, hit, "Bob", "bob@example.org", &lead), RESULT_OK);
     assert_int_equal(lead.id, known.id);
     scan(fresh, &sent, hit);
-    assert_int_equal(count_listed(fresh, potential), 0);
+    assert_int_equal(fresh_count_listed(fresh, potential), 0);
 }
 
 static void lead__changes_by_revision_and_keeps_a_timeline(void **state)
@@ -381,7 +339,7 @@ static void lead__changes_by_revision_and_keeps_a_timeline(void **state)
     assert_int_equal(
         store_lead_change(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &change, fresh->now_ms + 6, &out),
         RESULT_INVALID);
-    assert_int_equal(count_told(fresh, &webhook, EVENT_LEAD_UPDATED, NULL), 1);
+    assert_int_equal(fresh_count_told(fresh, &webhook, EVENT_LEAD_UPDATED, NULL), 1);
     struct lead_moment *moments;
     size_t count;
     assert_int_equal(store_lead_timeline(fresh->store, &fresh->arena, fresh->jane.id, lead.id, &moments, &count),
@@ -406,7 +364,7 @@ static void lead__of_another_member_is_not_found(void **state)
     assert_int_equal(store_lead_change(fresh->store, &fresh->arena, bob.id, lead.id, &change, fresh->now_ms, &out),
                      RESULT_NOT_FOUND);
     assert_int_equal(store_lead_erase(fresh->store, bob.id, lead.id, fresh->now_ms), RESULT_NOT_FOUND);
-    struct lead_filter filter = ANY;
+    struct lead_filter filter = FRESH_ANY;
     filter.q = "Ada";
     struct lead *leads;
     assert_int_equal(store_lead_list(fresh->store, &fresh->arena, bob.id, &filter, &leads, &count), RESULT_OK);
@@ -427,9 +385,9 @@ static void lead__is_found_by_parts_of_words(void **state)
         {"山田太", 1}, {"example", 2}, {"example zz", 0}, {"\" OR \"", 0}, {"name: *", 0}, {"   ", 2},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        struct lead_filter filter = ANY;
+        struct lead_filter filter = FRESH_ANY;
         filter.q = CASES[i].q;
-        size_t count = count_listed(fresh, filter);
+        size_t count = fresh_count_listed(fresh, filter);
         if (count != CASES[i].count)
             fail_msg("\"%s\" found %zu", CASES[i].q, count);
     }
@@ -445,7 +403,7 @@ static void lead__pages_go_on_where_the_last_ended(void **state)
         const char *email = arena_printf(&fresh->arena, "p%d@example.org", i);
         assert_int_equal(fresh_form(fresh, i % 2 ? &passed : &fresh->share, id_new(), "Pat", email, &lead), RESULT_OK);
     }
-    struct lead_filter filter = ANY;
+    struct lead_filter filter = FRESH_ANY;
     filter.limit = 10;
     int64_t last = INT64_MAX;
     size_t seen = 0, count;
@@ -465,7 +423,7 @@ static void lead__pages_go_on_where_the_last_ended(void **state)
     assert_int_equal(seen, 25);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fresh_setup, fresh_teardown)
 
 int main(void)
 {

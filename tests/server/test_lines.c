@@ -13,18 +13,6 @@
 
 enum { MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS };
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
 static struct webhook endpoint_of(struct fresh *fresh, int64_t owner_id, const char *url)
 {
     struct webhook webhook = {.owner_id = owner_id, .url = url, .events = 1u << EVENT_LEAD_CREATED};
@@ -445,7 +433,7 @@ static void pending__beyond_ten_thousand_pauses_the_oldest_retries(void **state)
     assert_true(deliveries_are_sound(fresh));
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fresh_setup, fresh_teardown)
 
 int main(void)
 {

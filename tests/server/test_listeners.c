@@ -9,18 +9,6 @@
 #include "server/store/internal.h"
 #include "tests/support/fresh_store.h"
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
 static struct webhook listener(struct fresh *fresh)
 {
     struct webhook made = {
@@ -169,11 +157,13 @@ static void listener__ends_when_nobody_has_asked_for_ten_minutes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(listener__is_handed_signed_requests, setup, teardown),
-        cmocka_unit_test_setup_teardown(listener__is_handed_each_once_and_again_when_the_lease_ends, setup, teardown),
-        cmocka_unit_test_setup_teardown(listener__waits_longer_after_each_refusal, setup, teardown),
-        cmocka_unit_test_setup_teardown(listener__records_only_what_is_its_own_and_waits, setup, teardown),
-        cmocka_unit_test_setup_teardown(listener__ends_when_nobody_has_asked_for_ten_minutes, setup, teardown),
+        cmocka_unit_test_setup_teardown(listener__is_handed_signed_requests, fresh_setup, fresh_teardown),
+        cmocka_unit_test_setup_teardown(listener__is_handed_each_once_and_again_when_the_lease_ends, fresh_setup,
+                                        fresh_teardown),
+        cmocka_unit_test_setup_teardown(listener__waits_longer_after_each_refusal, fresh_setup, fresh_teardown),
+        cmocka_unit_test_setup_teardown(listener__records_only_what_is_its_own_and_waits, fresh_setup, fresh_teardown),
+        cmocka_unit_test_setup_teardown(listener__ends_when_nobody_has_asked_for_ten_minutes, fresh_setup,
+                                        fresh_teardown),
     };
     return cmocka_run_group_tests_name("listeners", tests, NULL, NULL);
 }

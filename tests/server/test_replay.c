@@ -15,18 +15,6 @@
 enum { MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS };
 static const int64_t DAY_MS = 24LL * HOUR_MS;
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
 /* ---- by hand ---- */
 
 static void by_hand__is_ten_a_minute_a_member(void **state)
@@ -335,7 +323,7 @@ static void week__out_and_back_brings_every_event_in_a_calm_order(void **state)
     assert_true(deliveries_are_sound(fresh));
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fresh_setup, fresh_teardown)
 
 int main(void)
 {

@@ -105,22 +105,10 @@ static void turn__that_takes_too_long_is_given_up(void **state)
     turns_destroy(&turns);
 }
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(writers__wait_for_no_more_than_those_before_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(writers__wait_for_no_more_than_those_before_them, fresh_setup, fresh_teardown),
         cmocka_unit_test(turn__that_takes_too_long_is_given_up),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);

@@ -14,18 +14,6 @@
 
 static const int64_t DAY_MS = 24 * 60 * 60 * 1000;
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
 #define MUST(call) assert_int_equal(call, RESULT_OK)
 
 static int64_t count_rows(struct fresh *fresh, const char *sql)
@@ -385,13 +373,16 @@ static void upkeep__does_not_wait_for_who_reads_a_month_at_length(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(upkeep__ends_what_lets_in_and_what_was_answered, setup, teardown),
-        cmocka_unit_test_setup_teardown(upkeep__ends_deliveries_a_month_after_they_ended, setup, teardown),
-        cmocka_unit_test_setup_teardown(upkeep__forgets_visits_of_older_months_and_no_count, setup, teardown),
-        cmocka_unit_test_setup_teardown(upkeep__does_not_wait_for_who_reads_a_month_at_length, setup, teardown),
-        cmocka_unit_test_setup_teardown(upkeep__keeps_a_potential_lead_that_somebody_made_more_of, setup, teardown),
-        cmocka_unit_test_setup_teardown(upkeep__forgets_many_visitors_in_steps, setup, teardown),
-        cmocka_unit_test_setup_teardown(upkeep__is_done_by_the_store_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(upkeep__ends_what_lets_in_and_what_was_answered, fresh_setup, fresh_teardown),
+        cmocka_unit_test_setup_teardown(upkeep__ends_deliveries_a_month_after_they_ended, fresh_setup, fresh_teardown),
+        cmocka_unit_test_setup_teardown(upkeep__forgets_visits_of_older_months_and_no_count, fresh_setup,
+                                        fresh_teardown),
+        cmocka_unit_test_setup_teardown(upkeep__does_not_wait_for_who_reads_a_month_at_length, fresh_setup,
+                                        fresh_teardown),
+        cmocka_unit_test_setup_teardown(upkeep__keeps_a_potential_lead_that_somebody_made_more_of, fresh_setup,
+                                        fresh_teardown),
+        cmocka_unit_test_setup_teardown(upkeep__forgets_many_visitors_in_steps, fresh_setup, fresh_teardown),
+        cmocka_unit_test_setup_teardown(upkeep__is_done_by_the_store_itself, fresh_setup, fresh_teardown),
     };
     return cmocka_run_group_tests_name("upkeep", tests, NULL, NULL);
 }

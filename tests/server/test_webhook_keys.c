@@ -15,18 +15,6 @@
 
 enum { HOUR_MS = 60 * 60 * 1000 };
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
 /* What the next attempt to the endpoint is signed with. */
 static struct delivery next_attempt(struct fresh *fresh, const struct webhook *webhook)
 {
@@ -187,7 +175,7 @@ static void key__is_shown_as_the_standard_spells_it(void **state)
     assert_string_equal(webhook_public_key_text(text, key), "whpk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fresh_setup, fresh_teardown)
 
 int main(void)
 {

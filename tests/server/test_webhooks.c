@@ -13,18 +13,6 @@
 #include "server/store/outbox.h"
 #include "tests/support/deliveries.h"
 
-static int setup(void **state)
-{
-    *state = fresh_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fresh_close(*state);
-    return 0;
-}
-
 /* ---- endpoints ---- */
 
 static void webhook__keeps_its_secret_sealed(void **state)
@@ -467,7 +455,7 @@ static void delivery__exchange_records_and_claims_what_that_makes_room_for(void 
     assert_int_equal(deliveries_find(fresh, first.list[0].id, &(size_t){0}).state, DELIVERY_DELIVERED);
 }
 
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fresh_setup, fresh_teardown)
 
 int main(void)
 {

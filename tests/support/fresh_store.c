@@ -53,6 +53,18 @@ struct fresh *fresh_open(void)
     return fresh;
 }
 
+int fresh_setup(void **state)
+{
+    *state = fresh_open();
+    return 0;
+}
+
+int fresh_teardown(void **state)
+{
+    fresh_close(*state);
+    return 0;
+}
+
 void fresh_reopen(struct fresh *fresh)
 {
     store_close(fresh->store);
@@ -125,4 +137,33 @@ const unsigned char *fresh_receipt(const struct fresh *fresh)
 {
     (void)fresh;
     return receipt;
+}
+
+const struct lead_filter FRESH_ANY = {.stage = -1, .channel = -1, .limit = 50};
+
+size_t fresh_count_listed(struct fresh *fresh, struct lead_filter filter)
+{
+    struct lead *leads;
+    size_t count;
+    must(store_lead_list(fresh->store, &fresh->arena, fresh->jane.id, &filter, &leads, &count), "store_lead_list");
+    return count;
+}
+
+size_t fresh_count_told(struct fresh *fresh, const struct webhook *webhook, enum event_type type, const char **body)
+{
+    struct delivery *list, one;
+    struct attempt *attempts;
+    size_t count, attempt_count, found = 0;
+    must(store_delivery_list(fresh->store, &fresh->arena, fresh->jane.id,
+                             &(struct delivery_filter){webhook->id, -1, 0, 200}, &list, &count),
+         "store_delivery_list");
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].type != type || found++ || !body)
+            continue;
+        must(store_delivery_find(fresh->store, &fresh->arena, fresh->jane.id, list[i].id, &one, &attempts,
+                                 &attempt_count),
+             "store_delivery_find");
+        *body = one.body;
+    }
+    return found;
 }

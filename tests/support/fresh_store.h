@@ -23,6 +23,9 @@ void fresh_reopen(struct fresh *fresh);
 void fresh_restart(struct fresh *fresh);
 /* Closes it and takes the folder away. */
 void fresh_close(struct fresh *fresh);
+/* The two as cmocka calls them around a test. */
+int fresh_setup(void **state);
+int fresh_teardown(void **state);
 
 struct member fresh_member(struct fresh *fresh, const char *handle);
 /* A share of Jane's card; PARENT_ID 0 for none. Who shared it: a member, or, with MEMBER_ID 0, the visitor of HIT_ID. */
@@ -34,5 +37,10 @@ enum result fresh_form(struct fresh *fresh, const struct share *share, int64_t h
                        const char *email, struct lead *out);
 /* The receipt's hash fresh_form used last. */
 const unsigned char *fresh_receipt(const struct fresh *fresh);
+
+extern const struct lead_filter FRESH_ANY; /* Jane's leads, all */
+size_t fresh_count_listed(struct fresh *fresh, struct lead_filter filter);
+/* How many deliveries of a type there are; *BODY, unless BODY is NULL, is the newest one's. */
+size_t fresh_count_told(struct fresh *fresh, const struct webhook *webhook, enum event_type type, const char **body);
 
 #endif
