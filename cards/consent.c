@@ -37,13 +37,19 @@ const char *consent_record(const struct consent *consent, bool ticked, struct ar
                         consent->box);
 }
 
+const char *consent_ticked(const char *record)
+{
+    static const char TICKED[] = "\n[x] ";
+    const char *box = record ? strstr(record, TICKED) : NULL;
+    return box ? box + sizeof TICKED - 1 : NULL;
+}
+
 const char *consent_words(const char *record, struct arena *arena)
 {
     const char *sentence = record ? strchr(record, '\n') : NULL;
     if (!sentence)
         return record;
     size_t len = strcspn(++sentence, "\n");
-    const char *box = sentence + len;
-    return strncmp(box, "\n[x] ", 5) != 0 ? arena_strndup(arena, sentence, len)
-                                          : arena_printf(arena, "%.*s %s", (int)len, sentence, box + 5);
+    const char *box = consent_ticked(record);
+    return box ? arena_printf(arena, "%.*s %s", (int)len, sentence, box) : arena_strndup(arena, sentence, len);
 }

@@ -18,6 +18,8 @@ struct consent consent_of(const struct card *card, struct arena *arena);
 const char *consent_record(const struct consent *consent, bool ticked, struct arena *arena);
 /* Of such a record, what was agreed to: the sentence, and the box's words when it was ticked. NULL for NULL. */
 const char *consent_words(const char *record, struct arena *arena);
+/* Of such a record, the box's words when it was ticked, else NULL; within RECORD. */
+const char *consent_ticked(const char *record);
 /* What friends call the card's owner: the given name, or the first word of the name, or a CJK name whole. */
 const char *card_first_name(const struct card *card, struct arena *arena);
 

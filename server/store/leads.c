@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <string.h>
 #include "cards/base/str.h"
+#include "cards/consent.h"
 #include "server/ids.h"
 #include "server/store/fold.h"
 #include "server/store/internal.h"
@@ -237,7 +238,7 @@ static const char *said_of(const struct lead *form, struct arena *arena)
     return copy;
 }
 
-/* The form's line of the timeline: what it said and, when it joined, how it came and what else it named. */
+/* The form's line of the timeline: what it said and, when it joined, how it came and what else it named and agreed to. */
 static const char *form_words(const struct addition *addition, bool joined)
 {
     const struct lead *form = addition->form;
@@ -247,7 +248,8 @@ static const char *form_words(const struct addition *addition, bool joined)
     str_init(&words, addition->arena, 4 * LEAD_MESSAGE_MAX + 4096);
     str_addf(&words, "%s%s%s", channel_words(addition->share.channel), addition->share.label ? ", " : "",
              addition->share.label ? addition->share.label : "");
-    const char *const more[] = {form->name, form->phone, form->company, form->message};
+    const char *const more[] = {form->name, form->phone, form->company, form->message,
+                                consent_ticked(form->consent_text)};
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
         if (more[i])
             str_addf(&words, "\n%s", more[i]);

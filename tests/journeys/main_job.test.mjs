@@ -138,11 +138,11 @@ test('a known e-mail joins the lead there is, a phone alone does not', async () 
   const count = (await leads('?stage=new')).length
   const page = await meishi.open(`/c/${share.token}`)
   await sleep(3200)
-  await meishi.post(`/c/${share.token}/lead`, { ...page.form, name: 'B. Jones', reach: 'Barry@Example.com', message: 'Me again.' })
+  await meishi.post(`/c/${share.token}/lead`, { ...page.form, name: 'B. Jones', reach: 'Barry@Example.com', message: 'Me again.', consent: 'yes' })
   assert.equal((await leads('?stage=new')).length, count)
   const barry = (await leads('?q=barry'))[0]
   const { timeline } = (await meishi.api(jane.token, 'GET', `/leads/${barry.id}`)).body
-  assert.ok(timeline.some(moment => moment.words?.includes('Me again.')))
+  assert.ok(timeline.some(moment => moment.words?.endsWith('Me again.\nJane may also write to me about other things.')))
 })
 
 test('a visitor erases what is kept with the receipt, and the webhook says so', async () => {
