@@ -198,7 +198,7 @@ faults: test-deps ## crashes, full disks and slow syncs, in full
 	@$(MAKE) --no-print-directory all unit-tests $(BUILD)/tests/faults/shim.so
 	@BUILD=$(BUILD) KILL_ROUNDS=50 FLEET_ROUNDS=10 TEST_SECONDS=3600 tests/run.sh $(sort $(wildcard tests/faults/*.sh tests/faults/*.mjs)) \
 	    $(addprefix postgres:,$(filter tests/faults/%,$(SERVER_TESTS)) $(STORE_TESTS))
-bench: test-deps ## ratios against named references (BENCH_QUICK=1: in a minute or two)
+bench: test-deps ## ratios against named references (BENCH_QUICK=1: in some minutes)
 	@tests/packages.sh $(BENCH_PACKAGES)
 	@$(MAKE) --no-print-directory all $(BENCHES) $(BUILD)/tests/bench/make_store $(BUILD)/tests/bench/heads
 	@BUILD=$(BUILD) tests/bench/run.sh

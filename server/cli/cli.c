@@ -316,6 +316,12 @@ int cli_run_words(struct app *app, struct cli_call *call, int argc, char **argv)
     return command->run(app, call, argc - used, argv + used);
 }
 
+/* What a server on this machine would say without MEISHI_URL; a port that it will pick is not known. */
+static const char *local_url(const struct config *config, struct arena *arena)
+{
+    return strncmp(config->listen, "unix:", 5) ? arena_printf(arena, "http://%s", config->listen) : "http://localhost";
+}
+
 /* In this process if the store is free, else in the server that has it. */
 static int run_on_store(const struct config *config, struct cli_call *call, int argc, char **argv)
 {
@@ -328,9 +334,8 @@ static int run_on_store(const struct config *config, struct cli_call *call, int 
     if (result == RESULT_FAILED)
         return cli_say(call, EX_UNAVAILABLE, "The server that has this store did not answer.");
     struct config local = *config;
-    if (!local.url) /* what a server on this machine would say */
-        local.url = strncmp(local.listen, "unix:", 5) ? arena_printf(call->arena, "http://%s", local.listen)
-                                                      : "http://localhost";
+    if (!local.url)
+        local.url = local_url(config, call->arena);
     struct app app = {.config = &local};
     result = app_open(&app, call->arena, false, NULL, NULL, &why);
     if (result == RESULT_CONFLICT)
@@ -361,9 +366,14 @@ static int run_alone(const struct command *command, const struct config *config,
     if (!strcmp(command->words, "webhook verify"))
         return cli_webhook_verify(call, argc, argv);
     if (!strcmp(command->words, "config")) {
+        struct config in_force = *config;
         int code = cli_no_more(call, argc, argv);
+        in_force.key_file = app_key_file(config, call->arena);
+        const char *port = strrchr(config->listen, ':');
+        if (!config->url && port && strcmp(port, ":0") != 0)
+            in_force.url = local_url(config, call->arena);
         if (!code)
-            config_print(config, call->json, &call->out);
+            config_print(&in_force, call->json, &call->out);
         return code;
     }
     return cli_worker(config, call, argc, argv);

@@ -238,7 +238,10 @@ test('settings: unknown ones are refused, flags win, secrets are hidden', async 
   const config = JSON.parse((await run(['config', '--json', '--listen', '127.0.0.1:9', '--url=https://cards.example.org/'], { MEISHI_LISTEN: '127.0.0.1:8', MEISHI_KEY_FILE: '' })).out)
   assert.equal(config.MEISHI_LISTEN, '127.0.0.1:9')
   assert.equal(config.MEISHI_URL, 'https://cards.example.org')
-  assert.equal(config.MEISHI_KEY_FILE, null, 'empty is not set')
+  assert.match(config.MEISHI_KEY_FILE, /\/meishi\.key$/, 'empty is not set')
+  const beside = await run(['config', '--store', 'sqlite:/var/lib/meishi'])
+  assert.match(beside.out, /^MEISHI_URL +http:\/\/127\.0\.0\.1:8080$/m)
+  assert.match(beside.out, /^MEISHI_KEY_FILE +\/var\/lib\/meishi\/meishi\.key$/m)
   assert.equal(Object.keys(config).length, 14)
   for (const [settings, words, said] of [
     [{ MEISHI_URL: 'ftp://x' }, ['config'], /MEISHI_URL/], [{ MEISHI_URL: 'https://x/path' }, ['config'], /MEISHI_URL/],
