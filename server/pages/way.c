@@ -13,6 +13,9 @@ enum { WORDS_MAX = 4096, ROOTS_MAX = 64 };
 struct ways {
     struct app *app;
     struct arena *arena;
+    bool knows_cards;
+    struct card *cards;
+    size_t card_count;
     int count;
     struct {
         int64_t share_id;
@@ -48,6 +51,22 @@ const char *first_name(const char *name, struct arena *arena)
     return arena_strndup(arena, name, len);
 }
 
+/* share_words, and of a standing link whose it is when its member has several cards. */
+static const char *own_words(struct ways *ways, const struct share *share)
+{
+    const char *words = share_words(share, ways->arena);
+    if (!share->standing)
+        return words;
+    if (!ways->knows_cards &&
+        store_card_list(ways->app->store, ways->arena, share->owner_id, &ways->cards, &ways->card_count) != RESULT_OK)
+        ways->card_count = 0;
+    ways->knows_cards = true;
+    for (size_t i = 0; i < ways->card_count && ways->card_count > 1; i++)
+        if (ways->cards[i].id == share->card_id)
+            return arena_printf(ways->arena, "%s @%s", words, ways->cards[i].handle);
+    return words;
+}
+
 /* How the chain of SHARE began; a chain only knows the channel, so the share's own words are read once a page. */
 static const char *root_words(struct ways *ways, const struct share *share)
 {
@@ -57,7 +76,7 @@ static const char *root_words(struct ways *ways, const struct share *share)
         if (ways->roots[i].share_id == root->share_id)
             return ways->roots[i].words;
     enum result result = store_share_find(ways->app->store, ways->arena, share->owner_id, root->share_id, &first);
-    const char *words = result == RESULT_OK ? share_words(&first, ways->arena) : channel_words(root->channel);
+    const char *words = result == RESULT_OK ? own_words(ways, &first) : channel_words(root->channel);
     if (ways->count < ROOTS_MAX) {
         ways->roots[ways->count].share_id = root->share_id;
         ways->roots[ways->count++].words = words;
@@ -87,7 +106,7 @@ const char *way_words(struct ways *ways, const struct lead *lead)
         const char *name = lead->name ? lead->name : lead->recipient;
         str_addf(&words, "%s → %s · ", hands, name ? first_name(name, ways->arena) : "a visitor");
     }
-    str_add(&words, share_words(share, ways->arena));
+    str_add(&words, own_words(ways, share));
     if (share->chain_len > 1)
         str_addf(&words, " · %s", root_words(ways, share));
     return words.data;

@@ -5,7 +5,7 @@
 #include "cards/lead.h"
 #include "server/app.h"
 
-struct ways; /* remembers, for one page, how each chain began */
+struct ways; /* remembers, for one page, how each chain began and which cards there are */
 
 struct ways *ways_begin(struct app *app, struct arena *arena);
 /* LEAD needs its share with the chain. */

@@ -1,7 +1,7 @@
 // Small public addresses that browsers, robots and people who find a hole know by heart.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Meishi } from '../support/meishi.mjs'
+import { Meishi, sleep } from '../support/meishi.mjs'
 
 let meishi, jane
 const get = (path, headers = {}) => fetch(meishi.url + path, { redirect: 'manual', headers })
@@ -158,4 +158,25 @@ test('one page mints so many links to pass on and no more', async () => {
   assert.equal((await again()).status, 429)
   const other = await meishi.open(`/c/${share.token}`)
   assert.equal((await meishi.post(`/c/${share.token}/pass-on`, other.form, { Accept: 'application/json' })).status, 201)
+})
+
+test('of several cards a standing link says whose it is', async () => {
+  const kim = await meishi.member('kim', 'Kim Park')
+  const { pathname } = new URL(kim.member.sign_in_url)
+  const cookie = (await meishi.post(pathname, {})).headers.get('set-cookie').match(/sid=[^;]+/)[0]
+  const inbox = async () => (await meishi.open('/inbox', undefined, { Cookie: cookie })).html
+  const write = async handle => {
+    const page = await meishi.open(`/@${handle}`), token = page.html.match(/\/c\/([0-9A-Z]{16})\/lead/)[1]
+    await sleep(3200)
+    const answer = await meishi.post(`/c/${token}/lead`, { ...page.form, name: `For ${handle}`, reach: `${handle}@example.com` })
+    assert.equal(answer.status, 303)
+  }
+  const { handle } = kim.card
+  await write(handle)
+  assert.match(await inbox(), /Standing link/)
+  assert.ok(!(await inbox()).includes(`Standing link @${handle}`), 'there is but one')
+  const second = await meishi.api(kim.token, 'POST', '/cards', { name: 'Kim Park', handle: 'kim-choir' })
+  assert.equal(second.status, 201)
+  await write('kim-choir')
+  for (const words of [`Standing link @${handle}`, 'Standing link @kim-choir']) assert.ok((await inbox()).includes(words), words)
 })
