@@ -12,6 +12,7 @@
 #include "cards/jpeg.h"
 #include "cards/palette.h"
 #include "cards/quantise.h"
+#include "cards/typeface.h"
 
 enum {
     SHEET_X = 56,
@@ -99,27 +100,12 @@ static void draw_paper(cairo_t *cr, const struct palette *palette, bool dark)
     cairo_fill(cr);
 }
 
-/* Han characters are drawn as the card's language writes them; Japanese when it does not say, as this house would. */
-static const char *families(const struct card *card, bool serif)
-{
-#define OTHER_SERIFS ",Noto Naskh Arabic,Noto Serif Hebrew,Noto Serif Devanagari,Noto Serif Thai,DejaVu Serif,serif"
-#define OTHER_SANS ",DejaVu Sans,sans-serif"
-    const char *lang = card->lang ? card->lang : "ja";
-    if (!strncmp(lang, "zh-TW", 5) || !strncmp(lang, "zh-Hant", 7) || !strncmp(lang, "zh-HK", 5))
-        return serif ? "Noto Serif,Noto Serif CJK TC" OTHER_SERIFS : "Noto Sans,Noto Sans CJK TC" OTHER_SANS;
-    if (!strncmp(lang, "zh", 2))
-        return serif ? "Noto Serif,Noto Serif CJK SC" OTHER_SERIFS : "Noto Sans,Noto Sans CJK SC" OTHER_SANS;
-    if (!strncmp(lang, "ko", 2))
-        return serif ? "Noto Serif,Noto Serif CJK KR" OTHER_SERIFS : "Noto Sans,Noto Sans CJK KR" OTHER_SANS;
-    return serif ? "Noto Serif,Noto Serif CJK JP" OTHER_SERIFS : "Noto Sans,Noto Sans CJK JP" OTHER_SANS;
-}
-
 /* The caller unrefs. SIZE is in pixels. */
 static PangoLayout *layout_of(const struct sheet *sheet, const char *text, bool serif, int weight, double size)
 {
     PangoLayout *layout = pango_layout_new(sheet->pango);
     PangoFontDescription *font = pango_font_description_new();
-    pango_font_description_set_family_static(font, families(sheet->card, serif));
+    pango_font_description_set_family_static(font, typeface_families(sheet->card->lang, serif));
     pango_font_description_set_weight(font, (PangoWeight)weight);
     pango_font_description_set_absolute_size(font, size * PANGO_SCALE);
     pango_layout_set_font_description(layout, font);

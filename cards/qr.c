@@ -2,6 +2,7 @@
  * draws light on dark, never scales by a fraction and never gives up the quiet zone: those are why codes fail to scan. */
 #include "cards/qr.h"
 
+#include <assert.h>
 #include <qrencode.h>
 #include <string.h>
 
@@ -20,33 +21,107 @@ static bool is_dark(const struct qr *qr, int x, int y)
     return qr->cells[y * qr->modules + x];
 }
 
-enum result qr_encode(const char *text, enum qr_level level, struct arena *arena, struct qr *out)
+/* The symbol of TEXT, of VERSION_MIN at least (0: as small as can be), for the caller to free. */
+static enum result encode(const char *text, enum qr_level level, int version_min, QRcode **out)
 {
     static const QRecLevel levels[] = {QR_ECLEVEL_L, QR_ECLEVEL_M, QR_ECLEVEL_Q, QR_ECLEVEL_H};
     size_t len = strlen(text);
     /* 4296 characters is what version 40 holds at level L; asking first keeps the int below safe. */
     if (!len || len > 4296 || !is_alphanumeric(text))
         return RESULT_INVALID;
-    enum result result = RESULT_INVALID;
-    QRcode *code = NULL;
-    QRinput *input = QRinput_new2(0, levels[level]);
+    QRinput *input = QRinput_new2(version_min, levels[level]);
     if (!input || QRinput_append(input, QR_MODE_AN, (int)len, (const unsigned char *)text) != 0) {
-        result = RESULT_FAILED;
-        goto done;
+        QRinput_free(input);
+        return RESULT_FAILED;
     }
-    code = QRcode_encodeInput(input);
-    if (!code)
-        goto done;
+    *out = QRcode_encodeInput(input);
+    QRinput_free(input);
+    return *out ? RESULT_OK : RESULT_INVALID;
+}
+
+/* A copy of the symbol's cells without the bits that say why each is there. */
+static uint8_t *cells_of(const QRcode *code, struct arena *arena)
+{
     size_t count = (size_t)code->width * (size_t)code->width;
     uint8_t *cells = arena_alloc_raw(arena, count);
     for (size_t i = 0; i < count; i++)
-        cells[i] = code->data[i] & 1; /* the other bits say why the cell is there */
-    *out = (struct qr){.modules = code->width, .cells = cells};
-    result = RESULT_OK;
-done:
+        cells[i] = code->data[i] & 1;
+    return cells;
+}
+
+enum result qr_encode(const char *text, enum qr_level level, struct arena *arena, struct qr *out)
+{
+    QRcode *code = NULL;
+    enum result result = encode(text, level, 0, &code);
+    if (result == RESULT_OK)
+        *out = (struct qr){.modules = code->width, .cells = cells_of(code, arena)};
     QRcode_free(code);
-    QRinput_free(input);
     return result;
+}
+
+/* Whether a field in the middle holds nothing but data and its correction. */
+static bool is_data_only(const QRcode *code, int width, int height)
+{
+    const int is_pattern = 0x80; /* libqrencode: not data */
+    int left = (code->width - width) / 2, top = (code->width - height) / 2;
+    for (int y = top; y < top + height; y++)
+        for (int x = left; x < left + width; x++)
+            if (code->data[y * code->width + x] & is_pattern)
+                return false;
+    return true;
+}
+
+/* How large MARK becomes in a field: modules a unit. */
+static double mark_scale(const struct monogram *mark, int width, int height)
+{
+    double x = (double)(width - 2) / mark->width, y = (double)(height - 2) / mark->height;
+    return x < y ? x : y;
+}
+
+/* Sizes the field: the square of the share, or the wide one where that shows MARK larger, made smaller until it keeps off the
+ * patterns. False when even the least does not: an alignment pattern is in the middle. */
+static bool size_field(const QRcode *code, const struct monogram *mark, struct qr *qr)
+{
+    int side = QR_CLEAR_MIN;
+    while ((side + 2) * (side + 2) * QR_CLEAR_SHARE <= code->width * code->width)
+        side += 2;
+    for (; side >= QR_CLEAR_MIN; side -= 2) {
+        bool wide = mark_scale(mark, side + 2, side - 2) > mark_scale(mark, side, side);
+        qr->clear_width = wide ? side + 2 : side;
+        qr->clear_height = wide ? side - 2 : side;
+        if (is_data_only(code, qr->clear_width, qr->clear_height))
+            return true;
+    }
+    return false;
+}
+
+enum result qr_encode_marked(const char *text, enum qr_level level, const struct monogram *mark, struct arena *arena,
+                             struct qr *out)
+{
+    assert(level >= QR_LEVEL_Q);
+    QRcode *code = NULL, *stronger = NULL;
+    enum result result = encode(text, level, QR_MARK_VERSION_MIN, &code);
+    if (result != RESULT_OK)
+        return result;
+    if (level < QR_LEVEL_H && encode(text, QR_LEVEL_H, QR_MARK_VERSION_MIN, &stronger) == RESULT_OK &&
+        stronger->width == code->width) {
+        QRcode_free(code);
+        code = stronger;
+        stronger = NULL;
+    }
+    struct qr marked = {.mark = mark};
+    if (!size_field(code, mark, &marked))
+        marked = (struct qr){0};
+    uint8_t *cells = cells_of(code, arena);
+    int left = (code->width - marked.clear_width) / 2, top = (code->width - marked.clear_height) / 2;
+    for (int y = top; y < top + marked.clear_height; y++)
+        memset(cells + y * code->width + left, 0, (size_t)marked.clear_width);
+    marked.modules = code->width;
+    marked.cells = cells;
+    *out = marked;
+    QRcode_free(stronger);
+    QRcode_free(code);
+    return RESULT_OK;
 }
 
 /* Clears the bits of a white row from FROM on, LEN of them: a byte at a time where it can. */
@@ -59,6 +134,25 @@ static void darken(uint8_t *row, int from, int len)
         from += here;
         len -= here;
     }
+}
+
+/* Draws the mark over the pixel rows of a picture of SCALE pixels a module, which get bytes of their own for it. */
+static enum result draw_mark(const struct qr *qr, int scale, size_t stride, struct arena *arena, const uint8_t **rows)
+{
+    int width = (qr->clear_width - 2) * scale, height = (qr->clear_height - 2) * scale;
+    int side = (qr->modules + 2 * QR_QUIET_MODULES) * scale, left = (side - width) / 2, top = (side - height) / 2;
+    const uint8_t *ink;
+    enum result result = monogram_fill(qr->mark, width, height, arena, &ink);
+    if (result != RESULT_OK)
+        return result;
+    for (int y = 0; y < height; y++) {
+        uint8_t *row = arena_memdup(arena, rows[top + y], stride);
+        for (int x = 0; x < width; x++)
+            if (ink[y * width + x])
+                darken(row, left + x, 1);
+        rows[top + y] = row;
+    }
+    return RESULT_OK;
 }
 
 enum result qr_png(const struct qr *qr, int size, struct arena *arena, const void **out, size_t *out_len)
@@ -81,7 +175,18 @@ enum result qr_png(const struct qr *qr, int size, struct arena *arena, const voi
         for (int i = 0; i < scale; i++)
             rows[y * scale + i] = row;
     }
+    if (qr->mark && draw_mark(qr, scale, stride, arena, rows) != RESULT_OK)
+        return RESULT_FAILED;
     return png_from_bits(rows, side, side, arena, out, out_len);
+}
+
+static void add_mark(struct str *out, const struct qr *qr)
+{
+    int middle = QR_QUIET_MODULES + qr->modules / 2; /* and a half: the sides are odd */
+    int millionths = (int)(mark_scale(qr->mark, qr->clear_width, qr->clear_height) * 1e6);
+    str_addf(out, "<path transform=\"translate(%d.5 %d.5)scale(.%06d)\" d=\"", middle, middle, millionths);
+    monogram_path(out, qr->mark);
+    str_add(out, "\"/>");
 }
 
 void qr_svg(struct str *out, const struct qr *qr, const char *title)
@@ -102,7 +207,10 @@ void qr_svg(struct str *out, const struct qr *qr, const char *title)
             x = end > x ? end : x + 1;
         }
     }
-    str_add(out, "\"/></svg>\n");
+    str_add(out, "\"/>");
+    if (qr->mark)
+        add_mark(out, qr);
+    str_add(out, "</svg>\n");
 }
 
 void qr_terminal(struct str *out, const struct qr *qr)

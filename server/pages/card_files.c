@@ -1,5 +1,5 @@
 /* See card_files.h. Everything here is rendered once a revision and kept as a ready reply with a strong ETag; the QR code
- * depends on the token alone. */
+ * without a mark depends on the token alone. */
 #include "server/pages/card_files.h"
 
 #include <ctype.h>
@@ -18,6 +18,7 @@ enum { SVG_MAX = 512 * 1024, QR_INLINE_MAX = 1024 /* pixels; a larger one would 
 
 static const char CACHE_A_DAY[] = "public, max-age=86400";
 static const char CACHE_PRIVATE[] = "private, no-cache";
+static const char CACHE_ASK[] = "public, no-cache"; /* the initials in a code change with the name */
 
 const char *card_file_qr_text(const char *base_url, const char *token, struct arena *arena)
 {
@@ -63,12 +64,18 @@ static bool send_kept(struct app *app, struct request *request, const char *key)
     return true;
 }
 
-/* ?level=L|M|Q|H; ?logo=1 asks for room for a logo: Q at least. INVALID for anything else. */
-static enum result level_of(struct request *request, enum qr_level *out)
+/* What is asked for by ?size=PIXELS, ?level=L|M|Q|H and ?logo=1. */
+struct qr_wish {
+    enum qr_level level;
+    int size;  /* of a PNG */
+    bool logo; /* the card's initials in the middle, which takes level Q at least */
+};
+
+static enum result read_level(struct request *request, bool logo, enum qr_level *out)
 {
     static const char LEVELS[] = "LMQH";
-    const char *level = request_query(request, "level"), *logo = request_query(request, "logo");
-    *out = logo && strcmp(logo, "0") ? QR_LEVEL_Q : QR_LEVEL_M;
+    const char *level = request_query(request, "level");
+    *out = logo ? QR_LEVEL_Q : QR_LEVEL_M;
     if (!level)
         return RESULT_OK;
     const char *at = strlen(level) == 1 ? strchr(LEVELS, toupper((unsigned char)*level)) : NULL;
@@ -79,7 +86,7 @@ static enum result level_of(struct request *request, enum qr_level *out)
     return RESULT_OK;
 }
 
-static enum result size_of(struct request *request, int *out)
+static enum result read_size(struct request *request, int *out)
 {
     const char *text = request_query(request, "size");
     *out = QR_SIZE_DEFAULT;
@@ -93,64 +100,113 @@ static enum result size_of(struct request *request, int *out)
     return RESULT_OK;
 }
 
-/* Bad ?size= or ?level=: said in the words of who asked. */
-static enum result refuse_qr(struct request *request)
+/* What a drawing is asked to be, which has no size. INVALID for anything else than what struct qr_wish says. */
+static enum result read_wish(struct request *request, struct qr_wish *out)
+{
+    const char *logo = request_query(request, "logo");
+    *out = (struct qr_wish){.logo = logo && !strcmp(logo, "1")};
+    if (logo && !out->logo && strcmp(logo, "0"))
+        return RESULT_INVALID;
+    return read_level(request, out->logo, &out->level);
+}
+
+/* Said in the words of who asked. */
+static enum result refuse_wish(struct request *request)
 {
     reply_text(request, 400,
-               arena_printf(&request->arena, "size is a number of pixels from %d to %d; level is one of L, M, Q, H.\n",
+               arena_printf(&request->arena,
+                            "size is a number of pixels from %d to %d; level is one of L, M, Q, H; logo is 1 or 0.\n",
                             QR_SIZE_MIN, QR_SIZE_MAX));
     return RESULT_OK;
+}
+
+/* The key that WHAT is kept under: with a mark it is the card's revision's too. */
+static const char *wish_key(struct request *request, const char *what, const struct open_share *share,
+                            const struct qr_wish *wish)
+{
+    if (wish->logo)
+        return arena_printf(&request->arena, "%s %s %d marked %lld", what, share->token, (int)wish->level,
+                            (long long)share->card_revision);
+    return arena_printf(&request->arena, "%s %s %d", what, share->token, (int)wish->level);
+}
+
+enum result card_file_qr(struct app *app, const char *token, enum qr_level level, const struct card *card,
+                         struct arena *arena, struct qr *out)
+{
+    const char *text = card_file_qr_text(app->config->url, token, arena);
+    if (!card)
+        return qr_encode(text, level, arena, out);
+    struct monogram *mark = arena_alloc(arena, sizeof *mark);
+    enum result result = monogram_make(card, arena, mark);
+    return result == RESULT_OK ? qr_encode_marked(text, level, mark, arena, out) : result;
+}
+
+static enum result make_qr(struct app *app, struct request *request, const struct open_share *share,
+                           const struct qr_wish *wish, struct qr *out)
+{
+    struct card card;
+    if (!wish->logo)
+        return card_file_qr(app, share->token, wish->level, NULL, &request->arena, out);
+    enum result result = store_card_open(app->store, &request->arena, share->card_id, &card);
+    return result == RESULT_OK ? card_file_qr(app, share->token, wish->level, &card, &request->arena, out) : result;
+}
+
+static void keep_and_send_qr(struct app *app, struct request *request, const char *key, const struct qr_wish *wish,
+                             const char *content_type, const void *bytes, size_t len)
+{
+    keep_and_send(app, request, key, bytes, len,
+                  &(struct ready_options){.content_type = content_type,
+                                          .cache = wish->logo ? CACHE_ASK : CACHE_A_DAY,
+                                          .cross_origin = true});
 }
 
 enum result card_file_qr_png(struct app *app, struct request *request)
 {
     struct open_share share;
-    enum qr_level level;
-    int size;
-    if (level_of(request, &level) != RESULT_OK || size_of(request, &size) != RESULT_OK)
-        return refuse_qr(request);
+    struct qr_wish wish;
+    if (read_wish(request, &wish) != RESULT_OK || read_size(request, &wish.size) != RESULT_OK)
+        return refuse_wish(request);
     enum result result = open_share(app, request, &share);
     if (result != RESULT_OK)
         return settle(request, result);
-    const char *key = arena_printf(&request->arena, "qr %s %d %d", share.token, (int)level, size);
+    const char *key = wish_key(request, arena_printf(&request->arena, "qr %d", wish.size), &share, &wish);
     if (send_kept(app, request, key))
         return RESULT_OK;
-    if (size > QR_INLINE_MAX && !request_is_on_worker(request))
+    if ((wish.logo || wish.size > QR_INLINE_MAX) && !request_is_on_worker(request))
         return settle(request, RESULT_BUSY);
     struct qr qr;
     const void *png;
     size_t len;
-    result = qr_encode(card_file_qr_text(app->config->url, share.token, &request->arena), level, &request->arena, &qr);
+    result = make_qr(app, request, &share, &wish, &qr);
     if (result == RESULT_OK)
-        result = qr_png(&qr, size, &request->arena, &png, &len);
+        result = qr_png(&qr, wish.size, &request->arena, &png, &len);
     if (result == RESULT_OK)
-        keep_and_send(app, request, key, png, len,
-                      &(struct ready_options){.content_type = "image/png", .cache = CACHE_A_DAY, .cross_origin = true});
+        keep_and_send_qr(app, request, key, &wish, "image/png", png, len);
     return result;
 }
 
 enum result card_file_qr_svg(struct app *app, struct request *request)
 {
     struct open_share share;
-    enum qr_level level;
-    if (level_of(request, &level) != RESULT_OK)
-        return refuse_qr(request);
+    struct qr_wish wish;
+    if (read_wish(request, &wish) != RESULT_OK)
+        return refuse_wish(request);
     enum result result = open_share(app, request, &share);
     if (result != RESULT_OK)
         return settle(request, result);
-    const char *key = arena_printf(&request->arena, "qr svg %s %d", share.token, (int)level);
+    const char *key = wish_key(request, "qr svg", &share, &wish);
     if (send_kept(app, request, key))
         return RESULT_OK;
+    if (wish.logo && !request_is_on_worker(request))
+        return settle(request, RESULT_BUSY);
     struct qr qr;
     struct str svg;
     str_init(&svg, &request->arena, SVG_MAX);
-    result = qr_encode(card_file_qr_text(app->config->url, share.token, &request->arena), level, &request->arena, &qr);
+    result = make_qr(app, request, &share, &wish, &qr);
     if (result == RESULT_OK)
         qr_svg(&svg, &qr, "QR code of this card's address");
     if (result == RESULT_OK)
-        keep_and_send(
-            app, request, key, svg.data, svg.len,
-            &(struct ready_options){.content_type = "image/svg+xml", .cache = CACHE_A_DAY, .cross_origin = true});
+        keep_and_send_qr(app, request, key, &wish, "image/svg+xml", svg.data, svg.len);
     return result;
 }
 

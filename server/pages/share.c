@@ -243,11 +243,14 @@ enum result share_print_page(struct app *app, struct request *request)
     struct card card;
     struct qr qr;
     struct str html;
+    const char *logo = request_query(request, "logo");
+    bool has_logo = logo && !strcmp(logo, "1");
     enum result result = find(app, request, &share, &card);
     if (result == RESULT_OK && !share_may_open(&share, now_ms()))
         result = RESULT_NOT_FOUND;
     if (result == RESULT_OK)
-        result = qr_encode(card_file_qr_text(app->config->url, share.token, arena), QR_LEVEL_M, arena, &qr);
+        result =
+            card_file_qr(app, share.token, has_logo ? QR_LEVEL_Q : QR_LEVEL_M, has_logo ? &card : NULL, arena, &qr);
     if (result != RESULT_OK)
         return result;
     int cm = distance_of(request);
@@ -266,6 +269,7 @@ enum result share_print_page(struct app *app, struct request *request)
         .shown = without_scheme(arena_printf(arena, "%s/c/%s", app->config->url, share.token)),
         .pixels = (int)ceil(width_mm * 96 / 25.4),
         .is_large = width_mm > A4_MM,
+        .has_logo = has_logo,
         .distances = distances,
         .distances_count = DISTANCE_COUNT,
     };

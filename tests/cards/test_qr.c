@@ -300,6 +300,115 @@ static void qr__a_print_is_wide_enough_for_its_distance_and_its_modules(void **s
     assert_true(close_by > 14.79 && close_by < 14.81);
 }
 
+/* ---- with a mark ---- */
+
+static const char *const NAMES[] = {"Mika Sorensen",
+                                    "Wanda Miller",
+                                    "Q",
+                                    "\u5c71\u7530 \u592a\u90ce",
+                                    "\u0644\u064a\u0644\u0649 \u062d\u0633\u0646",
+                                    "*"};
+enum { NAME_COUNT = sizeof NAMES / sizeof *NAMES };
+
+static const struct monogram *mark_of(const char *name, struct arena *arena)
+{
+    struct monogram *mark = arena_alloc(arena, sizeof *mark);
+    assert_int_equal(monogram_make(&(struct card){.name = name}, arena, mark), RESULT_OK);
+    return mark;
+}
+
+/* The field is as small as was promised and in the middle; all around it is as without a mark; its edge is light, and in it is ink. */
+static void check_marked(const struct qr *qr, const uint8_t *grey, int side)
+{
+    assert_true(qr->clear_width * qr->clear_height * QR_CLEAR_SHARE <= qr->modules * qr->modules);
+    int scale = side / (qr->modules + 8), ink = 0;
+    int left = (qr->modules - qr->clear_width) / 2 + 4, top = (qr->modules - qr->clear_height) / 2 + 4;
+    for (int y = 0; y < side; y++)
+        for (int x = 0; x < side; x++) {
+            int cx = x / scale, cy = y / scale, dx = cx - left, dy = cy - top;
+            bool inner = dx > 0 && dy > 0 && dx < qr->clear_width - 1 && dy < qr->clear_height - 1;
+            bool quiet = cx < 4 || cy < 4 || cx >= qr->modules + 4 || cy >= qr->modules + 4;
+            int want = !quiet && qr->cells[(cy - 4) * qr->modules + cx - 4] ? 0 : 255;
+            ink += inner && !grey[y * side + x];
+            if (!inner && grey[y * side + x] != want)
+                fail_msg("pixel %d,%d of %d is %d", x, y, side, grey[y * side + x]);
+        }
+    int room = (qr->clear_width - 2) * (qr->clear_height - 2) * scale * scale;
+    assert_true(ink * 20 > room && ink < room);
+}
+
+static void check_marked_symbol(const struct qr *qr, const char *text, struct arena *arena)
+{
+    const int across = qr->modules + 8, sizes[] = {QR_SIZE_MIN, QR_SIZE_DEFAULT, 4 * across + 3, 1000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const void *png;
+        size_t len;
+        int side;
+        assert_int_equal(qr_png(qr, sizes[i], arena, &png, &len), RESULT_OK);
+        assert_int_equal(((const uint8_t *)png)[24], 1); /* bit a pixel */
+        uint8_t *grey = grey_of_png(png, len, &side);
+        check_marked(qr, grey, side);
+        check_decodes(grey, side, text);
+        free(grey);
+    }
+}
+
+static void qr__a_mark_leaves_every_version_readable(void **state)
+{
+    (void)state;
+    static char text[4297];
+    for (int level = QR_LEVEL_Q; level <= QR_LEVEL_H; level++) {
+        struct arena arena;
+        arena_init(&arena);
+        int seen = QR_MARK_VERSION_MIN - 1;
+        for (size_t len = 1; seen < QR_VERSION_MAX && len < sizeof text; len += seen < 10 ? 1 : seen < 20 ? 16 : 40) {
+            struct qr qr;
+            fill(text, len, (uint32_t)len);
+            const struct monogram *mark = mark_of(NAMES[len % NAME_COUNT], &arena);
+            if (qr_encode_marked(text, (enum qr_level)level, mark, &arena, &qr) != RESULT_OK)
+                break;
+            int version = (qr.modules - 17) / 4;
+            if (version > seen) {
+                assert_int_equal(version, seen + 1);
+                seen = version;
+                bool has_middle_pattern = version >= 7 && (version - 7) % 14 < 7;
+                assert_int_equal(qr.mark == NULL, has_middle_pattern);
+                if (qr.mark)
+                    check_marked_symbol(&qr, text, &arena);
+                else
+                    check_symbol(&qr, text, &arena);
+            }
+            arena_reset(&arena);
+        }
+        assert_int_equal(seen, QR_VERSION_MAX);
+        arena_free(&arena);
+    }
+}
+
+static void qr__any_initials_make_a_mark_that_does_no_harm(void **state)
+{
+    for (int i = 0; i < 2 * NAME_COUNT; i++) {
+        struct qr qr;
+        struct str svg;
+        const struct monogram *mark = mark_of(NAMES[i / 2], *state);
+        assert_int_equal(qr_encode_marked(address, i % 2 ? QR_LEVEL_H : QR_LEVEL_Q, mark, *state, &qr), RESULT_OK);
+        check_marked_symbol(&qr, address, *state);
+        str_init(&svg, *state, 64 * 1024);
+        qr_svg(&svg, &qr, "QR code");
+        assert_false(svg.failed);
+        assert_null(strstr(svg.data, "<text")); /* who opens it needs no font */
+        for (int scale = 4; scale <= 10; scale += 6) {
+            int side = scale * (qr.modules + 8);
+            uint8_t *grey = grey_of_svg(svg.data, svg.len, side);
+            for (int at = 0; at < side * side; at++) /* its curves are drawn softly */
+                grey[at] = grey[at] < 128 ? 0 : 255;
+            check_marked(&qr, grey, side);
+            check_decodes(grey, side, address);
+            free(grey);
+        }
+    }
+}
+
 static int make_arena(void **state)
 {
     static struct arena arena;
@@ -327,6 +436,8 @@ int main(void)
         TEST(qr__refuses_sizes_out_of_bounds),
         TEST(qr__the_svg_is_one_path_that_draws_the_same_cells),
         TEST(qr__the_terminal_drawing_holds_the_same_cells),
+        cmocka_unit_test(qr__a_mark_leaves_every_version_readable),
+        TEST(qr__any_initials_make_a_mark_that_does_no_harm),
         cmocka_unit_test(qr__a_print_is_wide_enough_for_its_distance_and_its_modules),
     };
     return cmocka_run_group_tests_name("qr", tests, NULL, NULL);

@@ -180,3 +180,29 @@ test('of several cards a standing link says whose it is', async () => {
   await write('kim-choir')
   for (const words of [`Standing link @${handle}`, 'Standing link @kim-choir']) assert.ok((await inbox()).includes(words), words)
 })
+
+test('a code with the initials in the middle follows the name, a plain one does not change', async () => {
+  const lea = await meishi.member('lea', 'Lea Brandt'), { token } = await meishi.share(lea.token, lea.card)
+  const picture = async query => {
+    const answer = await get(`/c/${token}${query}`)
+    assert.equal(answer.status, 200, query)
+    return { bytes: Buffer.from(await answer.arrayBuffer()), etag: answer.headers.get('etag') }
+  }
+  const kinds = ['.png', '.svg'], before = {}
+  for (const kind of kinds) {
+    const plain = await picture(kind), marked = await picture(`${kind}?logo=1`)
+    assert.notDeepEqual(plain.bytes, marked.bytes)
+    assert.notEqual(plain.etag, marked.etag)
+    assert.deepEqual(plain, await picture(`${kind}?logo=0`))
+    assert.deepEqual(marked, await picture(`${kind}?logo=1&level=L`), 'a mark takes level Q at least')
+    before[kind] = { plain, marked }
+  }
+  assert.equal((await meishi.api(lea.token, 'PATCH', `/cards/${lea.card.id}`, { name: 'Wim Kok' })).status, 200)
+  for (const kind of kinds) {
+    assert.deepEqual(await picture(kind), before[kind].plain)
+    assert.notDeepEqual((await picture(`${kind}?logo=1`)).bytes, before[kind].marked.bytes)
+    const refused = await get(`/c/${token}${kind}?logo=mine`)
+    assert.equal(refused.status, 400)
+    assert.match(await refused.text(), /logo is 1 or 0/)
+  }
+})
