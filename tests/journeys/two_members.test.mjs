@@ -35,6 +35,8 @@ before(async () => {
   await until(() => receiver.of('lead.created').length)
   await until(async () => (await leads()).length >= 2)
   const delivery = await until(async () => (await deliveries()).find(one => one.state === 'delivered'))
+  const counts = async () => (await read(`/cards/${jane.card.id}/shares`)).data.find(share => share.id === jane.share.id).hits
+  await until(async () => (await counts()).person === 1) // by the form, once it is folded: then nothing of hers moves any more
   const listener = (await meishi.api(jane.token, 'POST', '/listeners', { events: ['share.created'] })).body
   const promise = (await meishi.api(jane.token, 'POST', `/leads/${(await leads())[0].id}/follow-ups`, { after: 'day' })).body
   ids = [listener.id, promise.id, jane.card.id, jane.share.id, named.id, jane.webhook, delivery.id, ...jane.session.tokens, ...(await leads()).map(lead => lead.id)]
