@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <cairo.h>
 #include <math.h>
-#include <pango/pangocairo.h>
 #include <string.h>
 
 #include "cards/typeface.h"
@@ -20,14 +19,7 @@ enum {
 /* Puts the outline of INITIALS on CR's path; false when a font for one of them is missing. */
 static bool trace_letters(cairo_t *cr, const struct card *card, const char *initials)
 {
-    PangoContext *context = pango_cairo_create_context(cr);
-    cairo_font_options_t *options = cairo_font_options_create();
-    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
-    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
-    pango_cairo_context_set_font_options(context, options);
-    cairo_font_options_destroy(options);
-    if (card->lang)
-        pango_context_set_language(context, pango_language_from_string(card->lang));
+    PangoContext *context = typeface_context(cr, card->lang);
     PangoFontDescription *font = pango_font_description_new();
     pango_font_description_set_family_static(font, typeface_families(card->lang, true));
     pango_font_description_set_weight(font, (PangoWeight)WEIGHT);

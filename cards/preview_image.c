@@ -340,20 +340,6 @@ static void draw_words(const struct sheet *sheet, const char *host)
     g_object_unref(name);
 }
 
-static PangoContext *make_context(cairo_t *cr, const struct card *card)
-{
-    PangoContext *context = pango_cairo_create_context(cr);
-    cairo_font_options_t *options = cairo_font_options_create();
-    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
-    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
-    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
-    pango_cairo_context_set_font_options(context, options);
-    cairo_font_options_destroy(options);
-    if (card->lang)
-        pango_context_set_language(context, pango_language_from_string(card->lang));
-    return context;
-}
-
 static enum result pack(cairo_surface_t *surface, const struct sheet *sheet, struct arena *arena, const void **out,
                         size_t *out_len)
 {
@@ -379,7 +365,7 @@ enum result preview_image_png(const struct card *card, const char *host, const v
     struct sheet sheet = {.cr = cr,
                           .card = card,
                           .palette = palette_for(card->accent, dark),
-                          .pango = make_context(cr, card),
+                          .pango = typeface_context(cr, card->lang),
                           .arena = arena,
                           .mirrored = text_direction(card->name)[0] == 'r'};
     draw_paper(cr, &sheet.palette, dark);

@@ -43,7 +43,8 @@ enum result qr_encode_marked(const char *text, enum qr_level level, const struct
  * filters. A module has QR_MODULE_MIN_PX at least, since finer ones are not read: then the picture is larger than asked.
  * INVALID if SIZE is outside the limits above. The bytes are in the arena. */
 enum result qr_png(const struct qr *qr, int size, struct arena *arena, const void **out, size_t *out_len) MUST_CHECK;
-/* One path in a viewBox of modules, another for the mark, with the quiet zone and a white ground. TITLE is what it is, for screen readers. */
+/* One path in a viewBox of modules, another for the mark, with the quiet zone and a white ground. TITLE is what it is, for screen
+ * readers. */
 void qr_svg(struct str *out, const struct qr *qr, const char *title);
 /* Half-block characters for a terminal, light ground drawn explicitly so that dark terminals scan too. */
 void qr_terminal(struct str *out, const struct qr *qr);

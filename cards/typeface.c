@@ -19,3 +19,17 @@ const char *typeface_families(const char *lang, bool serif)
         return serif ? "Noto Serif,Noto Serif CJK KR" OTHER_SERIFS : "Noto Sans,Noto Sans CJK KR" OTHER_SANS;
     return serif ? "Noto Serif,Noto Serif CJK JP" OTHER_SERIFS : "Noto Sans,Noto Sans CJK JP" OTHER_SANS;
 }
+
+PangoContext *typeface_context(cairo_t *cr, const char *lang)
+{
+    PangoContext *context = pango_cairo_create_context(cr);
+    cairo_font_options_t *options = cairo_font_options_create();
+    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
+    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
+    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
+    pango_cairo_context_set_font_options(context, options);
+    cairo_font_options_destroy(options);
+    if (lang)
+        pango_context_set_language(context, pango_language_from_string(lang));
+    return context;
+}

@@ -45,7 +45,7 @@ belongs 'png\.h' '^cards/png\.c$|^server/[a-z]+/(image|portrait)[a-z_]*\.c$|^car
 belongs 'seccomp\.h' '^server/jail\.c$'
 belongs 'turbojpeg\.h' '^cards/jpeg\.c$'
 belongs 'webp/[a-z]+\.h' '^server/portrait_worker\.c$'
-belongs 'pango/[a-z]+\.h' '^cards/(monogram|preview_image)\.c$'
+belongs 'pango/[a-z]+\.h' '^cards/(monogram|preview_image)\.c$|^cards/typeface\.h$'
 belongs 'cairo\.h' '^cards/(jpeg|monogram|quantise|preview_image)\.[ch]$|^server/portrait_worker\.c$'
 belongs 'idn2\.h' '^cards/base/url\.c$'
 belongs 'uni(case|ctype|gbrk|lbrk|name|norm|str|stdio|types|wbrk|width)\.h' '^cards/'
