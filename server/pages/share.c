@@ -270,6 +270,7 @@ enum result share_print_page(struct app *app, struct request *request)
         .pixels = (int)ceil(width_mm * 96 / 25.4),
         .is_large = width_mm > A4_MM,
         .has_logo = has_logo,
+        .lacks_room = has_logo && !qr.mark,
         .distances = distances,
         .distances_count = DISTANCE_COUNT,
     };

@@ -90,7 +90,7 @@ struct print_view {
     struct desk_view desk;
     const char *id, *token, *name, *label, *width, *distance, *shown;
     int pixels; /* of CSS, 96 to the inch */
-    bool is_large, has_logo;
+    bool is_large, has_logo, lacks_room /* for it */;
     const struct distance_view *distances;
     int distances_count;
 };

@@ -206,3 +206,22 @@ test('a code with the initials in the middle follows the name, a plain one does 
     assert.match(await refused.text(), /logo is 1 or 0/)
   }
 })
+
+test('the print sheet has the initials, and says so when the address leaves no room for them', async () => {
+  const sheet = async (server, origin) => {
+    const member = await server.member('noa', 'Noa Levi'), share = await server.share(member.token, member.card)
+    const signed = await server.post(new URL(member.member.sign_in_url).pathname, {}, { Origin: origin })
+    const cookie = signed.headers.get('set-cookie').match(/sid=[^;]+/)[0]
+    const { html } = await server.open(`/shares/${share.id}/print?logo=1`, undefined, { Cookie: cookie })
+    assert.ok(html.includes(`src="/c/${share.token}.svg?logo=1"`))
+    assert.equal((await server.open(`/c/${share.token}.svg?logo=1`)).status, 200)
+    return html
+  }
+  assert.doesNotMatch(await sheet(meishi, meishi.url), /too long to leave room/)
+  const url = `http://${'a'.repeat(60)}.${'b'.repeat(60)}.example`, far = await Meishi.start({ MEISHI_URL: url })
+  try {
+    assert.match(await sheet(far, url), /too long to leave room/)
+  } finally {
+    await far.stop()
+  }
+})
