@@ -121,6 +121,41 @@ static void fill(char *text, size_t len, uint32_t seed)
     text[len] = '\0';
 }
 
+static const char *const NAMES[] = {"Mika Sorensen",
+                                    "Wanda Miller",
+                                    "Q",
+                                    "\u5c71\u7530 \u592a\u90ce",
+                                    "\u0644\u064a\u0644\u0649 \u062d\u0633\u0646",
+                                    "*"};
+enum { NAME_COUNT = sizeof NAMES / sizeof *NAMES };
+
+static const struct monogram *mark_of(const char *name, struct arena *arena)
+{
+    struct monogram *mark = arena_alloc(arena, sizeof *mark);
+    assert_int_equal(monogram_make(&(struct card){.name = name}, arena, mark), RESULT_OK);
+    return mark;
+}
+
+/* The field is as small as was promised and in the middle; all around it is as without a mark; its edge is light, and in it is ink. */
+static void check_marked(const struct qr *qr, const uint8_t *grey, int side)
+{
+    assert_true(qr->clear_width * qr->clear_height * QR_CLEAR_SHARE <= qr->modules * qr->modules);
+    int scale = side / (qr->modules + 8), ink = 0;
+    int left = (qr->modules - qr->clear_width) / 2 + 4, top = (qr->modules - qr->clear_height) / 2 + 4;
+    for (int y = 0; y < side; y++)
+        for (int x = 0; x < side; x++) {
+            int cx = x / scale, cy = y / scale, dx = cx - left, dy = cy - top;
+            bool inner = dx > 0 && dy > 0 && dx < qr->clear_width - 1 && dy < qr->clear_height - 1;
+            bool quiet = cx < 4 || cy < 4 || cx >= qr->modules + 4 || cy >= qr->modules + 4;
+            int want = !quiet && qr->cells[(cy - 4) * qr->modules + cx - 4] ? 0 : 255;
+            ink += inner && !grey[y * side + x];
+            if (!inner && grey[y * side + x] != want)
+                fail_msg("pixel %d,%d of %d is %d", x, y, side, grey[y * side + x]);
+        }
+    int room = (qr->clear_width - 2) * (qr->clear_height - 2) * scale * scale;
+    assert_true(ink * 20 > room && ink < room);
+}
+
 static void check_symbol(const struct qr *qr, const char *text, struct arena *arena)
 {
     int across = qr->modules + 8;
@@ -131,7 +166,11 @@ static void check_symbol(const struct qr *qr, const char *text, struct arena *ar
         int side;
         assert_int_equal(qr_png(qr, sizes[i], arena, &png, &len), RESULT_OK);
         uint8_t *grey = grey_of_png(png, len, &side);
-        check_pixels(qr, grey, side);
+        assert_int_equal(((const uint8_t *)png)[24], 1); /* bit a pixel */
+        if (qr->mark)
+            check_marked(qr, grey, side);
+        else
+            check_pixels(qr, grey, side);
         assert_true(side == 3 * across || (side <= sizes[i] && side > sizes[i] - across));
         check_decodes(grey, side, text);
         free(grey);
@@ -302,57 +341,6 @@ static void qr__a_print_is_wide_enough_for_its_distance_and_its_modules(void **s
 
 /* ---- with a mark ---- */
 
-static const char *const NAMES[] = {"Mika Sorensen",
-                                    "Wanda Miller",
-                                    "Q",
-                                    "\u5c71\u7530 \u592a\u90ce",
-                                    "\u0644\u064a\u0644\u0649 \u062d\u0633\u0646",
-                                    "*"};
-enum { NAME_COUNT = sizeof NAMES / sizeof *NAMES };
-
-static const struct monogram *mark_of(const char *name, struct arena *arena)
-{
-    struct monogram *mark = arena_alloc(arena, sizeof *mark);
-    assert_int_equal(monogram_make(&(struct card){.name = name}, arena, mark), RESULT_OK);
-    return mark;
-}
-
-/* The field is as small as was promised and in the middle; all around it is as without a mark; its edge is light, and in it is ink. */
-static void check_marked(const struct qr *qr, const uint8_t *grey, int side)
-{
-    assert_true(qr->clear_width * qr->clear_height * QR_CLEAR_SHARE <= qr->modules * qr->modules);
-    int scale = side / (qr->modules + 8), ink = 0;
-    int left = (qr->modules - qr->clear_width) / 2 + 4, top = (qr->modules - qr->clear_height) / 2 + 4;
-    for (int y = 0; y < side; y++)
-        for (int x = 0; x < side; x++) {
-            int cx = x / scale, cy = y / scale, dx = cx - left, dy = cy - top;
-            bool inner = dx > 0 && dy > 0 && dx < qr->clear_width - 1 && dy < qr->clear_height - 1;
-            bool quiet = cx < 4 || cy < 4 || cx >= qr->modules + 4 || cy >= qr->modules + 4;
-            int want = !quiet && qr->cells[(cy - 4) * qr->modules + cx - 4] ? 0 : 255;
-            ink += inner && !grey[y * side + x];
-            if (!inner && grey[y * side + x] != want)
-                fail_msg("pixel %d,%d of %d is %d", x, y, side, grey[y * side + x]);
-        }
-    int room = (qr->clear_width - 2) * (qr->clear_height - 2) * scale * scale;
-    assert_true(ink * 20 > room && ink < room);
-}
-
-static void check_marked_symbol(const struct qr *qr, const char *text, struct arena *arena)
-{
-    const int across = qr->modules + 8, sizes[] = {QR_SIZE_MIN, QR_SIZE_DEFAULT, 4 * across + 3, 1000};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        const void *png;
-        size_t len;
-        int side;
-        assert_int_equal(qr_png(qr, sizes[i], arena, &png, &len), RESULT_OK);
-        assert_int_equal(((const uint8_t *)png)[24], 1); /* bit a pixel */
-        uint8_t *grey = grey_of_png(png, len, &side);
-        check_marked(qr, grey, side);
-        check_decodes(grey, side, text);
-        free(grey);
-    }
-}
-
 static void qr__a_mark_leaves_every_version_readable(void **state)
 {
     (void)state;
@@ -373,10 +361,7 @@ static void qr__a_mark_leaves_every_version_readable(void **state)
                 seen = version;
                 bool has_middle_pattern = version >= 7 && (version - 7) % 14 < 7;
                 assert_int_equal(qr.mark == NULL, has_middle_pattern);
-                if (qr.mark)
-                    check_marked_symbol(&qr, text, &arena);
-                else
-                    check_symbol(&qr, text, &arena);
+                check_symbol(&qr, text, &arena);
             }
             arena_reset(&arena);
         }
@@ -392,7 +377,7 @@ static void qr__any_initials_make_a_mark_that_does_no_harm(void **state)
         struct str svg;
         const struct monogram *mark = mark_of(NAMES[i / 2], *state);
         assert_int_equal(qr_encode_marked(address, i % 2 ? QR_LEVEL_H : QR_LEVEL_Q, mark, *state, &qr), RESULT_OK);
-        check_marked_symbol(&qr, address, *state);
+        check_symbol(&qr, address, *state);
         str_init(&svg, *state, 64 * 1024);
         qr_svg(&svg, &qr, "QR code");
         assert_false(svg.failed);
@@ -407,6 +392,63 @@ static void qr__any_initials_make_a_mark_that_does_no_harm(void **state)
             free(grey);
         }
     }
+}
+
+/* No address and no outline, however long or wide, has more cleared than is spared. */
+static void qr__never_clears_more_than_its_share(void **state)
+{
+    static char text[4297];
+    static const int boxes[][2] = {{1000, 1000}, {1000, 700}, {1000, 333}, {1000, 20}, {20, 1000}};
+    for (size_t b = 0; b < sizeof boxes / sizeof *boxes; b++)
+        for (size_t len = 1; len < 2500; len += len < 200 ? 7 : 61) {
+            struct monogram mark = {.width = boxes[b][0], .height = boxes[b][1]};
+            struct qr qr;
+            fill(text, len, (uint32_t)len);
+            if (qr_encode_marked(text, QR_LEVEL_Q, &mark, *state, &qr) != RESULT_OK)
+                break;
+            assert_true(qr.clear_width * qr.clear_height * QR_CLEAR_SHARE <= qr.modules * qr.modules);
+            assert_int_equal(qr.mark != NULL, qr.clear_width > 0);
+        }
+}
+
+/* A coffee stain of 4 by 4 modules anywhere beside the mark, finders and timing left out. */
+static void qr__a_mark_leaves_enough_for_dirt(void **state)
+{
+    enum { STAIN = 4 };
+    struct qr qr;
+    assert_int_equal(qr_encode_marked(address, QR_LEVEL_Q, mark_of(NAMES[0], *state), *state, &qr), RESULT_OK);
+    assert_int_equal(qr.modules, 33);
+    for (int top = 9; top < qr.modules - 8 - STAIN; top += 3)
+        for (int left = 9; left < qr.modules - 8 - STAIN; left += 3) {
+            struct qr stained = qr;
+            uint8_t *cells = arena_memdup(*state, qr.cells, (size_t)(qr.modules * qr.modules));
+            for (int y = top; y < top + STAIN; y++)
+                memset(cells + y * qr.modules + left, 1, STAIN);
+            stained.cells = cells;
+            const void *png;
+            size_t len;
+            int side;
+            assert_int_equal(qr_png(&stained, QR_SIZE_DEFAULT, *state, &png, &len), RESULT_OK);
+            uint8_t *grey = grey_of_png(png, len, &side);
+            check_decodes(grey, side, address);
+            free(grey);
+        }
+}
+
+static void qr__a_mark_takes_the_strongest_level_that_costs_nothing(void **state)
+{
+    const struct monogram *mark = mark_of(NAMES[0], *state);
+    struct qr quarter, high;
+    assert_int_equal(qr_encode_marked(address, QR_LEVEL_Q, mark, *state, &quarter), RESULT_OK);
+    assert_int_equal(qr_encode_marked(address, QR_LEVEL_H, mark, *state, &high), RESULT_OK);
+    assert_int_equal(quarter.modules, high.modules);
+    assert_memory_equal(quarter.cells, high.cells, (size_t)(high.modules * high.modules));
+    char text[61]; /* version 4 at Q, 5 at H */
+    fill(text, 60, 1);
+    assert_int_equal(qr_encode_marked(text, QR_LEVEL_Q, mark, *state, &quarter), RESULT_OK);
+    assert_int_equal(qr_encode_marked(text, QR_LEVEL_H, mark, *state, &high), RESULT_OK);
+    assert_int_equal(quarter.modules, 33);
+    assert_int_equal(high.modules, 37);
 }
 
 static int make_arena(void **state)
@@ -438,6 +480,9 @@ int main(void)
         TEST(qr__the_terminal_drawing_holds_the_same_cells),
         cmocka_unit_test(qr__a_mark_leaves_every_version_readable),
         TEST(qr__any_initials_make_a_mark_that_does_no_harm),
+        TEST(qr__never_clears_more_than_its_share),
+        TEST(qr__a_mark_leaves_enough_for_dirt),
+        TEST(qr__a_mark_takes_the_strongest_level_that_costs_nothing),
         cmocka_unit_test(qr__a_print_is_wide_enough_for_its_distance_and_its_modules),
     };
     return cmocka_run_group_tests_name("qr", tests, NULL, NULL);
